@@ -1,0 +1,62 @@
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "tollgate/json/text_ref.hpp"
+#include "tollgate/protocol/jsonrpc/message.hpp"
+
+/// What the gateway must know of Agent2Agent, versions 0.3 and 1.0, over JSON-RPC.
+/// Source: the A2A repository, docs/specification.md at v0.3.0 and v1.0.1, read 2026-11.
+namespace tollgate::protocol::a2a {
+
+enum class Method : std::uint8_t {
+  message_send,
+  message_stream,
+  tasks_get,
+  tasks_list,
+  tasks_cancel,
+  tasks_resubscribe,
+  push_config_set,
+  push_config_get,
+  push_config_list,
+  push_config_delete,
+  extended_card,
+  other,
+};
+
+/// One call of a client, classified. Views live as long as the Document.
+struct Call {
+  Method method = Method::other;
+  /// The one name for allow-lists and audit, whichever version was spoken: that of 0.3
+  /// ("message/send", "tasks/pushNotificationConfig/set"); an unknown method's own.
+  std::string_view name;
+  bool v1 = false;         ///< the method was spelled as in 1.0
+  bool streaming = false;  ///< answered with server-sent events
+  bool billable = false;   ///< makes the agent work: sending a message
+  /// May be sent again when it is not known if the agent had it.
+  bool safe_to_repeat = false;
+  /// Ids the agent made, for affinity and audit; empty when absent.
+  std::string_view task_id;
+  std::string_view context_id;
+};
+[[nodiscard]] Call classify(const jsonrpc::Message& message);
+
+/// What a result, or one event of a stream, tells about its task.
+struct TaskInfo {
+  std::string_view task_id;
+  std::string_view context_id;
+  std::string_view state;  ///< as sent: "completed" or "TASK_STATE_COMPLETED"; empty if none
+  /// Nothing more follows in a stream: `final`, or a terminal or interrupted state.
+  bool is_final = false;
+};
+[[nodiscard]] TaskInfo read_result(json::NodeRef result);
+
+/// Text in a call: parts, data (keys too), metadata. Not in it: ids, roles, media types, base64,
+/// push notification settings, which hold credentials on purpose.
+void append_request_texts(const jsonrpc::Message& message, std::vector<json::TextRef>& out);
+/// Text in an answer or in one event of a stream, errors and cards included.
+void append_response_texts(const jsonrpc::Message& message, std::vector<json::TextRef>& out);
+
+}  // namespace tollgate::protocol::a2a

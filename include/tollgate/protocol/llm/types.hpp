@@ -1,0 +1,210 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tollgate/json/document.hpp"
+#include "tollgate/json/text_ref.hpp"
+
+/// What the stages need to know of a model API, whichever dialect it is written in. Values only;
+/// Dialect (dialect.hpp) makes them. All views and NodeRefs point into the json::Document they were
+/// read from, and live as long as its parse.
+namespace tollgate::protocol::llm {
+
+enum class DialectKind : std::uint8_t { openai, anthropic };
+
+/// What a request body is. `other_json`: any other path below /v1, governed as far as its fields
+/// are known.
+enum class RequestKind : std::uint8_t {
+  chat_completions,  ///< OpenAI
+  embeddings,        ///< OpenAI
+  messages,          ///< Anthropic
+  count_tokens,      ///< Anthropic
+  other_json,        ///< either
+};
+
+/// Which cache writes the body may cause: the dearest price an input token can have follows from
+/// it.
+enum class CacheWrites : std::uint8_t {
+  none,          ///< nothing asks for a cache (Anthropic writes only when asked)
+  five_minutes,  ///< the provider's usual write price
+  any,           ///< an hour-long cache is asked for, or it cannot be told
+};
+
+struct OfferedTool {
+  std::string_view name;  ///< of a hosted tool without a name: its type
+  json::NodeRef node;
+  bool is_hosted = false;  ///< run by the provider, not by the agent
+};
+
+/// The few values of a request that auth, budget and router govern, and where they stand.
+///
+/// Made by Dialect::scan; meant to be kept with its Document in the request's context. An absent
+/// field has an empty NodeRef and its default.
+struct GovernedFields {
+  RequestKind kind = RequestKind::other_json;
+  json::NodeRef root;
+
+  json::NodeRef model_node;
+  std::string_view model;  ///< empty only for other_json
+
+  json::NodeRef stream_node;
+  bool stream = false;
+
+  /// `max_tokens`, `max_completion_tokens` (OpenAI), `max_output_tokens` (other_json). `null`
+  /// counts as absent.
+  json::NodeRef max_tokens_node, max_completion_tokens_node, max_output_tokens_node;
+  /// The cap that binds, in tokens per choice: the largest, when several are there (which one a
+  /// provider obeys is not known).
+  std::optional<std::int64_t> output_cap;
+  /// Tokens that may be billed as output over the cap: a rejected `prediction`.
+  std::int64_t extra_output_bound = 0;
+
+  std::int64_t choices = 1;  ///< `n` (and `best_of`, the larger)
+
+  json::NodeRef stream_options_node, include_usage_node;
+  bool include_usage = false;  ///< the agent asked for the usage chunk
+
+  std::string_view end_user;      ///< `user`, `safety_identifier` or `metadata.user_id`
+  std::string_view service_tier;  ///< asked for; empty when absent
+  std::vector<OfferedTool> tools;
+
+  /// Why the body does not bound what the call may cost; empty when it does. A fixed text naming
+  /// the field, fit for a message to the agent.
+  std::string_view unbounded_reason;
+  /// The input has parts no guardrail can read (token ids).
+  bool has_opaque_text = false;
+  CacheWrites cache_writes = CacheWrites::none;
+  /// Images inside the body, and how many of its bytes they are: priced by size, not by bytes.
+  std::int64_t inline_images = 0;
+  std::int64_t inline_image_bytes = 0;
+
+  [[nodiscard]] bool has_unbounded_input() const noexcept { return !unbounded_reason.empty(); }
+  /// Forgets everything, keeping memory.
+  void reset();
+};
+
+/// Who wrote a text, or what it is for; guardrail verdicts name it.
+enum class TextRole : std::uint8_t {
+  system,
+  user,
+  assistant,
+  tool_result,
+  tool_arguments,
+  tool_definition,
+  reasoning,
+  refusal,
+  other,
+};
+[[nodiscard]] std::string_view to_string(TextRole role) noexcept;
+
+/// A text that the model (request) or the agent (response) will read.
+struct TextSpan {
+  json::TextRef ref;
+  TextRole role = TextRole::other;
+  /// Must go on unchanged (thinking with a signature): a guardrail may block, not mask.
+  bool read_only = false;
+};
+
+/// Tokens of one call, each counted once, whatever the provider's own way of counting.
+struct Usage {
+  std::int64_t input = 0;  ///< neither read from nor written to a cache
+  std::int64_t output = 0;
+  std::int64_t cache_read = 0;
+  std::int64_t cache_write_5m = 0;  ///< also writes of unstated duration
+  std::int64_t cache_write_1h = 0;
+  std::int64_t reasoning = 0;  ///< part of output
+  std::int64_t audio_in = 0;   ///< part of input
+  std::int64_t audio_out = 0;  ///< part of output
+  bool reported = false;       ///< the provider said anything at all
+  std::string service_tier;    ///< served; empty when not told
+
+  [[nodiscard]] std::int64_t total_input() const noexcept {
+    return input + cache_read + cache_write_5m + cache_write_1h;
+  }
+};
+
+/// What the record wants to know of a JSON answer.
+struct ResponseFacts {
+  Usage usage;
+  std::string model;          ///< served
+  std::string finish_reason;  ///< the dialect's own word, of the first choice
+  std::uint32_t choices = 0;
+  bool is_error = false;  ///< the body is an error object
+};
+
+enum class EventClass : std::uint8_t {
+  start,       ///< opens the answer; nothing of it yet
+  content,     ///< a piece of the answer
+  finish,      ///< a choice or content block ends (it may carry content too: see pieces)
+  usage_only,  ///< the usage chunk of OpenAI's include_usage: no choices
+  done,        ///< the stream's regular end: `[DONE]`, `message_stop`
+  error,       ///< the provider's error event
+  ping,        ///< keep-alive
+  other,       ///< not known: forward
+};
+
+enum class ChannelKind : std::uint8_t {
+  text,
+  reasoning,
+  refusal,
+  tool_arguments,
+  other,  ///< any other string the agent will read (transcripts, whole texts, unknown fields)
+};
+
+/// Index of texts that are complete in their event (titles of citations, results of hosted tools).
+/// Their `sub` is new in each event, and `ended` lists this index.
+inline constexpr std::uint32_t kWholeText = 0xFFFFFF;
+
+/// Pieces of one channel, joined, are one text.
+struct Channel {
+  std::uint32_t index = 0;  ///< choice (OpenAI) or content block (Anthropic), or kWholeText
+  ChannelKind kind = ChannelKind::text;
+  std::uint32_t sub = 0;  ///< tool call of the choice; part of a reasoning; for `other` a place
+
+  bool operator==(const Channel&) const = default;
+  /// As one number, for maps: unique for indices below 2^24.
+  [[nodiscard]] std::uint64_t key() const noexcept {
+    return (std::uint64_t{index} & 0xFFFFFF) << 40 |
+           std::uint64_t{static_cast<std::uint8_t>(kind)} << 32 | sub;
+  }
+};
+
+/// A string of an event that is a piece of the answer.
+struct TextPiece {
+  Channel channel;
+  json::NodeRef node;
+  /// Must go on unchanged (thinking, whose signature comes later).
+  bool read_only = false;
+};
+
+/// What one event of a stream says. Reused from event to event by its owner.
+struct StreamEvent {
+  EventClass kind = EventClass::other;
+  /// Something of the answer is in it (text, or the beginning of a tool call): the first one of a
+  /// stream ends the time to first token.
+  bool has_content = false;
+  /// `data` is JSON that was parsed; false for pings, `[DONE]`, and data that is not JSON.
+  bool is_json = false;
+  std::vector<TextPiece> pieces;  ///< non-empty strings only
+  /// Choices (OpenAI) or content blocks (Anthropic) that end with this event, after its pieces.
+  /// What is held back of their channels must go out before the event, or inside its pieces.
+  std::vector<std::uint32_t> ended;
+  bool ends_all = false;           ///< the answer ends: no more pieces of any channel
+  bool has_usage = false;          ///< the Usage handed to read_event was brought up to date
+  std::string_view finish_reason;  ///< the dialect's word; empty when none
+  std::string_view model;          ///< served; empty when not told
+
+  void reset();
+};
+
+struct ModelEntry {
+  std::string name;
+  std::int64_t created_s = 0;  ///< Unix seconds
+  std::string owned_by = "tollgate";
+};
+
+}  // namespace tollgate::protocol::llm

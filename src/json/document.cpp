@@ -1,0 +1,174 @@
+#include "tollgate/json/document.hpp"
+
+#include <charconv>
+#include <cstring>
+
+#include "json/index_builder.hpp"
+#include "json/strings.hpp"
+
+namespace tollgate::json {
+namespace {
+
+constexpr std::size_t kMaxTextBytes = std::size_t{1} << 30;
+constexpr std::size_t kKeptKeys = 16 * 1024;
+
+ParseScratch& scratch() {
+  static thread_local ParseScratch value;
+  return value;
+}
+
+base::Error json_error(const Fault& fault, bool is_refusal) {
+  std::string message =
+      is_refusal ? "the JSON text is refused at byte " : "not valid JSON at byte ";
+  message += std::to_string(fault.offset);
+  message += is_refusal ? ": " : ": expected ";
+  message += fault.message;
+  return base::Error(base::ErrorCode::invalid_json, std::move(message));
+}
+
+std::string_view without_quotes(std::string_view raw) {
+  return raw.size() < 2 ? std::string_view() : raw.substr(1, raw.size() - 2);
+}
+
+bool reads_as(std::string_view escaped, bool has_escape, std::string_view expected) {
+  if (!has_escape) return escaped == expected;
+  // An escape is 2 to 12 bytes for 1 to 4: most candidates are out by their length.
+  if (escaped.size() <= expected.size() || escaped.size() > expected.size() * 6) return false;
+  std::string plain;
+  unescape_into(plain, escaped);
+  return plain == expected;
+}
+
+}  // namespace
+
+std::string_view to_string(Kind kind) noexcept {
+  switch (kind) {
+    case Kind::null:
+      return "null";
+    case Kind::boolean:
+      return "boolean";
+    case Kind::number:
+      return "number";
+    case Kind::string:
+      return "string";
+    case Kind::array:
+      return "array";
+    case Kind::object:
+      return "object";
+  }
+  return "unknown";
+}
+
+base::Result<void> Document::parse(std::string_view text, const ParseLimits& limits) {
+  clear();
+  if (text.size() > kMaxTextBytes) return json_error({"text too long", kMaxTextBytes}, true);
+  ParseScratch& memory = scratch();
+  const auto positions = memory.structurals.scan(text);
+  if (positions.empty()) {
+    const Fault fault = diagnose(text);
+    memory.structurals.trim();
+    return json_error(fault, false);
+  }
+  text_ = text;
+  IndexBuilder builder(*this, limits, memory, positions);
+  const bool good = builder.run();
+  memory.structurals.trim();
+  if (memory.keys.capacity() > kKeptKeys) memory.keys = {};
+  if (memory.table.capacity() > kKeptKeys) memory.table = {};
+  if (good) return {};
+  clear();
+  return json_error(builder.fault(), builder.is_refusal());
+}
+
+void Document::clear() noexcept {
+  text_ = {};
+  node_count_ = 0;
+  pinned_.clear();
+}
+
+void Document::trim(std::uint32_t keep_nodes) noexcept {
+  clear();
+  if (node_capacity_ <= keep_nodes) return;
+  nodes_.reset();
+  node_capacity_ = 0;
+}
+
+std::string_view Document::pin(std::string_view escaped) const {
+  std::string plain;
+  unescape_into(plain, escaped);
+  auto& kept = pinned_.emplace_back(std::make_unique_for_overwrite<char[]>(plain.size() + 1));
+  std::memcpy(kept.get(), plain.data(), plain.size());
+  return {kept.get(), plain.size()};
+}
+
+bool NodeRef::key_is(std::string_view key) const noexcept {
+  if (!document_) return false;
+  const Node& self = node();
+  if (self.key_begin == self.key_end) return false;
+  return reads_as(without_quotes(key_raw()), self.key_has_escape, key);
+}
+
+std::string_view NodeRef::key() const {
+  const std::string_view inner = without_quotes(key_raw());
+  return document_ && node().key_has_escape ? document_->pin(inner) : inner;
+}
+
+NodeRef NodeRef::find(std::string_view key) const noexcept {
+  if (!is_object()) return {};
+  for (const NodeRef member : children()) {
+    if (member.key_is(key)) return member;
+  }
+  return {};
+}
+
+NodeRef NodeRef::at(std::uint32_t position) const noexcept {
+  if (!is_array()) return {};
+  for (const NodeRef element : children()) {
+    if (position-- == 0) return element;
+  }
+  return {};
+}
+
+std::string_view NodeRef::text(std::string& scratch) const {
+  if (!is_string()) return {};
+  const std::string_view inner = without_quotes(raw());
+  if (!node().has_escape) return inner;
+  scratch.clear();
+  unescape_into(scratch, inner);
+  return scratch;
+}
+
+std::string_view NodeRef::text() const {
+  if (!is_string()) return {};
+  const std::string_view inner = without_quotes(raw());
+  return node().has_escape ? document_->pin(inner) : inner;
+}
+
+bool NodeRef::text_is(std::string_view expected) const noexcept {
+  return is_string() && reads_as(without_quotes(raw()), node().has_escape, expected);
+}
+
+std::optional<std::int64_t> NodeRef::as_int64() const noexcept {
+  if (!is_number()) return std::nullopt;
+  const std::string_view digits = raw();
+  std::int64_t value = 0;
+  const auto [end, failure] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+  if (failure != std::errc() || end != digits.data() + digits.size()) return std::nullopt;
+  return value;
+}
+
+std::optional<bool> NodeRef::as_bool() const noexcept {
+  if (!is(Kind::boolean)) return std::nullopt;
+  return raw().front() == 't';
+}
+
+std::optional<double> NodeRef::as_double() const noexcept {
+  if (!is_number()) return std::nullopt;
+  const std::string_view digits = raw();
+  double value = 0;
+  const auto [end, failure] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+  if (failure != std::errc() || end != digits.data() + digits.size()) return std::nullopt;
+  return value;
+}
+
+}  // namespace tollgate::json

@@ -1,0 +1,293 @@
+#include "json/strings.hpp"
+
+#include <array>
+#include <cstring>
+#include <string>
+
+#include "tollgate/json/document.hpp"
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+
+#include <bit>
+#endif
+
+namespace tollgate::json {
+namespace {
+
+/// What `\x` stands for; 0 = not an escape, 'u' = four hex digits follow.
+constexpr std::array<char, 256> kEscapes = [] {
+  std::array<char, 256> table{};
+  table['"'] = '"';
+  table['\\'] = '\\';
+  table['/'] = '/';
+  table['b'] = '\b';
+  table['f'] = '\f';
+  table['n'] = '\n';
+  table['r'] = '\r';
+  table['t'] = '\t';
+  table['u'] = 'u';
+  return table;
+}();
+
+constexpr std::array<std::int8_t, 256> kHex = [] {
+  std::array<std::int8_t, 256> table{};
+  for (auto& entry : table) entry = -1;
+  for (unsigned i = 0; i < 10; ++i) table['0' + i] = static_cast<std::int8_t>(i);
+  for (unsigned i = 0; i < 6; ++i) {
+    table['a' + i] = static_cast<std::int8_t>(10 + i);
+    table['A' + i] = static_cast<std::int8_t>(10 + i);
+  }
+  return table;
+}();
+
+constexpr unsigned char byte(char c) {
+  return static_cast<unsigned char>(c);
+}
+
+/// Four hex digits at `p`; negative when they are not.
+std::int32_t hex4(const char* p) noexcept {
+  std::int32_t value = 0;
+  std::int32_t bad = 0;
+  for (int i = 0; i < 4; ++i) {
+    const std::int32_t digit = kHex[byte(p[i])];
+    bad |= digit;
+    value = value * 16 + (digit & 15);
+  }
+  return bad < 0 ? -1 : value;
+}
+
+constexpr bool is_high(std::int32_t unit) {
+  return unit >= 0xD800 && unit < 0xDC00;
+}
+constexpr bool is_low(std::int32_t unit) {
+  return unit >= 0xDC00 && unit < 0xE000;
+}
+
+char* put_utf8(char* out, std::uint32_t c) noexcept {
+  const auto put = [&out](std::uint32_t value) { *out++ = static_cast<char>(value); };
+  if (c < 0x80) {
+    put(c);
+  } else if (c < 0x800) {
+    put(0xC0 | c >> 6);
+    put(0x80 | (c & 0x3F));
+  } else if (c < 0x10000) {
+    put(0xE0 | c >> 12);
+    put(0x80 | (c >> 6 & 0x3F));
+    put(0x80 | (c & 0x3F));
+  } else {
+    put(0xF0 | c >> 18);
+    put(0x80 | (c >> 12 & 0x3F));
+    put(0x80 | (c >> 6 & 0x3F));
+    put(0x80 | (c & 0x3F));
+  }
+  return out;
+}
+
+}  // namespace
+
+const char* find_backslash(const char* p, const char* end, const char* text_end) noexcept {
+#if defined(__SSE2__)
+  const __m128i wanted = _mm_set1_epi8('\\');
+  const auto load = [](const char* at) {
+    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
+  };
+  while (end - p >= 64) {
+    const __m128i a = _mm_cmpeq_epi8(load(p), wanted);
+    const __m128i b = _mm_cmpeq_epi8(load(p + 16), wanted);
+    const __m128i c = _mm_cmpeq_epi8(load(p + 32), wanted);
+    const __m128i d = _mm_cmpeq_epi8(load(p + 48), wanted);
+    if (_mm_movemask_epi8(_mm_or_si128(_mm_or_si128(a, b), _mm_or_si128(c, d))) != 0) break;
+    p += 64;
+  }
+  while (p < end && text_end - p >= 16) {
+    const auto hits = static_cast<unsigned>(_mm_movemask_epi8(_mm_cmpeq_epi8(load(p), wanted)));
+    if (hits != 0) {
+      const char* found = p + std::countr_zero(hits);
+      return found < end ? found : end;
+    }
+    p += 16;
+  }
+  while (p < end && *p != '\\') ++p;
+  return p < end ? p : end;
+#else
+  static_cast<void>(text_end);
+  const void* found = p < end ? std::memchr(p, '\\', static_cast<std::size_t>(end - p)) : nullptr;
+  return found ? static_cast<const char*>(found) : end;
+#endif
+}
+
+namespace {
+
+/// Bytes of the escape at `p` ('\\'), or 0 with what was expected in `message`.
+std::size_t escape_length(const char* p, const char* end, bool allow_lone_surrogates,
+                          const char*& message) noexcept {
+  if (end - p < 2 || kEscapes[byte(p[1])] == '\0') {
+    message = "a valid escape";
+    return 0;
+  }
+  if (p[1] != 'u') return 2;
+  const std::int32_t unit = end - p >= 6 ? hex4(p + 2) : -1;
+  if (unit < 0) {
+    message = "four hex digits after \\u";
+    return 0;
+  }
+  if (unit < 0xD800 || unit >= 0xE000) return 6;
+  if (is_high(unit) && end - p >= 12 && p[6] == '\\' && p[7] == 'u' && is_low(hex4(p + 8))) {
+    return 12;
+  }
+  if (allow_lone_surrogates) return 6;
+  message = "a surrogate pair, not half of one";
+  return 0;
+}
+
+#if defined(__SSE2__)
+/// Bit i: p[i] is a backslash. Reads 64 bytes.
+std::uint64_t backslashes64(const char* p) noexcept {
+  const __m128i wanted = _mm_set1_epi8('\\');
+  const auto part = [&](int i) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p + 16 * i));
+    const auto bits = static_cast<unsigned>(_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, wanted)));
+    return std::uint64_t{bits} << (16 * i);
+  };
+  return part(0) | part(1) | part(2) | part(3);
+}
+#endif
+
+}  // namespace
+
+Fault check_escapes(const char* begin, const char* end, const char* text_end,
+                    bool allow_lone_surrogates, bool& has_escape) noexcept {
+  const char* p = find_backslash(begin, end, text_end);
+  has_escape = p != end;
+  const char* message = nullptr;
+  const auto fault = [&](const char* at) {
+    return Fault{message, static_cast<std::size_t>(at - begin)};
+  };
+#if defined(__SSE2__)
+  // Code in prompts has an escape every few bytes: find those of 64 bytes at once.
+  while (end - p >= 64) {
+    const char* const block = p;
+    p += 64;
+    for (std::uint64_t bits = backslashes64(block); bits != 0;) {
+      const char* const at = block + std::countr_zero(bits);
+      const std::size_t length = escape_length(at, end, allow_lone_surrogates, message);
+      if (length == 0) return fault(at);
+      const auto done = static_cast<std::size_t>(at - block) + length;
+      if (done >= 64) {
+        p = block + done;
+        break;
+      }
+      bits &= ~std::uint64_t{0} << done;
+    }
+  }
+#endif
+  while ((p = find_backslash(p, end, text_end)) != end) {
+    const std::size_t length = escape_length(p, end, allow_lone_surrogates, message);
+    if (length == 0) return fault(p);
+    p += length;
+  }
+  return {};
+}
+
+void unescape_into(std::string& out, std::string_view escaped) {
+  // The text is never longer than its escaped form: write past the end, then cut.
+  const std::size_t before = out.size();
+  out.resize(before + escaped.size());
+  char* o = out.data() + before;
+  const char* p = escaped.data();
+  const char* const end = p + escaped.size();
+  while (p < end) {
+#if defined(__SSE2__)
+    // As much room is left in `out` as bytes are left to read, so 16 can be stored as well as read.
+    if (end - p >= 16) {
+      const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(o), bytes);
+      const auto hits =
+          static_cast<unsigned>(_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\'))));
+      const int plain = hits == 0 ? 16 : std::countr_zero(hits);
+      p += plain;
+      o += plain;
+      if (hits == 0) continue;
+    }
+#endif
+    if (*p != '\\') {
+      *o++ = *p++;
+      continue;
+    }
+    if (end - p < 2) break;  // cannot come from a parsed string
+    if (p[1] != 'u') {
+      *o++ = kEscapes[byte(p[1])];
+      p += 2;
+      continue;
+    }
+    const std::int32_t unit = end - p >= 6 ? hex4(p + 2) : -1;
+    if (unit < 0) break;
+    p += 6;
+    auto c = static_cast<std::uint32_t>(unit);
+    if (unit >= 0xD800 && unit < 0xE000) {
+      const std::int32_t low =
+          is_high(unit) && end - p >= 6 && p[0] == '\\' && p[1] == 'u' ? hex4(p + 2) : -1;
+      if (is_low(low)) {
+        c = static_cast<std::uint32_t>(0x10000 + ((unit - 0xD800) << 10) + (low - 0xDC00));
+        p += 6;
+      } else {
+        c = 0xFFFD;
+      }
+    }
+    o = put_utf8(o, c);
+  }
+  out.resize(static_cast<std::size_t>(o - out.data()));
+}
+
+std::size_t utf8_length(const char* p, const char* end) noexcept {
+  // RFC 3629, section 4.
+  const unsigned char first = byte(*p);
+  if (first < 0x80) return 1;
+  const auto room = static_cast<std::size_t>(end - p);
+  const auto tail = [&](std::size_t i) { return (byte(p[i]) & 0xC0) == 0x80; };
+  if (first >= 0xC2 && first <= 0xDF) return room >= 2 && tail(1) ? 2 : 0;
+  if ((first & 0xF0) == 0xE0) {
+    if (room < 3 || !tail(1) || !tail(2)) return 0;
+    if (first == 0xE0 && byte(p[1]) < 0xA0) return 0;
+    if (first == 0xED && byte(p[1]) >= 0xA0) return 0;
+    return 3;
+  }
+  if (first >= 0xF0 && first <= 0xF4) {
+    if (room < 4 || !tail(1) || !tail(2) || !tail(3)) return 0;
+    if (first == 0xF0 && byte(p[1]) < 0x90) return 0;
+    if (first == 0xF4 && byte(p[1]) >= 0x90) return 0;
+    return 4;
+  }
+  return 0;
+}
+
+Fault diagnose(std::string_view text) noexcept {
+  const char* const begin = text.data();
+  const char* const end = begin + text.size();
+  bool in_string = false;
+  const char* opened = begin;
+  bool seen = false;
+  for (const char* p = begin; p < end;) {
+    const auto at = static_cast<std::size_t>(p - begin);
+    const std::size_t length = utf8_length(p, end);
+    if (length == 0) return {"valid UTF-8", at};
+    if (in_string && byte(*p) < 0x20) return {"control characters to be escaped in strings", at};
+    if (!in_string) seen |= *p != ' ' && *p != '\t' && *p != '\n' && *p != '\r';
+    if (in_string && *p == '\\' && end - p >= 2 && byte(p[1]) >= 0x20 && byte(p[1]) < 0x80) {
+      p += 2;
+      continue;
+    }
+    if (*p == '"') {
+      in_string = !in_string;
+      opened = p;
+    }
+    p += length;
+  }
+  if (!seen) return {"a value", text.size()};
+  if (in_string)
+    return {"the string that begins here to be closed", static_cast<std::size_t>(opened - begin)};
+  return {"a JSON value", 0};
+}
+
+}  // namespace tollgate::json

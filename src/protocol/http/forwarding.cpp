@@ -1,0 +1,104 @@
+#include "tollgate/protocol/http/forwarding.hpp"
+
+#include "tollgate/base/strings.hpp"
+#include "tollgate/protocol/http/head_writer.hpp"
+
+namespace tollgate::protocol::http {
+namespace {
+
+bool starts_with(std::string_view name, std::string_view lower_prefix) noexcept {
+  return name.size() >= lower_prefix.size() &&
+         base::iequals(name.substr(0, lower_prefix.size()), lower_prefix);
+}
+
+bool is_one_of(std::string_view name, std::initializer_list<std::string_view> names) noexcept {
+  for (const std::string_view candidate : names)
+    if (base::iequals(name, candidate)) return true;
+  return false;
+}
+
+/// Checked again although the parser has seen it: these lines reach a socket, and a head built by
+/// hand must not get round the rule. A known name is a token by its table entry.
+void append_checked(std::string& out, const HeaderField& field) {
+  if (!is_field_value(field.value)) return;
+  if (field.id == HeaderId::other ? !is_token(field.name)
+                                  : field.name.size() != header_name(field.id).size())
+    return;
+  out += field.name;
+  out += ": ";
+  out += field.value;
+  out += "\r\n";
+}
+
+/// Names that begin with "x-" and carry claims about the client, the URL or the gateway itself.
+bool is_withheld_x_name(std::string_view name) noexcept {
+  if (name.size() < 3) return false;
+  switch (base::ascii_lower(name[2])) {
+    case 'c':
+      return is_one_of(name, {"x-cluster-client-ip"});
+    case 'e':
+      return is_one_of(name, {"x-envoy-original-path", "x-envoy-external-address"});
+    case 'f':
+      return starts_with(name, "x-forwarded-") || is_one_of(name, {"x-forwarded"});
+    case 'h':
+      return is_one_of(name, {"x-http-method", "x-host"});
+    case 'm':
+      return is_one_of(name, {"x-method-override"});
+    case 'o':
+      return is_one_of(name, {"x-original-host", "x-original-forwarded-for"});
+    case 't':
+      return starts_with(name, "x-tollgate-");
+    default:
+      return false;
+  }
+}
+
+bool is_dropped(const HeaderField& field, const ForwardOptions& options) noexcept {
+  return (options.drop_content_encoding && field.id == HeaderId::content_encoding) ||
+         (options.drop_content_type && field.id == HeaderId::content_type);
+}
+
+}  // namespace
+
+bool passes_upstream(const HeaderField& field, const HeaderSection& section) noexcept {
+  if ((header_flags(field.id) & (kHeaderHop | kHeaderNotUpstream)) != 0) return false;
+  if (!section.connection_options().empty() && section.nominated(field.name)) return false;
+  if (field.id != HeaderId::other || field.name.empty()) return field.id != HeaderId::other;
+  switch (base::ascii_lower(field.name.front())) {  // most names need no comparison at all
+    case 'c':
+      return !is_one_of(field.name, {"cookie2", "cf-connecting-ip"});
+    case 'o':
+      return !is_one_of(field.name, {"ocp-apim-subscription-key"});
+    case 'p':
+      return !starts_with(field.name, "proxy-");
+    case 't':
+      return !is_one_of(field.name, {"true-client-ip"});
+    case 'x':
+      return !is_withheld_x_name(field.name);
+    default:
+      return true;
+  }
+}
+
+bool passes_downstream(const HeaderField& field, const HeaderSection& section) noexcept {
+  if ((header_flags(field.id) & (kHeaderHop | kHeaderNotDownstream)) != 0) return false;
+  if (!section.connection_options().empty() && section.nominated(field.name)) return false;
+  if (field.id != HeaderId::other || field.name.empty()) return field.id != HeaderId::other;
+  return !starts_with(field.name, "x-tollgate-") && !starts_with(field.name, "proxy-") &&
+         !starts_with(field.name, "access-control-") &&
+         !is_one_of(field.name, {"set-cookie2", "public-key-pins"});
+}
+
+void append_upstream_fields(const RequestHead& head, ForwardOptions options, std::string& out) {
+  for (const HeaderField& field : head.headers.fields())
+    if (passes_upstream(field, head.headers) && !is_dropped(field, options))
+      append_checked(out, field);
+}
+
+void append_downstream_fields(const ResponseHead& head, ForwardOptions options, std::string& out) {
+  for (const HeaderField& field : head.headers.fields())
+    if (passes_downstream(field, head.headers) && !is_dropped(field, options))
+      append_checked(out, field);
+}
+
+}  // namespace tollgate::protocol::http

@@ -1,0 +1,96 @@
+#pragma once
+
+#include <array>
+#include <cstring>
+
+#include "tollgate/protocol/http/header_section.hpp"
+
+/// The table of known names, inline for the parsers. Private to src/protocol/http.
+namespace tollgate::protocol::http::detail {
+
+inline constexpr std::uint8_t single = kHeaderSingle;
+inline constexpr std::uint8_t hop = kHeaderHop;
+inline constexpr std::uint8_t no_up = kHeaderNotUpstream;
+inline constexpr std::uint8_t no_down = kHeaderNotDownstream;
+
+inline constexpr std::array kNames = {
+#define TG_HEADER(id, name, flags) std::string_view{name},
+#include "tollgate/protocol/http/header_names.def"
+#undef TG_HEADER
+};
+inline constexpr std::array<std::uint8_t, kNames.size()> kFlags = {
+#define TG_HEADER(id, name, flags) flags,
+#include "tollgate/protocol/http/header_names.def"
+#undef TG_HEADER
+};
+
+// Perfect hash: length and three characters, multiplied by a constant found at compile time.
+inline constexpr unsigned kHashBits = 9;
+
+constexpr std::uint32_t hash_key(std::string_view name) noexcept {
+  const auto at = [name](std::size_t i) {
+    return static_cast<std::uint32_t>(static_cast<std::uint8_t>(name[i]) | 0x20u);
+  };
+  const std::size_t n = name.size();
+  return (static_cast<std::uint32_t>(n) & 0xff) | at(0) << 8 | at(n / 2) << 16 | at(n - 1) << 24;
+}
+
+struct NameTable {
+  std::uint32_t multiplier = 0;
+  std::array<std::uint8_t, 1u << kHashBits> slots{};
+};
+
+constexpr NameTable make_table() {
+  std::array<std::uint32_t, kNames.size()> keys{};
+  for (std::size_t i = 0; i < kNames.size(); ++i) keys[i] = hash_key(kNames[i]);
+  std::uint32_t multiplier = 0x9e3779b1u;
+  for (int attempt = 0; attempt < 2'000;
+       ++attempt, multiplier = multiplier * 1664525u + 1013904223u) {
+    multiplier |= 1u;
+    NameTable table;
+    table.multiplier = multiplier;
+    table.slots.fill(static_cast<std::uint8_t>(HeaderId::other));
+    bool collision = false;
+    for (std::size_t i = 0; i < keys.size() && !collision; ++i) {
+      std::uint8_t& slot = table.slots[keys[i] * multiplier >> (32 - kHashBits)];
+      collision = slot != static_cast<std::uint8_t>(HeaderId::other);
+      slot = static_cast<std::uint8_t>(i);
+    }
+    if (!collision) return table;
+  }
+  return {};
+}
+inline constexpr NameTable kTable = make_table();
+static_assert(kTable.multiplier != 0, "no perfect hash for header_names.def: change hash_key");
+
+/// Compares token text with a lower-case name of the same length. Setting bit 5 lowers letters and
+/// maps no other token character onto one that occurs in a name.
+inline bool same_name(const char* text, const char* lower, std::size_t n) noexcept {
+  if (n >= 8) {
+    constexpr std::uint64_t bit5 = 0x2020202020202020ull;
+    const auto same8 = [&](std::size_t i) {
+      std::uint64_t a, b;
+      std::memcpy(&a, text + i, 8);
+      std::memcpy(&b, lower + i, 8);
+      return (a | bit5) == b;
+    };
+    for (std::size_t i = 0; i + 8 <= n; i += 8)
+      if (!same8(i)) return false;
+    return same8(n - 8);
+  }
+  for (std::size_t i = 0; i < n; ++i)
+    if ((text[i] | 0x20) != lower[i]) return false;
+  return true;
+}
+
+inline HeaderId find_header_id(std::string_view name) noexcept {
+  if (name.empty()) return HeaderId::other;
+  const std::uint8_t slot = kTable.slots[hash_key(name) * kTable.multiplier >> (32 - kHashBits)];
+  if (slot >= kNames.size()) return HeaderId::other;
+  const std::string_view known = kNames[slot];
+  if (known.size() != name.size() || !same_name(name.data(), known.data(), name.size()))
+    return HeaderId::other;
+  return static_cast<HeaderId>(slot);
+}
+
+}  // namespace tollgate::protocol::http::detail

@@ -1,0 +1,47 @@
+#include "protocol/llm/field_reader.hpp"
+
+#include <algorithm>
+
+namespace tollgate::protocol::llm {
+
+base::Error field_error(std::string_view param, std::string_view expected) {
+  std::string message = "`";
+  message.append(param).append("` must be ").append(expected);
+  return base::Error(base::ErrorCode::invalid_request, std::move(message))
+      .with_param(std::string(param));
+}
+
+base::Result<std::string_view> read_string(json::NodeRef node, std::string_view param) {
+  if (!node || node.is_null()) return std::string_view();
+  if (!node.is_string()) return field_error(param, "a string");
+  return node.text();
+}
+
+base::Result<bool> read_bool(json::NodeRef node, std::string_view param, bool absent) {
+  if (!node || node.is_null()) return absent;
+  const auto value = node.as_bool();
+  if (!value) return field_error(param, "true or false");
+  return *value;
+}
+
+base::Result<std::optional<std::int64_t>> read_integer(json::NodeRef node, std::string_view param,
+                                                       std::int64_t least, std::int64_t most) {
+  if (!node || node.is_null()) return std::optional<std::int64_t>();
+  const auto value = node.as_int64();
+  if (!value || *value < least || *value > most) {
+    return field_error(
+        param, "a whole number from " + std::to_string(least) + " to " + std::to_string(most));
+  }
+  return value;
+}
+
+base::Result<void> check_kind(json::NodeRef node, std::string_view param, json::Kind kind) {
+  if (!node || node.is_null() || node.is(kind)) return {};
+  return field_error(param, kind == json::Kind::array ? "an array" : "an object");
+}
+
+std::int64_t read_count(json::NodeRef node) noexcept {
+  return std::clamp<std::int64_t>(node.as_int64().value_or(0), 0, kMaxTokens);
+}
+
+}  // namespace tollgate::protocol::llm

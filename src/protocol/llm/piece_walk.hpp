@@ -1,0 +1,39 @@
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "tollgate/protocol/llm/types.hpp"
+
+namespace tollgate::protocol::llm {
+
+/// A number for a place whose text continues from event to event (FNV-1a of its name).
+[[nodiscard]] constexpr std::uint32_t place_of(std::string_view name) noexcept {
+  std::uint32_t hash = 2166136261u;
+  for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619u;
+  return hash;
+}
+
+/// Collects the pieces of one event of a stream into its StreamEvent.
+class PieceWalk {
+ public:
+  explicit PieceWalk(StreamEvent& event) : out(event) {}
+
+  /// A string that continues `channel`. Nothing, other kinds and empty strings are skipped.
+  void add(json::NodeRef node, Channel channel, bool read_only = false);
+  /// Texts below `node` that are complete by themselves.
+  void whole(json::NodeRef node);
+  /// Whole texts below `node`, where everything is text (tool input).
+  void whole_free_form(json::NodeRef node);
+  /// After the last piece.
+  void close();
+
+  StreamEvent& out;
+
+ private:
+  void add_whole(const TextSpan& span);
+  bool has_whole_ = false;
+};
+
+}  // namespace tollgate::protocol::llm

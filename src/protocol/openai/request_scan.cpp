@@ -1,0 +1,339 @@
+#include <algorithm>
+#include <array>
+
+#include "protocol/llm/field_reader.hpp"
+#include "protocol/llm/text_walk.hpp"
+#include "protocol/openai/parts.hpp"
+
+namespace tollgate::protocol::openai {
+namespace {
+
+using llm::GovernedFields;
+using llm::RequestKind;
+
+constexpr std::int64_t kMaxChoices = 1024;  // OpenAI's own limit is 128
+
+struct NamedField {
+  std::string_view name;
+  RequestField field;
+};
+constexpr NamedField kFields[] = {
+    {"model", RequestField::model},
+    {"models", RequestField::fallback_models},
+    {"stream", RequestField::stream},
+    {"stream_options", RequestField::stream_options},
+    {"max_tokens", RequestField::max_tokens},
+    {"max_completion_tokens", RequestField::max_completion_tokens},
+    {"max_output_tokens", RequestField::max_output_tokens},
+    {"n", RequestField::n},
+    {"best_of", RequestField::best_of},
+    {"user", RequestField::user},
+    {"safety_identifier", RequestField::safety_identifier},
+    {"service_tier", RequestField::service_tier},
+    {"tools", RequestField::tools},
+    {"functions", RequestField::functions},
+    {"response_format", RequestField::tool_format},
+    {"text", RequestField::tool_format},
+    {"messages", RequestField::messages},
+    {"input", RequestField::input},
+    {"instructions", RequestField::instructions},
+    {"prompt", RequestField::prompt},
+    {"prediction", RequestField::prediction},
+    {"web_search_options", RequestField::hosted_search},
+    {"plugins", RequestField::hosted_search},            // OpenRouter
+    {"search_parameters", RequestField::hosted_search},  // xAI
+    {"enable_search", RequestField::hosted_search},      // Qwen
+    {"data_sources", RequestField::hosted_search},       // Azure
+    {"audio", RequestField::audio},
+    {"modalities", RequestField::modalities},
+    {"previous_response_id", RequestField::stored_context},
+    {"conversation", RequestField::stored_context},
+    {"temperature", RequestField::known},
+    {"top_p", RequestField::known},
+    {"seed", RequestField::known},
+    {"stop", RequestField::known},
+    {"tool_choice", RequestField::known},
+    {"function_call", RequestField::known},
+    {"parallel_tool_calls", RequestField::known},
+    {"presence_penalty", RequestField::known},
+    {"frequency_penalty", RequestField::known},
+    {"logit_bias", RequestField::known},
+    {"logprobs", RequestField::known},
+    {"top_logprobs", RequestField::known},
+    {"reasoning_effort", RequestField::known},
+    {"verbosity", RequestField::known},
+    {"metadata", RequestField::known},
+    {"store", RequestField::known},
+    {"prompt_cache_key", RequestField::known},
+    {"prompt_cache_retention", RequestField::known},
+    {"encoding_format", RequestField::known},
+    {"dimensions", RequestField::known},
+    {"include", RequestField::known},
+    {"truncation", RequestField::known},
+};
+
+/// Slots by a hash of length and two characters, so that a member costs a comparison or two.
+constexpr std::size_t kSlots = 256;
+constexpr std::size_t slot_of(std::string_view name) {
+  const auto byte = [](char c) { return static_cast<std::size_t>(static_cast<unsigned char>(c)); };
+  return (name.size() * 37 + byte(name.front()) * 7 + byte(name.back()) * 13) % kSlots;
+}
+constexpr std::array<std::uint8_t, kSlots> kFieldSlots = [] {
+  std::array<std::uint8_t, kSlots> slots{};
+  for (std::size_t i = 0; i < std::size(kFields); ++i) {
+    std::size_t slot = slot_of(kFields[i].name);
+    while (slots[slot] != 0) slot = (slot + 1) % kSlots;
+    slots[slot] = static_cast<std::uint8_t>(i + 1);
+  }
+  return slots;
+}();
+
+/// Parts of a message whose cost the bytes bound; empty when they do.
+std::string_view judge_part(json::NodeRef part, GovernedFields& out) {
+  const std::string_view type = part.find("type").text();
+  if (type == "text" || type == "refusal" || type == "input_text" || type == "output_text") {
+    return {};
+  }
+  if (type == "image_url" || type == "input_image") {
+    const json::NodeRef image = part.find("image_url");
+    const json::NodeRef url = image.is_object() ? image.find("url") : image;
+    if (!llm::is_data_url(url)) return "an image that is not in the body";
+    ++out.inline_images;
+    out.inline_image_bytes += static_cast<std::int64_t>(url.raw().size());
+    return {};
+  }
+  if (type == "input_audio") return "audio input, which is priced apart";
+  if (type == "file" || type == "input_file") return "a file, whose pages the body does not show";
+  return "a content part of a type that is not known here";
+}
+
+std::string_view judge_content(json::NodeRef content, GovernedFields& out) {
+  std::string_view reason;
+  if (!content.is_array()) return reason;
+  for (const json::NodeRef part : content.children()) {
+    const std::string_view found = part.is_object() ? judge_part(part, out) : "";
+    if (reason.empty()) reason = found;
+  }
+  return reason;
+}
+
+std::string_view judge_messages(json::NodeRef messages, GovernedFields& out) {
+  std::string_view reason;
+  for (const json::NodeRef message : messages.children()) {
+    std::string_view found = judge_content(message.find("content"), out);
+    if (found.empty() && message.find("audio").is_object()) found = "earlier audio by reference";
+    if (reason.empty()) reason = found;
+  }
+  return reason;
+}
+
+/// Items of the responses API.
+std::string_view judge_items(json::NodeRef input, GovernedFields& out) {
+  std::string_view reason;
+  for (const json::NodeRef item : input.children()) {
+    std::string_view found;
+    const std::string_view type = item.find("type").text();
+    if (type == "item_reference") found = "an item by reference";
+    if (found.empty()) found = judge_content(item.find("content"), out);
+    if (found.empty()) found = judge_content(item.find("output"), out);
+    if (reason.empty()) reason = found;
+  }
+  return reason;
+}
+
+base::Result<void> read_tools(json::NodeRef tools, std::string_view param, GovernedFields& out) {
+  TG_CHECK(llm::check_kind(tools, param, json::Kind::array));
+  for (const json::NodeRef tool : tools.children()) {
+    if (!tool.is_object()) return llm::field_error(param, "an array of objects");
+    const std::string_view type = tool.find("type").text();
+    json::NodeRef name = tool.find("name");
+    if (!name) name = tool.find(type == "custom" ? "custom" : "function").find("name");
+    if (name && !name.is_string()) return llm::field_error(param, "named by strings");
+    // Legacy `functions` have no type.
+    const bool is_hosted = !type.empty() && type != "function" && type != "custom";
+    const std::string_view label = name ? name.text() : type;
+    out.tools.push_back({label, tool, is_hosted});
+    if (is_hosted && out.unbounded_reason.empty()) {
+      out.unbounded_reason = "a tool that the provider runs";
+    }
+  }
+  return {};
+}
+
+base::Result<void> read_stream_options(json::NodeRef options, GovernedFields& out) {
+  TG_CHECK(llm::check_kind(options, "stream_options", json::Kind::object));
+  out.stream_options_node = options;
+  out.include_usage_node = options.find("include_usage");
+  TG_TRY(out.include_usage,
+         llm::read_bool(out.include_usage_node, "stream_options.include_usage", false));
+  return {};
+}
+
+base::Result<void> read_cap(json::NodeRef node, std::string_view param, json::NodeRef& place,
+                            GovernedFields& out) {
+  TG_TRY(const auto cap, llm::read_integer(node, param, 0, llm::kMaxTokens));
+  place = node;
+  if (cap) out.output_cap = std::max(out.output_cap.value_or(0), *cap);
+  return {};
+}
+
+base::Result<void> read_choices(json::NodeRef node, std::string_view param, GovernedFields& out) {
+  TG_TRY(const auto count, llm::read_integer(node, param, 1, kMaxChoices));
+  out.choices = std::max(out.choices, count.value_or(1));
+  return {};
+}
+
+base::Result<void> read_model(json::NodeRef node, GovernedFields& out) {
+  if (!node.is_string() || node.raw().size() <= 2) {
+    return llm::field_error("model", "a string that is not empty");
+  }
+  out.model_node = node;
+  out.model = node.text();
+  return {};
+}
+
+void note(GovernedFields& out, std::string_view reason) {
+  if (out.unbounded_reason.empty()) out.unbounded_reason = reason;
+}
+
+base::Result<void> read_service_tier(json::NodeRef node, GovernedFields& out) {
+  TG_TRY(out.service_tier, llm::read_string(node, "service_tier"));
+  constexpr std::string_view kUsualOrCheaper[] = {"", "auto", "default", "flex", "standard"};
+  if (std::find(std::begin(kUsualOrCheaper), std::end(kUsualOrCheaper), out.service_tier) ==
+      std::end(kUsualOrCheaper)) {
+    note(out, "a `service_tier` that is priced apart");
+  }
+  return {};
+}
+
+/// A field that only matters by being there.
+bool is_set(json::NodeRef node) {
+  return node && !node.is_null();
+}
+
+/// Input of embeddings (texts or token ids) or of the responses API (a text or items).
+void read_input(json::NodeRef node, GovernedFields& out) {
+  if (out.kind == RequestKind::other_json) note(out, judge_items(node, out));
+  for (const json::NodeRef element : node.children()) {
+    out.has_opaque_text |= element.is_number() || element.is_array();
+  }
+}
+
+base::Result<void> read_field(RequestField field, json::NodeRef node, GovernedFields& out) {
+  switch (field) {
+    case RequestField::model:
+      return read_model(node, out);
+    case RequestField::fallback_models:
+      if (!is_set(node)) return {};
+      return base::Error(base::ErrorCode::invalid_request,
+                         "`models` is not accepted: the gateway chooses where a call goes; ask for "
+                         "one model")
+          .with_param("models");
+    case RequestField::stream: {
+      out.stream_node = node;
+      TG_TRY(out.stream, llm::read_bool(node, "stream", false));
+      return {};
+    }
+    case RequestField::stream_options:
+      return read_stream_options(node, out);
+    case RequestField::max_tokens:
+      return read_cap(node, "max_tokens", out.max_tokens_node, out);
+    case RequestField::max_completion_tokens:
+      return read_cap(node, "max_completion_tokens", out.max_completion_tokens_node, out);
+    case RequestField::max_output_tokens:
+      return read_cap(node, "max_output_tokens", out.max_output_tokens_node, out);
+    case RequestField::n:
+      return read_choices(node, "n", out);
+    case RequestField::best_of:
+      return read_choices(node, "best_of", out);
+    case RequestField::user: {
+      TG_TRY(const auto user, llm::read_string(node, "user"));
+      if (out.end_user.empty()) out.end_user = user;
+      return {};
+    }
+    case RequestField::safety_identifier: {
+      TG_TRY(const auto user, llm::read_string(node, "safety_identifier"));
+      if (!user.empty()) out.end_user = user;
+      return {};
+    }
+    case RequestField::service_tier:
+      return read_service_tier(node, out);
+    case RequestField::tools:
+      return read_tools(node, "tools", out);
+    case RequestField::functions:
+      return read_tools(node, "functions", out);
+    case RequestField::messages:
+      note(out, judge_messages(node, out));
+      return {};
+    case RequestField::input:
+      read_input(node, out);
+      return {};
+    case RequestField::prompt:
+      // A stored prompt by id (responses), token ids (legacy completions), or text.
+      if (node.is_object()) note(out, "a stored `prompt`");
+      for (const json::NodeRef element : node.children()) {
+        out.has_opaque_text |= element.is_number() || element.is_array();
+      }
+      return {};
+    case RequestField::prediction:
+      // Predicted tokens that the answer does not use are billed as output.
+      if (is_set(node)) out.extra_output_bound = static_cast<std::int64_t>(node.raw().size());
+      return {};
+    case RequestField::hosted_search:
+      // An empty object asks for a search too; an empty list, null or false does not.
+      if (is_set(node) && node.as_bool().value_or(true) && (!node.is_array() || node.size() > 0)) {
+        note(out, "a search that the provider runs");
+      }
+      return {};
+    case RequestField::audio:
+      if (is_set(node)) note(out, "audio output, which is priced apart");
+      return {};
+    case RequestField::modalities:
+      for (const json::NodeRef modality : node.children()) {
+        if (!modality.text_is("text")) note(out, "output other than text, which is priced apart");
+      }
+      return {};
+    case RequestField::stored_context:
+      if (is_set(node)) note(out, "a stored conversation");
+      return {};
+    case RequestField::unknown:
+    case RequestField::known:
+    case RequestField::instructions:
+    case RequestField::tool_format:
+      return {};
+  }
+  return {};
+}
+
+}  // namespace
+
+RequestField request_field(json::NodeRef member) {
+  const std::string_view key = member.key();
+  if (key.empty()) return RequestField::unknown;
+  for (std::size_t slot = slot_of(key); kFieldSlots[slot] != 0; slot = (slot + 1) % kSlots) {
+    const NamedField& named = kFields[kFieldSlots[slot] - 1];
+    if (named.name == key) return named.field;
+  }
+  return RequestField::unknown;
+}
+
+base::Result<void> scan_request(RequestKind kind, const json::Document& body, GovernedFields& out) {
+  out.reset();
+  out.kind = kind;
+  out.root = body.root();
+  if (!out.root.is_object()) {
+    if (kind == RequestKind::other_json) return {};
+    return base::Error(base::ErrorCode::invalid_request, "the body must be a JSON object");
+  }
+  // What providers bill as cache writes without being asked differs; price the dearest.
+  out.cache_writes = llm::CacheWrites::five_minutes;
+  for (const json::NodeRef member : out.root.children()) {
+    TG_CHECK(read_field(request_field(member), member, out));
+  }
+  if (!out.model_node && kind != RequestKind::other_json) {
+    return base::Error(base::ErrorCode::invalid_request, "`model` is missing").with_param("model");
+  }
+  return {};
+}
+
+}  // namespace tollgate::protocol::openai

@@ -1,0 +1,106 @@
+#include "protocol/llm/text_walk.hpp"
+#include "protocol/openai/parts.hpp"
+
+namespace tollgate::protocol::openai {
+namespace {
+
+using llm::TextRole;
+using llm::TextWalk;
+
+TextRole role_of(json::NodeRef message) {
+  const std::string_view role = message.find("role").text();
+  if (role == "system" || role == "developer") return TextRole::system;
+  if (role == "assistant") return TextRole::assistant;
+  if (role == "tool" || role == "function") return TextRole::tool_result;
+  if (role == "user") return TextRole::user;
+  // Items of the responses API.
+  const std::string_view type = message.find("type").text();
+  if (type.ends_with("_call_output")) return TextRole::tool_result;
+  if (type == "reasoning") return TextRole::reasoning;
+  return role.empty() && type.ends_with("_call") ? TextRole::tool_arguments : TextRole::user;
+}
+
+void message_texts(json::NodeRef message, TextWalk& walk) {
+  if (!message.is_object()) {
+    walk.structured(message, TextRole::user);
+    return;
+  }
+  const TextRole role = role_of(message);
+  for (const json::NodeRef member : message.children()) {
+    // A message's content is text even if it looks like a tag, so only other members are judged.
+    if (member.key_is("content")) {
+      walk.structured(member, role);
+    } else if (member.key_is("tool_calls") || member.key_is("function_call")) {
+      walk.structured(member, TextRole::tool_arguments);
+    } else if (member.key_is("reasoning_content") || member.key_is("reasoning")) {
+      walk.structured(member, TextRole::reasoning);
+    } else if (member.key_is("refusal")) {
+      walk.structured(member, TextRole::refusal);
+    } else if (!llm::is_structural(member)) {
+      walk.structured(member, role);
+    }
+  }
+}
+
+void list_texts(json::NodeRef list, TextWalk& walk) {
+  if (!list.is_array()) {
+    walk.structured(list, TextRole::user);
+    return;
+  }
+  for (const json::NodeRef message : list.children()) message_texts(message, walk);
+}
+
+}  // namespace
+
+void request_texts(const llm::GovernedFields& fields, std::vector<llm::TextSpan>& out) {
+  TextWalk walk(out);
+  if (!fields.root.is_object()) {
+    walk.structured(fields.root, TextRole::other);
+    return;
+  }
+  for (const json::NodeRef member : fields.root.children()) {
+    switch (request_field(member)) {
+      case RequestField::messages:
+      case RequestField::input:
+        list_texts(member, walk);
+        break;
+      case RequestField::prompt:
+        walk.structured(member, TextRole::user);
+        break;
+      case RequestField::instructions:
+        walk.structured(member, TextRole::system);
+        break;
+      case RequestField::prediction:
+        walk.structured(member, TextRole::assistant);
+        break;
+      case RequestField::tools:
+      case RequestField::functions:
+      case RequestField::tool_format:
+        walk.structured(member, TextRole::tool_definition);
+        break;
+      case RequestField::unknown:
+      case RequestField::hosted_search:
+        if (!llm::is_structural(member)) walk.structured(member, TextRole::other);
+        break;
+      case RequestField::known:
+      case RequestField::model:
+      case RequestField::fallback_models:
+      case RequestField::stream:
+      case RequestField::stream_options:
+      case RequestField::max_tokens:
+      case RequestField::max_completion_tokens:
+      case RequestField::max_output_tokens:
+      case RequestField::n:
+      case RequestField::best_of:
+      case RequestField::user:
+      case RequestField::safety_identifier:
+      case RequestField::service_tier:
+      case RequestField::audio:
+      case RequestField::modalities:
+      case RequestField::stored_context:
+        break;
+    }
+  }
+}
+
+}  // namespace tollgate::protocol::openai
