@@ -1,0 +1,42 @@
+#include "tollgate/config/names.hpp"
+
+#include <array>
+
+namespace tollgate::config {
+
+#define TG_NAMES(E, ...)                                \
+  std::span<const Named<E>> names(E) noexcept {         \
+    using enum E;                                       \
+    static constexpr Named<E> kNames[] = {__VA_ARGS__}; \
+    return kNames;                                      \
+  }
+
+TG_NAMES(ClientAuth, {none, "none"}, {optional, "optional"}, {require, "require"})
+TG_NAMES(AcceptBalance, {exact, "exact"}, {kernel, "kernel"})
+TG_NAMES(ProviderKind, {openai, "openai"}, {anthropic, "anthropic"},
+         {openai_compatible, "openai_compatible"}, {demo, "demo"})
+TG_NAMES(WindowKind, {day, "day"}, {week, "week"}, {month, "month"}, {total, "total"})
+TG_NAMES(ScopeKind, {key, "key"}, {agent, "agent"}, {team, "team"}, {org, "org"}, {model, "model"},
+         {provider, "provider"})
+TG_NAMES(UnpricedAction, {refuse, "refuse"}, {hold, "hold"})
+TG_NAMES(GuardAction, {allow, "allow"}, {flag, "flag"}, {mask, "mask"}, {block, "block"})
+TG_NAMES(GuardDirection, {request, "request"}, {response, "response"}, {both, "both"})
+TG_NAMES(RuleKind, {detector, "detector"}, {regex, "regex"}, {keyword, "keyword"})
+TG_NAMES(BodyCapture, {none, "none"}, {masked, "masked"}, {full, "full"})
+TG_NAMES(AuditOnFull, {refuse, "refuse"}, {drop, "drop"})
+TG_NAMES(LogLevel, {debug, "debug"}, {info, "info"}, {warn, "warn"}, {error, "error"})
+#undef TG_NAMES
+
+std::span<const std::string_view> surface_names() noexcept {
+  static constexpr std::array<std::string_view, 9> kSurfaces{
+      "chat", "embeddings", "messages", "count_tokens", "models", "other", "mcp", "a2a", "me"};
+  return kSurfaces;
+}
+
+std::span<const std::string_view> detector_names() noexcept {
+  static constexpr std::array<std::string_view, 5> kDetectors{"email", "payment_card", "iban",
+                                                              "api_key", "private_key"};
+  return kDetectors;
+}
+
+}  // namespace tollgate::config

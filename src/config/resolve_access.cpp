@@ -1,0 +1,200 @@
+#include <date/tz.h>
+#include <fmt/format.h>
+
+#include <set>
+
+#include "config/resolve.hpp"
+#include "tollgate/base/strings.hpp"
+#include "tollgate/config/names.hpp"
+
+namespace tollgate::config {
+namespace {
+
+void check_time_zone(Reader& reader, const BudgetDoc& doc) {
+  const std::string& zone = doc.budget.time_zone;
+  if (zone == "UTC") return;  // always there, even without a tz database
+  try {
+    static_cast<void>(date::locate_zone(zone));
+    return;
+  } catch (const std::exception&) {
+  }
+  std::vector<std::string> known;
+  try {
+    for (const auto& entry : date::get_tzdb().zones) known.push_back(entry.name());
+  } catch (const std::exception&) {  // no tz database on this machine: no suggestion either
+  }
+  reader.problem_at(join_path(doc.path, "time_zone"),
+                    fmt::format("unknown time zone {}", in_quotes(zone)),
+                    "an IANA name such as \"Europe/Berlin\" or \"UTC\"", nearest(zone, known));
+}
+
+/// Adds the budgets of one scope; a budget's name is its identity there.
+void add_budgets(Reader& reader, const std::vector<BudgetDoc>& docs, ScopeKind scope,
+                 const std::string& id, Snapshot& out) {
+  std::set<std::string> seen;
+  for (const BudgetDoc& doc : docs) {
+    if (!seen.insert(doc.budget.name).second)
+      reader.problem_at(doc.path,
+                        fmt::format("a second budget of this {} is named {}", name_of(scope),
+                                    in_quotes(doc.budget.name)),
+                        "a name of its own");
+    check_time_zone(reader, doc);
+    out.budgets.push_back({scope, id, doc.budget});
+  }
+}
+
+void add_owners(Reader& reader, const NameMap<OwnerDoc>& docs, ScopeKind scope,
+                const char* parent_key, const NameMap<Owner>* parents, NameMap<Owner>& owners,
+                Snapshot& out) {
+  for (const auto& [id, doc] : docs) {
+    owners.emplace(id, Owner{id, doc.parent, doc.guardrails});
+    if (!doc.parent.empty() && !parents->contains(doc.parent))
+      unknown_reference(reader, join_path(doc.path, parent_key), parent_key, doc.parent,
+                        keys_of(*parents));
+    add_budgets(reader, doc.budgets, scope, id, out);
+  }
+}
+
+/// Fills a key's owner from its parent's, and refuses two that disagree.
+void inherit(Reader& reader, const KeyDoc& doc, const char* key, const std::string& child,
+             const NameMap<Owner>& children, std::string& value) {
+  const auto found = children.find(child);
+  if (found == children.end() || found->second.parent.empty()) return;
+  if (value.empty()) {
+    value = found->second.parent;
+  } else if (value != found->second.parent) {
+    reader.problem_at(join_path(doc.path, key),
+                      fmt::format("{} is not the {} of {}", in_quotes(value), key, child),
+                      fmt::format("{}, or no {} here", in_quotes(found->second.parent), key));
+  }
+}
+
+/// Exact names and "*" for every one; `known` are the names that exist.
+NameMap<std::vector<std::string>> resolve_reach(Reader& reader,
+                                                const NameMap<std::vector<std::string>>& from,
+                                                const std::vector<std::string>& known,
+                                                const std::string& path, std::string_view kind) {
+  NameMap<std::vector<std::string>> to;
+  for (const auto& [name, globs] : from) {
+    if (name == "*") continue;
+    if (std::find(known.begin(), known.end(), name) == known.end())
+      unknown_reference(reader, join_path(path, name), kind, name, known);
+    to.emplace(name, globs);
+  }
+  if (const auto all = from.find("*"); all != from.end())
+    for (const std::string& name : known) to.emplace(name, all->second);
+  return to;
+}
+
+/// An allow-list entry that can never match anything is most likely a typo.
+void warn_unmatched(Reader& reader, const std::vector<std::string>& globs,
+                    const std::vector<std::string>& known, const std::string& path,
+                    std::string_view kind) {
+  for (std::size_t i = 0; i < globs.size(); ++i) {
+    const bool matches = std::any_of(known.begin(), known.end(), [&](const std::string& name) {
+      return base::glob_match(globs[i], name);
+    });
+    if (matches || globs[i] == "*") continue;
+    const std::string item = join_path(path, i);
+    reader.warning_at(reader.has(item) ? item : path,
+                      fmt::format("{} matches no {}", in_quotes(globs[i]), kind), "",
+                      nearest(globs[i], known));
+  }
+}
+
+Key make_key(Reader& reader, const KeyDoc& doc, const Snapshot& snapshot) {
+  Key key;
+  key.id = doc.id;
+  key.digest = doc.digest.value_or(base::Sha256Digest{});
+  key.last4 = doc.last4;
+  if (!doc.last4.empty() && (doc.last4.size() != 4 || !is_token(doc.last4)))
+    reader.problem_at(join_path(doc.path, "last4"), "is not four characters",
+                      "the last four characters of the key");
+  key.agent = doc.agent;
+  key.team = doc.team;
+  key.org = doc.org;
+  const auto check = [&](const char* name, const std::string& id, const NameMap<Owner>& owners) {
+    if (!id.empty() && !owners.contains(id))
+      unknown_reference(reader, join_path(doc.path, name), name, id, keys_of(owners));
+  };
+  check("agent", key.agent, snapshot.agents);
+  check("team", key.team, snapshot.teams);
+  check("org", key.org, snapshot.orgs);
+  inherit(reader, doc, "team", key.agent, snapshot.agents, key.team);
+  inherit(reader, doc, "org", key.team, snapshot.teams, key.org);
+  key.tags = doc.tags;
+  key.expires = doc.expires;
+  key.disabled = doc.disabled;
+  key.guardrails = doc.guardrails;
+
+  const std::string allow = join_path(doc.path, "allow");
+  key.allow.surfaces = doc.allow.surfaces;
+  key.allow.models = doc.allow.models;
+  key.allow.providers = doc.allow.providers;
+  key.allow.paths = doc.allow.paths;
+  key.allow.mcp = resolve_reach(reader, doc.allow.mcp, keys_of(snapshot.mcp_servers),
+                                join_path(allow, "mcp"), "MCP server");
+  key.allow.a2a = resolve_reach(reader, doc.allow.a2a, keys_of(snapshot.a2a_agents),
+                                join_path(allow, "a2a"), "A2A agent");
+  warn_unmatched(reader, doc.allow.models, keys_of(snapshot.models), join_path(allow, "models"),
+                 "model");
+  warn_unmatched(reader, doc.allow.providers, keys_of(snapshot.providers),
+                 join_path(allow, "providers"), "provider");
+  return key;
+}
+
+void warn_unbudgeted(Reader& reader, const std::vector<KeyDoc>& docs, const Snapshot& snapshot) {
+  std::set<std::pair<ScopeKind, std::string>> capped;
+  for (const auto& entry : snapshot.budgets) capped.emplace(entry.scope, entry.scope_id);
+  const auto all_capped = [&](ScopeKind scope, const auto& map) {
+    return !map.empty() && std::all_of(map.begin(), map.end(), [&](const auto& entry) {
+      return capped.contains({scope, entry.first});
+    });
+  };
+  if (all_capped(ScopeKind::provider, snapshot.providers) ||
+      all_capped(ScopeKind::model, snapshot.models))
+    return;
+  for (std::size_t i = 0; i < docs.size(); ++i) {
+    const Key& key = snapshot.keys[i];
+    if (capped.contains({ScopeKind::key, key.id}) ||
+        capped.contains({ScopeKind::agent, key.agent}) ||
+        capped.contains({ScopeKind::team, key.team}) || capped.contains({ScopeKind::org, key.org}))
+      continue;
+    reader.warning_at(docs[i].path,
+                      fmt::format("key {} has no budget on any scope", in_quotes(key.id)),
+                      "budgets here or at its agent, team or org");
+  }
+}
+
+}  // namespace
+
+void resolve_access(Reader& reader, const RootDoc& root, Snapshot& out) {
+  add_owners(reader, root.orgs, ScopeKind::org, "", nullptr, out.orgs, out);
+  add_owners(reader, root.teams, ScopeKind::team, "org", &out.orgs, out.teams, out);
+  add_owners(reader, root.agents, ScopeKind::agent, "team", &out.teams, out.agents, out);
+  for (const auto& [name, doc] : root.providers)
+    add_budgets(reader, doc.budgets, ScopeKind::provider, name, out);
+  for (const auto& [name, doc] : root.models)
+    add_budgets(reader, doc.budgets, ScopeKind::model, name, out);
+
+  std::map<std::string, std::size_t> ids;
+  std::map<base::Sha256Digest, std::string> digests;
+  for (std::size_t i = 0; i < root.keys.size(); ++i) {
+    const KeyDoc& doc = root.keys[i];
+    out.keys.push_back(make_key(reader, doc, out));
+    add_budgets(reader, doc.budgets, ScopeKind::key, doc.id, out);
+    if (const auto [first, fresh] = ids.emplace(doc.id, i); !fresh && !doc.id.empty())
+      reader.problem_at(
+          join_path(doc.path, "id"),
+          fmt::format("{} is already the id of keys[{}]", in_quotes(doc.id), first->second),
+          "an id of its own");
+    if (!doc.digest) continue;
+    if (const auto [first, fresh] = digests.emplace(*doc.digest, doc.path); !fresh)
+      reader.problem_at(join_path(doc.path, "digest"),
+                        fmt::format("is already the digest of {}", first->second),
+                        "a key of its own");
+  }
+  warn_unbudgeted(reader, root.keys, out);
+}
+
+}  // namespace tollgate::config
