@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "tollgate/base/digest.hpp"
+#include "tollgate/base/secret.hpp"
+
+namespace tollgate::domain::keys {
+
+/// The text of a virtual key: `tg-`, 43 base62 digits (32 random bytes, big-endian number), 6
+/// base62 digits (CRC-32 of all before). 52 characters of `[0-9A-Za-z-]`: one word for a double
+/// click and for scanners, which tell a leaked key from noise by the checksum alone.
+inline constexpr std::string_view kKeyPrefix = "tg-";
+inline constexpr std::size_t kKeyRandomBytes = 32;
+inline constexpr std::size_t kKeyBodyChars = 43;
+inline constexpr std::size_t kKeyChecksumChars = 6;
+inline constexpr std::size_t kKeyChars = kKeyPrefix.size() + kKeyBodyChars + kKeyChecksumChars;
+
+/// A new key from the operating system's generator. Shown once, then only its digest is kept.
+[[nodiscard]] base::Secret generate_key();
+/// The key of given random bytes; for generate_key and tests.
+[[nodiscard]] std::string encode_key(std::span<const std::uint8_t, kKeyRandomBytes> random);
+
+/// Length, prefix, characters and checksum: whether `text` can be a key at all. No look-up, no
+/// allocation: stands before everything else.
+[[nodiscard]] bool is_well_formed_key(std::string_view text) noexcept;
+
+/// SHA-256 of the whole text: what the YAML and the store keep.
+[[nodiscard]] base::Sha256Digest key_digest(std::string_view text) noexcept;
+/// The last four characters, the only part ever shown again.
+[[nodiscard]] std::string_view last4(std::string_view text) noexcept;
+
+}  // namespace tollgate::domain::keys

@@ -1,0 +1,65 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+/// Byte classes of the detectors, one table lookup each. ASCII only: a byte of 0x80 or more belongs
+/// to no class, so every detector treats other scripts as a boundary.
+namespace tollgate::domain::policy {
+
+enum CharClass : std::uint16_t {
+  kDigit = 1,
+  kUpper = 2,
+  kLower = 4,
+  kAlpha = kUpper | kLower,
+  kAlnum = kAlpha | kDigit,
+  kHexLower = 8,       ///< 0-9 a-f
+  kWord = 16,          ///< alnum _ -
+  kUpperDigit = 32,    ///< A-Z 0-9
+  kBase64 = 64,        ///< alnum + / =
+  kEmailLocal = 128,   ///< alnum . _ % + -
+  kUrlPath = 256,      ///< alnum / _ -
+  kQuietLetter = 512,  ///< StreamGuard's fast path: part of a word
+  kQuietBreak = 1024,  ///< StreamGuard's fast path: ends every candidate
+};
+
+namespace detail {
+constexpr std::array<std::uint16_t, 256> make_classes() {
+  std::array<std::uint16_t, 256> t{};
+  const auto add = [&t](std::string_view chars, unsigned bits) {
+    for (const char c : chars) {
+      auto& cell = t[static_cast<unsigned char>(c)];
+      cell = static_cast<std::uint16_t>(cell | bits);
+    }
+  };
+  add("0123456789", kDigit | kHexLower | kWord | kUpperDigit | kBase64 | kEmailLocal | kUrlPath);
+  add("ABCDEFGHIJKLMNOPQRSTUVWXYZ",
+      kUpper | kWord | kUpperDigit | kBase64 | kEmailLocal | kUrlPath | kQuietLetter);
+  add("abcdefghijklmnopqrstuvwxyz",
+      kLower | kWord | kBase64 | kEmailLocal | kUrlPath | kQuietLetter);
+  add("abcdef", kHexLower);
+  add("_-", kWord | kUrlPath);
+  add("._%+-", kEmailLocal);
+  add("+/=", kBase64);
+  add("/", kUrlPath);
+  // Not ':' and '/': "https://" begins a literal; not '.', '-', '_', '%', '+', '@': parts of words.
+  add(" ,\n\r\t;!?'\"()[]{}<>*#&|~^`$\\", kQuietBreak);
+  for (std::size_t c = 0x80; c < 256; ++c) t[c] = kQuietBreak;
+  return t;
+}
+inline constexpr auto kClasses = make_classes();
+}  // namespace detail
+
+[[nodiscard]] constexpr bool is(unsigned char c, unsigned classes) noexcept {
+  return (detail::kClasses[c] & classes) != 0;
+}
+[[nodiscard]] constexpr bool is(char c, unsigned classes) noexcept {
+  return is(static_cast<unsigned char>(c), classes);
+}
+[[nodiscard]] constexpr unsigned digit_value(char c) noexcept {
+  return static_cast<unsigned>(c - '0');
+}
+
+}  // namespace tollgate::domain::policy

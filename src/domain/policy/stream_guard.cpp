@@ -1,0 +1,296 @@
+#include "tollgate/domain/policy/stream_guard.hpp"
+
+#include <algorithm>
+#include <optional>
+#include <string>
+
+#include "domain/policy/scan_state.hpp"
+#include "domain/policy/utf8.hpp"
+
+namespace tollgate::domain::policy {
+namespace {
+
+/// Overlapping findings are held together up to this many bytes; a longer chain ("a@b.ca@b.ca@...")
+/// is cut, so that hostile text cannot make every piece pay for a scan of a long window.
+constexpr std::size_t kMaxGroup = 2 * 1024;
+/// The same for a group with a PEM block in it.
+constexpr std::size_t kMaxPemGroup = kPemBytes + kMaxGroup;
+/// Runs of letters shorter than this cannot be a key made of letters alone (the shortest spec takes
+/// 4 + 16), so the fast path need not look inside.
+constexpr std::size_t kMaxQuietWord = 20;
+
+}  // namespace
+
+/// One channel's text: [context | undecided], the front cut off lazily.
+struct StreamGuard::Channel {
+  std::uint64_t key = 0;
+  std::string text;
+  std::size_t base = 0;     ///< first undecided byte of `text`
+  std::size_t dropped = 0;  ///< bytes of the channel before text[0]
+  bool quiet = true;        ///< the undecided bytes are letters only (or none)
+  bool blocked = false;
+  std::optional<PemReader> pem;
+  std::string masked;  ///< backs `release` when something was replaced
+
+  /// Forgets decided text but for the context detectors look back at.
+  void trim() {
+    if (base <= 64) return;  // a short front is cheaper to keep than to move
+    const std::size_t cut = code_point_start(text, base - kContextBytes);
+    text.erase(0, cut);
+    base -= cut;
+    dropped += cut;
+    if (pem) pem->rebase(cut);
+  }
+  void restart() {
+    text.clear();
+    base = dropped = 0;
+    quiet = true;
+    blocked = false;
+    pem.reset();
+  }
+};
+
+StreamGuard::StreamGuard(const RuleSet& rules, Direction direction, Scanner& scanner)
+    : rules_(&rules), direction_(direction), scanner_(&scanner) {}
+StreamGuard::~StreamGuard() = default;
+StreamGuard::StreamGuard(StreamGuard&&) noexcept = default;
+StreamGuard& StreamGuard::operator=(StreamGuard&&) noexcept = default;
+
+bool StreamGuard::passthrough() const noexcept {
+  return rules_->empty(direction_);
+}
+
+StreamGuard::Channel& StreamGuard::channel(std::uint64_t key) {
+  if (last_ != nullptr && last_->key == key) return *last_;
+  for (const auto& ch : channels_) {
+    if (ch->key == key) return *(last_ = ch.get());
+  }
+  channels_.push_back(std::make_unique<Channel>());
+  last_ = channels_.back().get();
+  last_->key = key;
+  return *last_;
+}
+
+std::vector<std::uint64_t> StreamGuard::open_channels() const {
+  std::vector<std::uint64_t> keys;
+  for (const auto& ch : channels_) {
+    if (ch->base < ch->text.size()) keys.push_back(ch->key);
+  }
+  return keys;
+}
+
+std::size_t StreamGuard::held(std::uint64_t key) const noexcept {
+  for (const auto& ch : channels_) {
+    if (ch->key == key) return ch->text.size() - ch->base;
+  }
+  return 0;
+}
+
+/// Plain prose without a candidate: decides by one table lookup per byte that only the last word
+/// stays. Anything it is not sure of goes the long way.
+bool StreamGuard::feed_quiet(Channel& ch, std::string_view piece) {
+  if (!ch.quiet || piece.empty()) return false;
+  std::size_t run = ch.text.size() - ch.base;
+  const std::size_t n = piece.size();
+  for (std::size_t i = 0; i < n; ++i) {
+    const char c = piece[i];
+    if (is(c, kQuietLetter)) {
+      if (++run >= kMaxQuietWord) return false;
+    } else if (is(c, kQuietBreak)) {
+      run = 0;
+    } else if (c == '.' && i + 1 < n && (piece[i + 1] == ' ' || piece[i + 1] == '\n')) {
+      run = 0;  // the end of a sentence
+    } else {
+      return false;
+    }
+  }
+  if (static_cast<unsigned char>(piece.back()) >= 0x80) {
+    // A code point may be cut here, or be a zero-width one (E2 80.., E2 81.., EF BB..) that an at
+    // sign follows.
+    if (whole_code_points(piece) != n) return false;
+    const auto rare = [](char a, char b) {
+      return (a == '\xE2' && (b == '\x80' || b == '\x81')) || (a == '\xEF' && b == '\xBB');
+    };
+    if (n >= 3 && rare(piece[n - 3], piece[n - 2])) return false;
+  }
+  ch.text.append(piece);
+  ch.base = ch.text.size() - run;
+  return true;
+}
+
+StreamVerdict StreamGuard::feed(std::uint64_t key, std::string_view piece) {
+  const CompiledRules& compiled = rules_->compiled(direction_);
+  StreamVerdict verdict;
+  if (compiled.empty) {
+    verdict.release = piece;
+    return verdict;
+  }
+  Channel& ch = channel(key);
+  if (ch.blocked) {
+    verdict.action = GuardAction::block;
+    return verdict;
+  }
+  ch.trim();
+  if (compiled.database == nullptr) {
+    const std::size_t before = ch.base;
+    if (feed_quiet(ch, piece)) {
+      verdict.release =
+          compiled.rewrites ? std::string_view(ch.text).substr(before, ch.base - before) : piece;
+      return verdict;
+    }
+  }
+  ch.text.append(piece);
+  return decide(ch, piece, false);
+}
+
+StreamVerdict StreamGuard::finish(std::uint64_t key) {
+  StreamVerdict verdict;
+  if (passthrough() || held(key) == 0) {
+    for (const auto& ch : channels_) {
+      if (ch->key != key) continue;
+      if (ch->blocked) verdict.action = GuardAction::block;
+      ch->restart();
+    }
+    return verdict;
+  }
+  Channel& ch = channel(key);
+  if (ch.blocked) {
+    verdict.action = GuardAction::block;
+    ch.restart();
+    return verdict;
+  }
+  verdict = decide(ch, {}, true);
+  if (verdict.release.data() != ch.masked.data()) {
+    ch.masked.assign(verdict.release);  // restart() ends the life of what it points to
+    verdict.release = ch.masked;
+  }
+  ch.restart();
+  return verdict;
+}
+
+/// Where the decided text ends: never inside a group of overlapping findings, else the rest of the
+/// group would get a verdict, and a replacement, of its own.
+std::size_t StreamGuard::decided_end(const Channel& ch, std::string_view text) const {
+  const CompiledRules& compiled = rules_->compiled(direction_);
+  const ScanState& state = scanner_->state();
+  const std::size_t decided = std::max(ch.base, code_point_start(text, state.hold));
+  std::size_t begin = 0, end = 0;  // of the group
+  bool unbounded = false;          // a regex without a largest width is in it
+  bool pem = false;
+  for (const Match& m : state.raw) {
+    if (m.begin >= decided && m.begin >= end) break;
+    if (m.begin >= end) {
+      begin = m.begin;
+      unbounded = pem = false;
+    }
+    end = std::max(end, m.end);
+    pem = pem || static_cast<std::int32_t>(m.rule) == compiled.rule_of(Detector::private_key);
+    unbounded = unbounded || compiled.origins[m.rule] == CompiledRules::Origin::unbounded_pattern;
+  }
+  if (begin >= decided || decided >= end) return decided;
+  if (unbounded && end - begin > compiled.regex_hold) {
+    // `key.*` would hold for ever: past its window it is cut, where nothing else is open.
+    const std::size_t cut =
+        std::min(end, std::max(ch.base, code_point_start(text, state.other_hold)));
+    const bool safe = std::none_of(state.raw.begin(), state.raw.end(), [&](const Match& m) {
+      return m.begin < cut && cut < m.end &&
+             compiled.origins[m.rule] != CompiledRules::Origin::unbounded_pattern;
+    });
+    if (safe && cut > begin) return cut;
+  }
+  return text.size() - begin > (pem ? kMaxPemGroup : kMaxGroup) ? end : begin;
+}
+
+StreamVerdict StreamGuard::decide(Channel& ch, std::string_view piece, bool final) {
+  const CompiledRules& compiled = rules_->compiled(direction_);
+  ScanState& state = scanner_->state();
+  StreamVerdict verdict;
+  matches_.clear();
+  if (!compiled.rewrites) verdict.release = piece;  // observed only
+  const auto blocked_by = [&](Match m) {
+    m.begin += ch.dropped;
+    m.end += ch.dropped;
+    matches_.assign(1, m);
+    ch.blocked = true;
+    verdict.release = {};
+    verdict.action = GuardAction::block;
+    verdict.matches = matches_;
+    return verdict;
+  };
+
+  Window w;
+  w.text = std::string_view(ch.text);
+  if (!final) w.text = w.text.substr(0, whole_code_points(w.text));
+  w.base = ch.base;
+  w.final = final;
+  w.from_start = ch.dropped == 0;
+
+  if (ch.pem && !final) {
+    // Inside a PEM block: read on where the reader stopped; all else waits for its end.
+    const Finding found = ch.pem->read(w);
+    if (w.hit_end) {
+      const auto rule = static_cast<std::uint32_t>(compiled.rule_of(Detector::private_key));
+      if (found.certain && compiled.actions[rule] == GuardAction::block) {
+        return blocked_by({std::max(found.begin, ch.base), found.end, rule});
+      }
+      return verdict;
+    }
+    w.hit_end = false;
+  }
+  state.collect(compiled, w);
+  ch.pem = final ? std::nullopt : state.open_pem;
+
+  const std::size_t size = w.text.size();
+  const std::size_t decided = final ? size : decided_end(ch, w.text);
+  if (!final) {
+    if (state.block) return blocked_by(*state.block);
+    for (const Match& m : state.raw) {
+      if (compiled.actions[m.rule] == GuardAction::block &&
+          (m.begin < decided || m.end + kRegexLookahead < size ||
+           compiled.origins[m.rule] == CompiledRules::Origin::detector)) {
+        return blocked_by(m);
+      }
+    }
+  }
+
+  const auto settled_end = std::partition_point(state.raw.begin(), state.raw.end(),
+                                                [&](const Match& m) { return m.begin < decided; });
+  for (auto m = state.raw.begin(); m != settled_end; ++m) m->end = std::min(m->end, decided);
+  const std::span<const Match> settled(state.raw.begin(), settled_end);
+  verdict.action = state.resolver.resolve(settled, compiled.actions, matches_);
+  if (verdict.action == GuardAction::block) {
+    for (const Match& m : matches_) {
+      if (compiled.actions[m.rule] == GuardAction::block) return blocked_by(m);
+    }
+  }
+  if (compiled.rewrites) {
+    const std::string_view released = w.text.substr(ch.base, decided - ch.base);
+    if (verdict.action < GuardAction::mask) {
+      verdict.release = released;
+    } else {
+      for (Match& m : matches_) {
+        m.begin -= ch.base;
+        m.end -= ch.base;
+      }
+      ch.masked.clear();
+      rules_->mask_to(ch.masked, released, matches_);
+      for (Match& m : matches_) {
+        m.begin += ch.base;
+        m.end += ch.base;
+      }
+      verdict.release = ch.masked;
+    }
+  }
+  for (Match& m : matches_) {
+    m.begin += ch.dropped;
+    m.end += ch.dropped;
+  }
+  verdict.matches = matches_;
+  ch.base = decided;
+  const std::string_view rest = std::string_view(ch.text).substr(ch.base);
+  ch.quiet = rest.size() < kMaxQuietWord &&
+             std::all_of(rest.begin(), rest.end(), [](char c) { return is(c, kQuietLetter); });
+  return verdict;
+}
+
+}  // namespace tollgate::domain::policy

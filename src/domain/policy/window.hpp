@@ -1,0 +1,52 @@
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+
+#include "domain/policy/chars.hpp"
+
+namespace tollgate::domain::policy {
+
+/// A text under scan that may have more to come.
+///
+/// Why: a detector reads forward with at(). One that never asked for a byte past the end gives the
+/// same answer on every longer text, so its answer is final; one that did (`hit_end`) is undecided
+/// while the text is not `final`, and the stream holds from its begin. This is the whole argument
+/// for "any split gives the same result".
+struct Window {
+  std::string_view text;
+  std::size_t base = 0;    ///< bytes before it are decided already; they serve as left context only
+  bool final = true;       ///< no more text will follow
+  bool from_start = true;  ///< text[0] is the first byte of the whole text
+  bool hit_end = false;
+
+  [[nodiscard]] char at(std::size_t i) noexcept {
+    if (i < text.size()) return text[i];
+    hit_end = true;
+    return '\0';  // belongs to no class
+  }
+  [[nodiscard]] bool starts_with(std::size_t i, std::string_view word) noexcept {
+    for (std::size_t k = 0; k < word.size(); ++k) {
+      if (at(i + k) != word[k]) return false;
+    }
+    return true;
+  }
+  /// No letter or digit directly before `i`. The `n`, `r`, `t` of an escape sequence left in the
+  /// text (JSON inside JSON) is not a letter of the word that follows.
+  [[nodiscard]] bool left_boundary(std::size_t i) const noexcept {
+    if (i == 0) return true;
+    const char c = text[i - 1];
+    if (!is(c, kAlnum)) return true;
+    return i >= 2 && text[i - 2] == '\\' && (c == 'n' || c == 'r' || c == 't');
+  }
+};
+
+/// What a detector made of one candidate; `end` 0 = nothing. When the window's hit_end is set and
+/// the text is not final, only `begin` (hold from here) and `certain` count.
+struct Finding {
+  std::size_t begin = 0;
+  std::size_t end = 0;
+  bool certain = false;  ///< a match whatever follows, only its end is open
+};
+
+}  // namespace tollgate::domain::policy
