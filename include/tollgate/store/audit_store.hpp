@@ -1,0 +1,157 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <future>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "tollgate/base/clock.hpp"
+#include "tollgate/base/result.hpp"
+#include "tollgate/config/snapshot.hpp"
+#include "tollgate/store/audit_record.hpp"
+#include "tollgate/store/file_system.hpp"
+#include "tollgate/store/stored_key.hpp"
+
+namespace tollgate::store {
+
+/// Why the store cannot take new work; `ready` when it can.
+enum class StoreState : std::uint8_t {
+  ready,
+  low_space,      ///< less than audit.min_free_bytes left; admitted records are still written
+  locked,         ///< another process holds the database's write lock
+  write_failed,   ///< disk full, IO error, read-only or corrupt file
+  file_replaced,  ///< the database file was deleted or exchanged under the running process
+  stopped,
+};
+[[nodiscard]] std::string_view to_string(StoreState state) noexcept;
+
+struct StoreOptions {
+  config::Audit audit;
+  std::chrono::milliseconds busy_timeout{5'000};    ///< wait for another process's write lock
+  std::chrono::milliseconds retry_interval{1'000};  ///< between attempts while writes fail
+  std::chrono::milliseconds retention_interval{60'000};
+  /// Bodies waiting in the queue; over it a record keeps lengths and digests and loses the bytes.
+  std::uint64_t queue_body_bytes = 256ull << 20;
+  FileSystem* files = nullptr;  ///< null: posix_file_system()
+  std::string vfs;              ///< SQLite VFS; empty: the default
+  /// Called on the writer thread on every change of state, with a line for the log.
+  std::function<void(StoreState, const std::string& detail)> on_state;
+};
+
+/// Counters and gauges, each readable from any thread at any time.
+struct StoreStats {
+  std::atomic<std::uint64_t> rows_written{0};     ///< audit rows committed
+  std::atomic<std::uint64_t> ledger_rows{0};      ///< ledger rows committed
+  std::atomic<std::uint64_t> rows_rejected{0};    ///< repeated request ids, not written again
+  std::atomic<std::uint64_t> batches{0};          ///< transactions committed
+  std::atomic<std::uint64_t> records_dropped{0};  ///< calls that ran unrecorded (on_full: drop)
+  std::atomic<std::uint64_t> bodies_dropped{0};   ///< bodies lost to queue_body_bytes
+  std::atomic<std::uint64_t> refusals{0};       ///< admissions refused for want of a slot or state
+  std::atomic<std::uint64_t> writer_errors{0};  ///< transactions that failed and were kept
+  std::atomic<std::uint64_t> unauthenticated{0};  ///< requests counted by note_unauthenticated
+  std::atomic<std::uint64_t> rows_expired{0};     ///< audit rows removed by retention
+  std::atomic<std::uint64_t> segments_compressed{0};
+  std::atomic<std::uint64_t> slots_in_use{0};      ///< gauge: admitted and not yet committed
+  std::atomic<std::uint64_t> queue_body_bytes{0};  ///< gauge
+  std::atomic<std::uint64_t> db_bytes{0};          ///< gauge: pages in use
+  std::atomic<std::uint64_t> wal_bytes{0};         ///< gauge
+  std::atomic<std::uint64_t> segments{0};          ///< gauge: segment files
+  std::atomic<std::uint64_t> segment_bytes{0};     ///< gauge: on disk
+  std::atomic<std::int64_t> last_commit_us{0};     ///< wall clock; 0 = none yet
+  std::atomic<std::uint64_t> writer_cpu_us{0};     ///< CPU time of the writer thread
+};
+
+/// What admission decided for one call.
+enum class Admission : std::uint8_t {
+  reserved,    ///< a slot is taken: end with record() or release()
+  unrecorded,  ///< audit.on_full is drop: the call runs, end with record_unreserved()
+  refused,     ///< answer audit_unavailable (503)
+};
+
+/// The durable record of calls, money and keys: one SQLite file with one writer thread.
+///
+/// Place:     one per process; workers hand records over, nobody else writes the file.
+/// Lifetime:  open -> start -> stop. Without start() the owner drives it with step() or
+///            flush_now(); the command line does so when no daemon runs.
+/// Threads:   admit, try_reserve, release, record, record_unreserved, note_unauthenticated,
+///            writable, state and stats from any thread, without a lock on the record's way. The
+///            rest from the owner; the futures of key requests may be waited for anywhere.
+/// Invariant: a record that took a slot is never refused and never lost while the process lives;
+///            money of a call is committed in one transaction with its audit row, once per id.
+/// Crash:     what was committed survives kill -9; the rows of about one flush interval do not.
+/// Power:     audit.sync_full decides whether a commit is flushed; without, the last commits may
+/// go.
+class AuditStore {
+ public:
+  /// Creates or opens the database, takes the process lock (`<path>.lock`), migrates the schema.
+  /// Errors (audit_unavailable) say what to do: in use, newer schema, not ours, corrupt, no access.
+  [[nodiscard]] static base::Result<std::unique_ptr<AuditStore>> open(StoreOptions options,
+                                                                      const base::Clock& clock);
+  ~AuditStore();
+  AuditStore(const AuditStore&) = delete;
+  AuditStore& operator=(const AuditStore&) = delete;
+
+  /// Starts the writer and the compressor thread.
+  void start();
+  /// Writes all that is queued, retrying up to `patience` while writes fail, checkpoints the WAL
+  /// and ends the threads. The error tells how many records could not be written. Idempotent.
+  base::Result<void> stop(std::chrono::milliseconds patience = std::chrono::milliseconds(5'000));
+
+  // ---- the data path ----
+
+  /// Takes a slot for a call, or says what audit.on_full wants. Wait-free.
+  [[nodiscard]] Admission admit() noexcept;
+  /// Takes a slot; false when none is left or the store is not writable.
+  [[nodiscard]] bool try_reserve() noexcept;
+  /// Gives a slot back without a record.
+  void release() noexcept;
+  /// Hands over the record of a call that holds a slot. The slot frees when its row is committed.
+  void record(std::unique_ptr<AuditRecord> record) noexcept;
+  void record(AuditRecord&& record) noexcept;
+  /// The end of a call that runs unrecorded: counted, and its money kept (summed per set of scopes
+  /// and quarter of an hour as one ledger row), never dropped.
+  void record_unreserved(const AuditRecord& record) noexcept;
+  /// Counts a request without a valid key, per reason and second. `reason` is of a closed set of
+  /// short names; the address kept is that of the second's first. Takes no slot.
+  void note_unauthenticated(std::string_view reason, std::string_view address) noexcept;
+
+  /// Whether new calls can be recorded: readiness, and admission under on_full: refuse.
+  [[nodiscard]] bool writable() const noexcept { return state() == StoreState::ready; }
+  [[nodiscard]] StoreState state() const noexcept;
+  /// One line for /readyz and the log; empty when ready.
+  [[nodiscard]] std::string state_detail() const;
+  [[nodiscard]] const StoreStats& stats() const noexcept;
+  /// Takes over what may change while running: bodies, on_full, flush_interval, batch, retention,
+  /// segment_bytes, min_free_bytes. Any thread.
+  void reload(const config::Audit& audit);
+
+  // ---- keys ----
+
+  /// Each runs on the writer, after the records queued before it, in a transaction of its own; at
+  /// once when no writer thread runs. Errors: invalid_request (id or digest taken, unknown key),
+  /// audit_unavailable.
+  [[nodiscard]] std::future<base::Result<void>> create_key(StoredKey key);
+  /// Records the revocation by digest, and marks the key's row when there is one.
+  [[nodiscard]] std::future<base::Result<void>> revoke_key(Revocation revocation);
+
+  // ---- driving it ----
+
+  /// Commits all that was recorded before the call. False when a write failed.
+  bool flush_now();
+  /// One turn of the writer: at most one batch, then one small piece of upkeep. True when there was
+  /// something to do. Not while the writer thread runs.
+  bool step();
+  /// Compresses one closed segment, if there is one. Not while the threads run.
+  bool compress_now();
+
+ private:
+  class Engine;
+  explicit AuditStore(std::unique_ptr<Engine> engine);
+  std::unique_ptr<Engine> engine_;
+};
+
+}  // namespace tollgate::store

@@ -1,0 +1,76 @@
+#include "tollgate/store/audit_record.hpp"
+
+#include "store/audit_row.hpp"
+
+namespace tollgate::store {
+
+std::string_view to_string(Outcome outcome) noexcept {
+  switch (outcome) {
+    case Outcome::ok:
+      return "ok";
+    case Outcome::refused:
+      return "refused";
+    case Outcome::failed:
+      return "failed";
+    case Outcome::client_closed:
+      return "client_closed";
+    case Outcome::upstream_cut:
+      return "upstream_cut";
+  }
+  return "failed";
+}
+
+Outcome outcome_from_text(std::string_view text) noexcept {
+  for (const Outcome outcome :
+       {Outcome::ok, Outcome::refused, Outcome::client_closed, Outcome::upstream_cut}) {
+    if (to_string(outcome) == text) return outcome;
+  }
+  return Outcome::failed;
+}
+
+std::string_view to_string(LedgerKind kind) noexcept {
+  switch (kind) {
+    case LedgerKind::call:
+      return "call";
+    case LedgerKind::abandoned:
+      return "abandoned";
+    case LedgerKind::interrupted:
+      return "interrupted";
+    case LedgerKind::aggregate:
+      return "aggregate";
+  }
+  return "call";
+}
+
+void AuditRecord::clear() noexcept {
+  for (std::string* text :
+       {&request_id,          &trace_id,        &session_id,     &parent_id,
+        &principal.key_id,    &principal.agent, &principal.team, &principal.org,
+        &client_address,      &surface,         &method,         &path,
+        &model_asked,         &model_served,    &provider,       &deployment,
+        &rpc_method,          &rpc_target,      &tool,           &task_id,
+        &price_source,        &error_code,      &config_digest,  &request_body.stored,
+        &response_body.stored}) {
+    text->clear();
+  }
+  principal.tags.clear();
+  attempts.clear();
+  verdicts.clear();
+  charges.clear();
+  started = held_at = {};
+  tokens = {};
+  estimated = overrun = stream = output_cap_lowered = false;
+  cost = held = {};
+  total_us = 0;
+  gateway_us = upstream_us = ttft_us = -1;
+  status = 0;
+  outcome = Outcome::ok;
+  request_bytes = response_bytes = 0;
+  for (AuditBody* body : {&request_body, &response_body}) {
+    body->captured = false;
+    body->full_bytes = 0;
+    body->sha256 = {};
+  }
+}
+
+}  // namespace tollgate::store

@@ -1,0 +1,89 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "store/audit_row.hpp"
+#include "store/batch.hpp"
+#include "store/segments.hpp"
+#include "store/spend_sums.hpp"
+#include "store/sqlite.hpp"
+#include "tollgate/base/result.hpp"
+#include "tollgate/store/audit_store.hpp"
+
+namespace tollgate::store {
+
+/// How a transaction went. `state` is ready when it was committed.
+struct CommitResult {
+  StoreState state = StoreState::ready;
+  std::string detail;
+  std::uint64_t audit_rows = 0;
+  std::uint64_t ledger_rows = 0;
+  std::uint64_t rejected = 0;
+};
+
+/// Puts one batch on disk: bodies into the open segment, then rows, ledger, sums and the chain's
+/// head in one transaction. All state moves on only when the transaction has committed, so a failed
+/// batch is simply given again. Writer thread only.
+class BatchWriter {
+ public:
+  BatchWriter(Database& db, FileSystem& files, std::string directory);
+  /// Prepares the statements and reads where the chain and the segments stand.
+  [[nodiscard]] base::Result<void> prepare();
+
+  struct Limits {
+    std::uint64_t segment_bytes;
+    bool sync_bodies;
+  };
+  [[nodiscard]] CommitResult commit(const Batch& batch, const Limits& limits);
+
+  /// Segments closed by commits since the last call (and at start: all not yet compressed).
+  [[nodiscard]] std::vector<std::int64_t> take_closed();
+  [[nodiscard]] std::int64_t open_segment() const noexcept { return cursor_.id; }
+  /// Closes the open segment, so that retention may remove it.
+  [[nodiscard]] int close_segment();
+
+ private:
+  struct Places {
+    BodyPlace request, response;
+  };
+  struct ChainHead {
+    std::int64_t seq = 0;
+    base::Sha256Digest hash{};
+  };
+
+  void place_bodies(const Batch& batch, SegmentCursor& cursor);
+  [[nodiscard]] int write_rows(const Batch& batch, ChainHead& chain, CommitResult& result);
+  [[nodiscard]] int write_charges(const AuditRecord& record, CommitResult& result);
+  [[nodiscard]] int write_charge(const AuditRecord& record, const LedgerCharge& charge, int index,
+                                 CommitResult& result);
+  [[nodiscard]] int write_unrecorded(const Batch& batch, CommitResult& result);
+  [[nodiscard]] int write_ledger_row(std::string_view call_id, int index, std::int64_t charged_us,
+                                     std::int64_t nusd, std::int64_t calls, LedgerKind kind,
+                                     bool estimated, bool overrun, const ChargeScopes& scopes,
+                                     CommitResult& result);
+  [[nodiscard]] int write_sums();
+  [[nodiscard]] int write_unauthenticated(const Batch& batch);
+  [[nodiscard]] int write_marks(const SegmentCursor& cursor, const ChainHead& chain);
+  [[nodiscard]] CommitResult failed(int rc) const;
+
+  Database& db_;
+  FileSystem& files_;
+  std::string directory_;
+  SegmentFile segment_;
+  SegmentCursor cursor_;
+  std::int64_t last_segment_ = 0;  ///< highest id ever used here
+  ChainHead chain_;
+  std::vector<std::int64_t> closed_;
+
+  AuditRowWriter row_;
+  std::vector<Places> places_;
+  std::vector<std::string_view> pieces_;
+  SpendSums sums_;
+  std::int64_t newest_charge_us_ = 0;
+  Statement begin_, commit_, insert_audit_, insert_ledger_, add_spend_, add_unauthenticated_;
+  Statement set_head_, set_newest_, set_segment_, close_segment_;
+};
+
+}  // namespace tollgate::store

@@ -1,0 +1,214 @@
+#include <pthread.h>
+#include <signal.h>
+
+#include <ctime>
+#include <thread>
+
+#include "store/engine.hpp"
+
+namespace tollgate::store {
+namespace {
+
+constexpr std::uint64_t kBatchBodyBytes = 16ull << 20;
+
+std::uint64_t thread_cpu_us() {
+  timespec used{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+  return static_cast<std::uint64_t>(used.tv_sec) * 1'000'000 +
+         static_cast<std::uint64_t>(used.tv_nsec) / 1'000;
+}
+
+}  // namespace
+
+void AuditStore::Engine::start() {
+  const std::lock_guard lock(post_mutex_);
+  if (posting_ != Posting::inline_) return;
+  posting_ = Posting::threaded;
+  stopping_ = false;
+  compressor_.start();
+  thread_ = std::thread([this] { run(); });
+}
+
+void AuditStore::Engine::run() {
+  sigset_t all;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, nullptr);
+  pthread_setname_np(pthread_self(), "tg-store");
+  while (!stopping_.load(std::memory_order_acquire)) {
+    const Turn done = turn();
+    stats.writer_cpu_us.store(thread_cpu_us(), std::memory_order_relaxed);
+    if (done.more) continue;
+    // Polled: a producer never pays for a wake-up. Key requests and stop() do wake.
+    std::unique_lock lock(post_mutex_);
+    wake_.wait_for(lock, std::max(options.audit.flush_interval, std::chrono::milliseconds(1)),
+                   [this] { return !posted_.empty() || stopping_.load(); });
+  }
+}
+
+base::Result<void> AuditStore::Engine::stop(std::chrono::milliseconds patience) {
+  {
+    const std::lock_guard lock(post_mutex_);
+    if (posting_ == Posting::closed) return {};
+    stopping_ = true;
+  }
+  wake_.notify_all();
+  if (thread_.joinable()) thread_.join();
+  compressor_.stop();
+  if (!opened_) return {};
+  constexpr std::chrono::milliseconds kPause(100);
+  bool drained = drain();
+  for (auto waited = kPause; !drained && waited <= patience; waited += kPause) {
+    std::this_thread::sleep_for(kPause);
+    drained = drain();
+  }
+  run_posted();
+  std::deque<Posted> late;
+  {
+    const std::lock_guard lock(post_mutex_);
+    posting_ = Posting::closed;
+    late.swap(posted_);
+  }
+  for (Posted& posted : late) {
+    posted.reply.set_value(base::Error(base::ErrorCode::audit_unavailable, "the store is stopped"));
+  }
+  (void)note_compressed();
+  if (drained) checkpoint(SQLITE_CHECKPOINT_TRUNCATE);
+  const std::size_t lost = batch_.records.size() + queue_.size();
+  const std::string why = write_detail_;
+  write_state_ = disk_state_ = StoreState::stopped;
+  publish_state();
+  writer_.reset();
+  retention_.reset();
+  db_ = Database();
+  if (drained) return {};
+  return base::Error(base::ErrorCode::audit_unavailable,
+                     std::to_string(lost) + " records could not be written: " + why);
+}
+
+bool AuditStore::Engine::step() {
+  if (!opened_ || state() == StoreState::stopped) return false;
+  return turn().did;
+}
+
+bool AuditStore::Engine::flush_now() {
+  return post(Work()).get().has_value();
+}
+
+AuditStore::Engine::Turn AuditStore::Engine::turn() {
+  Turn done;
+  if (has_fresh_audit_.load(std::memory_order_acquire)) take_over_reload();
+  if (clock_.mono() >= next_disk_check_) check_disk();
+  if (batch_.empty()) gather(false);
+  if (!batch_.empty()) {
+    done.more = batch_.records.size() >= options.audit.batch || batch_.body_bytes > kBatchBodyBytes;
+    const bool due = write_state_ == StoreState::ready || clock_.mono() >= next_try_;
+    done.did = due && commit_batch(false);
+    done.more = done.more && done.did;
+  }
+  if (has_posted_.load(std::memory_order_acquire)) {
+    run_posted();
+    done.did = true;
+  }
+  if (write_state_ == StoreState::ready && upkeep()) done.did = true;
+  return done;
+}
+
+void AuditStore::Engine::gather(bool everything) {
+  std::unique_ptr<AuditRecord> record;
+  const std::size_t most = std::max<std::size_t>(1, options.audit.batch);
+  while (batch_.records.size() < most && batch_.body_bytes <= kBatchBodyBytes &&
+         queue_.try_pop(record)) {
+    batch_.body_bytes += record->request_body.stored.size() + record->response_body.stored.size();
+    batch_.records.push_back(std::move(record));
+  }
+  if (!has_side_.load(std::memory_order_acquire)) return;
+  const std::lock_guard lock(side_mutex_);
+  // Counts of failed authentication alone are worth one transaction a second.
+  const base::MonoTime now = clock_.mono();
+  if (batch_.records.empty() && unrecorded_.empty() && !everything && now < next_side_) return;
+  next_side_ = now + std::chrono::seconds(1);
+  batch_.unauthenticated.swap(unauthenticated_);
+  batch_.unrecorded.swap(unrecorded_);
+  has_side_.store(false, std::memory_order_relaxed);
+  for (auto& [who, sum] : batch_.unrecorded) sum.call_id = ids_.next("agg_", clock_.wall());
+}
+
+bool AuditStore::Engine::commit_batch(bool now) {
+  if (batch_.empty()) return true;
+  if (!now && write_state_ != StoreState::ready && clock_.mono() < next_try_) return false;
+  CommitResult result;
+  if (disk_state_ == StoreState::file_replaced) {
+    result.state = disk_state_;  // a commit would succeed, into a file that is gone
+    result.detail = disk_detail_;
+  } else {
+    result = writer_->commit(batch_, limits());
+  }
+  note_result(result);
+  if (result.state != StoreState::ready) return false;
+  const std::size_t records = batch_.records.size();
+  stats.queue_body_bytes.fetch_sub(batch_.body_bytes, std::memory_order_relaxed);
+  batch_.clear();
+  release(records);
+  compressor_.enqueue(writer_->take_closed());
+  return true;
+}
+
+void AuditStore::Engine::note_result(const CommitResult& result) {
+  write_state_ = result.state;
+  write_detail_ = result.detail;
+  if (result.state == StoreState::ready) {
+    stats.rows_written.fetch_add(result.audit_rows, std::memory_order_relaxed);
+    stats.ledger_rows.fetch_add(result.ledger_rows, std::memory_order_relaxed);
+    stats.rows_rejected.fetch_add(result.rejected, std::memory_order_relaxed);
+    stats.batches.fetch_add(1, std::memory_order_relaxed);
+    stats.last_commit_us.store(clock_.wall().time_since_epoch().count(), std::memory_order_relaxed);
+    stats.wal_bytes.store(static_cast<std::uint64_t>(wal_pages_ * page_size_),
+                          std::memory_order_relaxed);
+    is_checkpointed_ = false;
+  } else {
+    stats.writer_errors.fetch_add(1, std::memory_order_relaxed);
+    next_try_ = clock_.mono() + options.retry_interval;
+  }
+  publish_state();
+}
+
+bool AuditStore::Engine::drain() {
+  for (;;) {
+    if (batch_.empty()) gather(true);
+    if (batch_.empty()) return true;
+    if (!commit_batch(true)) return false;
+  }
+}
+
+void AuditStore::Engine::run_posted() {
+  std::deque<Posted> taken;
+  {
+    const std::lock_guard lock(post_mutex_);
+    taken.swap(posted_);
+    has_posted_.store(false, std::memory_order_relaxed);
+  }
+  for (Posted& posted : taken) posted.reply.set_value(perform(posted.work));
+}
+
+base::Result<void> AuditStore::Engine::perform(const Work& work) {
+  const auto failed = [](const std::string& detail) {
+    return base::Error(base::ErrorCode::audit_unavailable, "the store cannot write", detail);
+  };
+  if (!drain()) return failed(write_detail_);
+  if (!work) return {};
+  if (db_.exec("BEGIN IMMEDIATE") != SQLITE_OK) return failed(db_.error_text());
+  auto result = work(db_);
+  if (result.has_error()) {
+    db_.rollback();
+    return result;
+  }
+  if (db_.exec("COMMIT") != SQLITE_OK) {
+    auto error = failed(db_.error_text());
+    db_.rollback();
+    return error;
+  }
+  is_checkpointed_ = false;
+  return result;
+}
+
+}  // namespace tollgate::store

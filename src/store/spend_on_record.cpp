@@ -1,0 +1,30 @@
+#include "tollgate/store/spend_on_record.hpp"
+
+namespace tollgate::store {
+
+base::Result<AuditReader*> SpendOnRecord::reader() {
+  // Each question flushes: the interface asks for every row handed over before the call. With an
+  // empty queue that is one round trip to the writer.
+  if (!store_.flush_now()) {
+    return base::Error(base::ErrorCode::audit_unavailable, "the store cannot write",
+                       store_.state_detail());
+  }
+  if (reader_ == nullptr) {
+    TG_TRY(reader_, AuditReader::open(path_));
+  }
+  return reader_.get();
+}
+
+base::Result<base::NanoUsd> SpendOnRecord::settled_since(config::ScopeKind kind,
+                                                         std::string_view scope_id,
+                                                         base::WallTime since) {
+  TG_TRY(AuditReader* const reader, this->reader());
+  return reader->spend_since(kind, scope_id, since);
+}
+
+base::Result<std::optional<base::WallTime>> SpendOnRecord::newest_charge() {
+  TG_TRY(AuditReader* const reader, this->reader());
+  return reader->newest_charge();
+}
+
+}  // namespace tollgate::store
