@@ -1,0 +1,234 @@
+#pragma once
+
+#include <sys/uio.h>
+
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ssl/context.hpp>
+#include <boost/asio/ssl/stream.hpp>
+#include <boost/intrusive/list.hpp>
+#include <boost/smart_ptr/intrusive_ptr.hpp>
+#include <boost/smart_ptr/intrusive_ref_counter.hpp>
+#include <coroutine>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "tollgate/base/clock.hpp"
+
+namespace tollgate::net {
+
+namespace asio = boost::asio;
+using boost::system::error_code;
+using tcp = asio::ip::tcp;
+
+/// What ended an IO operation: no error and the bytes moved, or the error.
+struct IoResult {
+  error_code error;
+  std::size_t bytes = 0;
+};
+
+class Channel;
+using ChannelPtr = boost::intrusive_ptr<Channel>;
+
+/// Told when something arrives on a channel that nobody is reading from.
+class ChannelWatcher {
+ public:
+  virtual ~ChannelWatcher() = default;
+  /// The peer closed or the connection failed. Called at most once per channel.
+  virtual void on_peer_closed(Channel& channel) = 0;
+  /// Bytes arrived unasked. Default: they stay in the buffer.
+  virtual void on_unsolicited_input(Channel&) {}
+};
+
+/// One TCP connection, plain or TLS, to an agent or to an upstream.
+///
+/// Keeps one read outstanding whenever it is allowed to: the read that notices a vanished peer
+/// during a call is the same read that gets the next request, so watching costs no system call.
+/// Writes try the socket at once and suspend only when it is full.
+///
+/// Lifetime: reference-counted (operations in flight hold a reference). Threads: the worker's only.
+/// Deadlines: `set_read_deadline`/`set_write_deadline` are checked by the worker's sweep (about
+/// every 50 ms, so late by that much, never early); passing one closes the socket and the pending
+/// operation ends with asio::error::timed_out. There is no timer per operation.
+class Channel : public boost::intrusive_ref_counter<Channel, boost::thread_unsafe_counter>,
+                public boost::intrusive::list_base_hook<
+                    boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+ public:
+  explicit Channel(tcp::socket socket);
+  ~Channel();
+  Channel(const Channel&) = delete;
+  Channel& operator=(const Channel&) = delete;
+
+  // ---- set-up ----
+
+  /// Awaits the server or client side of a TLS handshake; the read deadline applies.
+  class HandshakeAwaiter;
+  [[nodiscard]] HandshakeAwaiter handshake(asio::ssl::context& context, bool server,
+                                           const char* server_name, bool verify_name);
+  /// Awaits a connect to one address; the read deadline applies.
+  class ConnectAwaiter;
+  [[nodiscard]] ConnectAwaiter connect(const tcp::endpoint& peer);
+  [[nodiscard]] bool is_tls() const noexcept { return tls_ != nullptr; }
+  [[nodiscard]] tcp::socket& socket() noexcept { return socket_; }
+  [[nodiscard]] void* native_ssl() noexcept;
+
+  // ---- input ----
+
+  /// Bytes read and not yet consumed. Views stay valid until the next fill/read unless pinned.
+  [[nodiscard]] std::string_view buffered() const noexcept {
+    return {data_.get() + begin_, end_ - begin_};
+  }
+  void consume(std::size_t bytes) noexcept { begin_ += bytes; }
+  /// While pinned, buffered bytes are never moved: views into them survive reads.
+  void pin(bool pinned) noexcept { pinned_ = pinned; }
+
+  /// Awaits the next bytes (appended to buffered()), or the end: asio::error::eof and the like.
+  class FillAwaiter;
+  [[nodiscard]] FillAwaiter fill(std::size_t max_buffer);
+  /// Awaits bytes straight into `target` (buffered bytes first); no fill may be outstanding.
+  class ReadAwaiter;
+  [[nodiscard]] ReadAwaiter read_into(char* target, std::size_t size);
+  /// Keeps a read outstanding while nobody fills, so that `watcher` hears of a closed peer.
+  void watch(ChannelWatcher* watcher);
+  void unwatch() noexcept { watcher_ = nullptr; }
+  [[nodiscard]] bool failed() const noexcept { return static_cast<bool>(read_error_) || closed_; }
+  [[nodiscard]] bool read_outstanding() const noexcept { return reading_; }
+
+  // ---- output ----
+
+  /// Awaits until all pieces are written; they must stay valid until then.
+  class WriteAwaiter;
+  [[nodiscard]] WriteAwaiter write(std::span<const std::string_view> pieces);
+  [[nodiscard]] WriteAwaiter write(std::string_view piece);
+
+  // ---- end ----
+
+  void set_read_deadline(base::Deadline deadline) noexcept { read_deadline_ = deadline; }
+  void set_write_timeout(std::chrono::nanoseconds timeout) noexcept { write_timeout_ = timeout; }
+  /// Called by the worker's sweep.
+  void check_deadlines(base::MonoTime now) noexcept;
+  [[nodiscard]] bool timed_out() const noexcept { return timed_out_; }
+  /// Ends every pending operation; they complete with an error on the next loop turn.
+  void close() noexcept;
+  [[nodiscard]] bool closed() const noexcept { return closed_; }
+  /// Sends FIN, or close_notify first on TLS (not awaited).
+  void shutdown_send() noexcept;
+  /// close() with RST instead of FIN: the peer must not take what it got for complete.
+  void reset() noexcept;
+
+ private:
+  struct ReadHandler;
+  struct WritableHandler;
+  struct TlsWriteHandler;
+  void start_read(char* target, std::size_t size);
+  void on_read(const error_code& error, std::size_t bytes);
+  bool prepare_room(std::size_t max_buffer);
+  void arm_watch();
+  /// Writes what the socket takes now. True when done or failed (write_error_).
+  bool flush_plain() noexcept;
+  void start_write();
+  void on_writable(const error_code& error);
+  void on_tls_written(const error_code& error, std::size_t bytes);
+  bool next_tls_record();
+  error_code translate(const error_code& error) const noexcept;
+
+  tcp::socket socket_;
+  std::unique_ptr<asio::ssl::stream<tcp::socket&>> tls_;
+
+  std::unique_ptr<char[]> data_;
+  std::size_t capacity_ = 0, begin_ = 0, end_ = 0;
+  bool pinned_ = false;
+  bool reading_ = false;
+  bool closed_ = false;
+  bool timed_out_ = false;
+  bool direct_ = false;  ///< the outstanding read goes to a caller's memory
+  error_code read_error_;
+  std::size_t last_read_ = 0;
+  std::coroutine_handle<> reader_;
+  ChannelWatcher* watcher_ = nullptr;
+
+  std::vector<iovec> out_;
+  std::size_t out_at_ = 0;
+  std::vector<char> tls_record_;
+  std::size_t written_ = 0;
+  error_code write_error_;
+  std::coroutine_handle<> writer_;
+
+  base::Deadline read_deadline_;
+  base::Deadline write_deadline_;
+  std::chrono::nanoseconds write_timeout_{0};
+};
+
+class Channel::FillAwaiter {
+ public:
+  FillAwaiter(Channel& channel, std::size_t max_buffer) : channel_(channel), max_(max_buffer) {}
+  [[nodiscard]] bool await_ready() const noexcept { return channel_.failed(); }
+  void await_suspend(std::coroutine_handle<> caller);
+  IoResult await_resume() const noexcept {
+    return {channel_.read_error_ ? channel_.read_error_ : error_code(), channel_.last_read_};
+  }
+
+ private:
+  Channel& channel_;
+  std::size_t max_;
+};
+
+class Channel::ReadAwaiter {
+ public:
+  ReadAwaiter(Channel& channel, char* target, std::size_t size)
+      : channel_(channel), target_(target), size_(size) {}
+  [[nodiscard]] bool await_ready() noexcept;
+  void await_suspend(std::coroutine_handle<> caller);
+  IoResult await_resume() const noexcept {
+    return {copied_ != 0 ? error_code() : channel_.read_error_,
+            copied_ != 0 ? copied_ : channel_.last_read_};
+  }
+
+ private:
+  Channel& channel_;
+  char* target_;
+  std::size_t size_;
+  std::size_t copied_ = 0;
+};
+
+class Channel::WriteAwaiter {
+ public:
+  explicit WriteAwaiter(Channel& channel) : channel_(channel) {}
+  [[nodiscard]] bool await_ready() noexcept;
+  void await_suspend(std::coroutine_handle<> caller);
+  IoResult await_resume() const noexcept { return {channel_.write_error_, channel_.written_}; }
+
+ private:
+  Channel& channel_;
+};
+
+class Channel::HandshakeAwaiter {
+ public:
+  HandshakeAwaiter(Channel& channel, bool server) : channel_(channel), server_(server) {}
+  [[nodiscard]] bool await_ready() const noexcept { return false; }
+  void await_suspend(std::coroutine_handle<> caller);
+  error_code await_resume() const noexcept { return channel_.translate(error_); }
+
+ private:
+  Channel& channel_;
+  bool server_;
+  error_code error_;
+};
+
+class Channel::ConnectAwaiter {
+ public:
+  ConnectAwaiter(Channel& channel, const tcp::endpoint& peer) : channel_(channel), peer_(peer) {}
+  [[nodiscard]] bool await_ready() const noexcept { return false; }
+  void await_suspend(std::coroutine_handle<> caller);
+  error_code await_resume() const noexcept { return channel_.translate(error_); }
+
+ private:
+  Channel& channel_;
+  tcp::endpoint peer_;
+  error_code error_;
+};
+
+}  // namespace tollgate::net

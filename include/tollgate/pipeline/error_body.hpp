@@ -1,0 +1,21 @@
+#pragma once
+
+#include <string>
+
+#include "tollgate/base/error.hpp"
+
+namespace tollgate::pipeline {
+
+class RequestContext;
+
+/// Renders an error in the caller's dialect: status, header lines and body. JSON-RPC callers get
+/// HTTP 200 with an error object once their message was understood (their SDKs take another status
+/// for a broken transport); 401 and 403 always speak HTTP. Passes the answer through the chain's
+/// response hooks, and sets context.status.
+void render_error(RequestContext& context, const base::Error& error, int& status,
+                  std::string& header_lines, std::string& body);
+
+/// For a request too broken to have a caller: OpenAI's shape, which most clients can read.
+void render_plain_error(const base::Error& error, std::string& header_lines, std::string& body);
+
+}  // namespace tollgate::pipeline

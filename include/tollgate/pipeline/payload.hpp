@@ -1,0 +1,65 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tollgate/domain/budget/pricing.hpp"
+#include "tollgate/pipeline/route.hpp"
+#include "tollgate/protocol/jsonrpc/message.hpp"
+#include "tollgate/protocol/llm/dialect.hpp"
+#include "tollgate/protocol/llm/types.hpp"
+
+namespace tollgate::pipeline {
+
+/// What a call carries, whichever protocol it speaks: the one place where stages ask about it.
+///
+/// Made by `interpret` from route and body. Views point into the context's document.
+class Payload {
+ public:
+  enum class Kind : std::uint8_t {
+    none,    ///< no body to read (GET, DELETE)
+    model,   ///< a call in a model dialect
+    rpc,     ///< an MCP or A2A message
+    json,    ///< JSON of another /v1 path
+    opaque,  ///< a body that is not JSON (multipart)
+  };
+  Kind kind = Kind::none;
+  const protocol::llm::Dialect* dialect = nullptr;  ///< model and json
+  protocol::llm::GovernedFields fields;             ///< model and json
+  protocol::jsonrpc::Message rpc;                   ///< rpc
+
+  std::string_view model;  ///< alias asked for; empty when there is none
+  bool wants_stream = false;
+
+  // MCP and A2A, for policy and the record
+  std::string_view rpc_method;   ///< canonical
+  std::string_view tool;         ///< MCP tool, prompt or resource named
+  std::string_view task_id;      ///< A2A
+  bool billable = false;         ///< the call has a price
+  base::NanoUsd flat_price;      ///< of this tool, when it is not the server's
+  bool safe_to_repeat = true;
+
+  std::string trace_id, session_id, parent_id;
+
+  /// What was settled, for the record.
+  domain::budget::TokenCounts final_counts;
+
+  [[nodiscard]] bool is_model_call() const noexcept { return kind == Kind::model; }
+  void reset();
+
+  /// The most the call can use, for the hold.
+  [[nodiscard]] domain::budget::CallBound bound(std::size_t body_bytes) const;
+  [[nodiscard]] domain::budget::TokenCounts to_counts(const protocol::llm::Usage& usage) const;
+  /// Counts for a provider that said nothing, or not all: what it reported so far, and a quarter of
+  /// the bytes seen for the rest.
+  [[nodiscard]] domain::budget::TokenCounts estimate(const protocol::llm::Usage& usage,
+                                                     std::size_t body_bytes) const;
+  /// Answer text seen by the relay, for `estimate`.
+  std::uint64_t output_text_bytes = 0;
+};
+
+class RequestContext;
+
+}  // namespace tollgate::pipeline

@@ -1,0 +1,67 @@
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+#include "tollgate/base/error.hpp"
+#include "tollgate/base/task.hpp"
+
+namespace tollgate::pipeline {
+
+class RequestContext;
+class StreamEvent;
+class Answer;
+
+/// A stage's word on a call: go on, or answer the agent with an error.
+class Verdict {
+ public:
+  static Verdict proceed() { return Verdict(); }
+  static Verdict refuse(base::Error error) { return Verdict(std::move(error)); }
+  [[nodiscard]] bool refused() const noexcept { return error_.has_value(); }
+  [[nodiscard]] base::Error& error() noexcept { return *error_; }
+
+ private:
+  Verdict() = default;
+  explicit Verdict(base::Error error) : error_(std::move(error)) {}
+  std::optional<base::Error> error_;
+};
+
+/// What a stage keeps for one call beyond the fields of RequestContext; only that stage looks inside.
+class StageState {
+ public:
+  virtual ~StageState() = default;
+};
+
+/// One of the five steps of the pipeline.
+///
+/// Lifetime: one object per worker, shared by its calls; all state of a call is in RequestContext.
+/// Threads:  the worker's only. Order: request hooks run in list order; answer and event hooks in
+/// reverse; completion in list order. No hook may throw.
+class Stage {
+ public:
+  virtual ~Stage() = default;
+  [[nodiscard]] virtual std::string_view name() const noexcept = 0;
+
+  /// The head is parsed, the body not read: refuse here what needs no body. Synchronous.
+  virtual Verdict on_head(RequestContext&) { return Verdict::proceed(); }
+
+  /// The body is read and parsed. May await. After a refusal no later stage is asked, the refusal
+  /// is answered in the caller's dialect, and every stage still completes.
+  virtual base::Task<Verdict> on_request(RequestContext& context) = 0;
+
+  /// A whole answer is about to be sent: an upstream's JSON, or one of ours. May rewrite its body.
+  /// A refusal replaces the answer.
+  virtual Verdict on_answer(RequestContext&, Answer&) { return Verdict::proceed(); }
+
+  /// One event of a stream is about to be sent. Synchronous, no IO: runs once per token. May replace
+  /// or drop the event, or end the stream (StreamEvent says how).
+  virtual void on_event(RequestContext&, StreamEvent&) {}
+
+  /// The stream's last event has been seen (or its upstream died): release what is held back.
+  virtual void on_stream_end(RequestContext&, StreamEvent&) {}
+
+  /// Exactly once per call, whatever happened, for every stage, entered or not. Must not block.
+  virtual void on_complete(RequestContext&) noexcept {}
+};
+
+}  // namespace tollgate::pipeline

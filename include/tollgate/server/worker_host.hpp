@@ -1,0 +1,129 @@
+#pragma once
+
+#include <atomic>
+#include <boost/asio/ssl/context.hpp>
+#include <boost/intrusive/list.hpp>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "tollgate/net/acceptor.hpp"
+#include "tollgate/net/dns_cache.hpp"
+#include "tollgate/net/upstream_client.hpp"
+#include "tollgate/net/upstream_pool.hpp"
+#include "tollgate/net/worker.hpp"
+#include "tollgate/pipeline/chain.hpp"
+#include "tollgate/pipeline/runtime.hpp"
+#include "tollgate/pipeline/services.hpp"
+#include "tollgate/protocol/http/ip_address.hpp"
+#include "tollgate/server/session.hpp"
+
+namespace tollgate::server {
+
+/// What sessions need to know of the listener that accepted them.
+struct ListenerState {
+  std::string name;
+  bool proxy_protocol = false;
+  bool tls = false;
+  std::vector<protocol::http::Cidr> trusted_proxies;
+  /// The TLS context in force; certificates change on reload.
+  [[nodiscard]] std::shared_ptr<net::asio::ssl::context> tls_context() const {
+    return std::atomic_load(&context_);
+  }
+  void set_tls_context(std::shared_ptr<net::asio::ssl::context> context) {
+    std::atomic_store(&context_, std::move(context));
+  }
+
+ private:
+  std::shared_ptr<net::asio::ssl::context> context_;
+};
+
+/// Connections open now, in all and per client address. Shared by all workers; one short mutex per
+/// connection opened or closed, not per call.
+class ConnectionLimiter {
+ public:
+  /// False when a limit is reached; `per_address` tells which.
+  bool try_enter(const protocol::http::IpAddress& peer, std::uint32_t limit,
+                 std::uint32_t limit_per_address, bool& per_address);
+  void leave(const protocol::http::IpAddress& peer);
+
+ private:
+  struct AddressHash {
+    std::size_t operator()(const protocol::http::IpAddress& address) const noexcept {
+      return std::hash<std::string_view>{}(
+          {reinterpret_cast<const char*>(address.bytes().data()), address.bytes().size()});
+    }
+  };
+  std::mutex mutex_;
+  std::uint32_t total_ = 0;
+  std::unordered_map<protocol::http::IpAddress, std::uint32_t, AddressHash> by_address_;
+};
+
+/// Everything that lives on one worker: its loop, pools, chain, sessions and the runtime in force.
+///
+/// Lifetime: owned by the server; outlives its sessions. Threads: the worker's, except where said.
+class WorkerHost {
+ public:
+  /// What is shared by all workers.
+  struct Shared {
+    const base::Clock& clock;
+    domain::budget::Ledger& ledger;
+    store::AuditStore& store;
+    domain::routing::RetryBudget& retry_budget;
+    pipeline::AlertSink& alerts;
+    pipeline::AuthThrottle& throttle;
+    std::atomic<std::int64_t>& in_flight;
+    const telemetry::CoreSeries& series;
+    telemetry::Registry& registry;
+    net::DnsCache& dns;
+    ConnectionLimiter& connections;
+    std::function<std::unique_ptr<pipeline::Chain>(pipeline::Services&)> make_chain;
+  };
+
+  WorkerHost(unsigned index, const Shared& shared, pipeline::RuntimePtr runtime,
+             std::shared_ptr<const net::TlsContexts> tls);
+  ~WorkerHost();
+
+  [[nodiscard]] net::Worker& worker() noexcept { return worker_; }
+  [[nodiscard]] base::MonoTime now() const noexcept { return worker_.now(); }
+  [[nodiscard]] pipeline::RuntimePtr runtime() const noexcept { return runtime_; }
+  [[nodiscard]] pipeline::Services& services() noexcept { return services_; }
+  [[nodiscard]] pipeline::Chain& chain() noexcept { return *chain_; }
+  [[nodiscard]] const net::PoolCounters& pool_counters() const noexcept {
+    return pool_.counters();
+  }
+
+  /// Takes a connection on this worker's thread (Acceptor::OnAccept).
+  void accept(std::shared_ptr<const ListenerState> listener, net::tcp::socket socket,
+              const net::tcp::endpoint& peer);
+
+  /// Any thread: calls begun after this use the new runtime.
+  void set_runtime(pipeline::RuntimePtr runtime, std::shared_ptr<const net::TlsContexts> tls);
+  /// Any thread: close idle connections, let running calls finish and close after them.
+  void drain();
+  /// Any thread: end every connection now.
+  void force();
+  /// Connections open on this worker. Any thread.
+  [[nodiscard]] std::int64_t sessions() const noexcept {
+    return session_count_.load(std::memory_order_acquire);
+  }
+
+ private:
+  base::Task<void> run_session(std::unique_ptr<Session> session, protocol::http::IpAddress peer);
+
+  const Shared shared_;
+  net::Worker worker_;
+  net::UpstreamPool pool_;
+  net::UpstreamClient client_;
+  pipeline::Services services_;
+  pipeline::RuntimePtr runtime_;
+  std::unique_ptr<pipeline::Chain> chain_;
+  boost::intrusive::list<Session, boost::intrusive::constant_time_size<false>> sessions_;
+  std::atomic<std::int64_t> session_count_{0};
+  bool draining_ = false;
+};
+
+}  // namespace tollgate::server

@@ -1,0 +1,210 @@
+#include "app/admin_routes.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include "app/gateway.hpp"
+#include "app/key_json.hpp"
+#include "tollgate/base/time_format.hpp"
+#include "tollgate/config/names.hpp"
+#include "tollgate/telemetry/log.hpp"
+
+namespace tollgate::app {
+
+using admin::Request;
+using admin::Response;
+using nlohmann::json;
+
+namespace {
+
+Response ok(const json& body) { return {200, "application/json", body.dump()}; }
+
+Response fail(int status, const char* code, const std::string& message) {
+  const json body = {{"error", {{"code", code}, {"message", message}}}};
+  return {status, "application/json", body.dump()};
+}
+
+}  // namespace
+
+std::vector<admin::Route> AdminRoutes::admin() {
+  // Handlers outlive this object: they copy it (it is one reference).
+  const AdminRoutes self = *this;
+  return {
+      {"GET", "/healthz", true, [](const Request&) { return ok({{"status", "ok"}}); }},
+      {"GET", "/readyz", true, [self](const Request&) { return self.ready(); }},
+      {"GET", "/metrics", false, [self](const Request&) { return self.metrics(); }},
+      {"GET", "/status", false, [self](const Request&) { return self.status(); }},
+      {"GET", "/budgets", false, [self](const Request&) { return self.budgets(); }},
+      {"GET", "/keys", false, [self](const Request&) { return self.keys(); }},
+  };
+}
+
+std::vector<admin::Route> AdminRoutes::control() {
+  AdminRoutes self = *this;
+  return {
+      {"GET", "/readyz", false, [self](const Request&) { return self.ready(); }},
+      {"GET", "/metrics", false, [self](const Request&) { return self.metrics(); }},
+      {"GET", "/status", false, [self](const Request&) { return self.status(); }},
+      {"GET", "/budgets", false, [self](const Request&) { return self.budgets(); }},
+      {"GET", "/keys", false, [self](const Request&) { return self.keys(); }},
+      {"POST", "/keys", false,
+       [self](const Request& request) mutable { return self.create_key(request); }},
+      {"POST", "/keys/revoke", false,
+       [self](const Request& request) mutable { return self.revoke_key(request); }},
+      {"POST", "/reload", false, [self](const Request&) mutable { return self.reload(); }},
+  };
+}
+
+Response AdminRoutes::ready() const {
+  json body = {{"ready", true}};
+  std::string why;
+  if (gateway_.draining_.load()) {
+    why = "draining";
+  } else if (!gateway_.ready_.load()) {
+    why = "starting";
+  } else if (!gateway_.store_->writable()) {
+    why = "audit store: " + gateway_.store_->state_detail();
+  } else {
+    for (const auto& acceptor : gateway_.acceptors_)
+      if (!acceptor->listening()) why = "a listener is down";
+  }
+  if (why.empty()) return ok(body);
+  body["ready"] = false;
+  body["reason"] = why;
+  return {503, "application/json", body.dump()};
+}
+
+Response AdminRoutes::metrics() const {
+  return {200, std::string(telemetry::Registry::kContentType), gateway_.registry_->render()};
+}
+
+Response AdminRoutes::status() const {
+  const auto now = gateway_.clock_.mono();
+  json cooling = json::array();
+  for (const auto& entry : gateway_.cooldowns_.active(now))
+    cooling.push_back({{"deployment", entry.deployment_id},
+                       {"remaining_ms", entry.remaining.count()},
+                       {"asked_by_provider", entry.asked}});
+  std::int64_t sessions = 0;
+  for (const auto& host : gateway_.workers_) sessions += host->sessions();
+  json unverified = json::array();
+  config::SnapshotPtr snapshot;
+  {
+    const std::lock_guard lock(gateway_.reload_mutex_);
+    snapshot = gateway_.snapshot_;
+  }
+  for (const auto& [name, provider] : snapshot->providers)
+    if (!provider.origin.tls.verify) unverified.push_back(name);
+  return ok({{"version", TOLLGATE_VERSION},
+             {"generation", gateway_.generation_.load()},
+             {"config_digest", snapshot->source_digest},
+             {"workers", gateway_.workers_.size()},
+             {"connections", sessions},
+             {"in_flight", gateway_.in_flight_.load()},
+             {"draining", gateway_.draining_.load()},
+             {"audit_store", std::string(to_string(gateway_.store_->state()))},
+             {"cooldowns", cooling},
+             {"tls_verification_off", unverified}});
+}
+
+Response AdminRoutes::budgets() const {
+  json rows = json::array();
+  for (const auto& row : gateway_.ledger_.snapshot_all()) {
+    rows.push_back({{"scope", std::string(config::name_of(row.scope))},
+                    {"id", std::string(row.scope_id)},
+                    {"budget", std::string(row.budget)},
+                    {"window", std::string(config::name_of(row.window))},
+                    {"time_zone", std::string(row.time_zone)},
+                    {"limit_nusd", row.limit.value},
+                    {"spent_nusd", row.spent.value},
+                    {"held_nusd", row.held.value},
+                    {"resets_at", row.reset_at ? json(base::format_rfc3339(*row.reset_at)) : json()},
+                    {"closed", row.is_closed}});
+  }
+  return ok({{"budgets", rows}});
+}
+
+Response AdminRoutes::keys() const {
+  json rows = json::array();
+  pipeline::RuntimePtr runtime;
+  {
+    const std::lock_guard lock(gateway_.reload_mutex_);
+    runtime = gateway_.runtime_;
+  }
+  for (const auto& record : runtime->keys->records()) {
+    config::Key key;
+    key.id = record.id;
+    key.last4 = record.last4;
+    key.agent = record.agent;
+    key.team = record.team;
+    key.org = record.org;
+    key.tags = record.tags;
+    key.expires = record.expires;
+    key.disabled = record.is_disabled;
+    rows.push_back(describe(key, record.is_stored ? "store" : "yaml", record.is_revoked()));
+  }
+  return ok({{"keys", rows}});
+}
+
+Response AdminRoutes::create_key(const Request& request) {
+  NewKey made;
+  try {
+    made = read_new_key(json::parse(request.body));
+  } catch (const std::exception& failure) {
+    return fail(400, "invalid_request", failure.what());
+  }
+  store::StoredKey stored;
+  stored.key = made.key;
+  stored.created = gateway_.clock_.wall();
+  {
+    const std::lock_guard lock(gateway_.reload_mutex_);
+    if (gateway_.runtime_->keys->find_by_id(made.key.id) != nullptr)
+      return fail(400, "invalid_request", "a key with this id exists");
+  }
+  auto done = gateway_.store_->create_key(std::move(stored)).get();
+  if (done.has_error())
+    return fail(done.error().http_status(), "store", done.error().message());
+  const std::string problem = gateway_.refresh_keys();
+  if (!problem.empty()) return fail(500, "internal_error", problem);
+  telemetry::log::info("key_created", {{"id", made.key.id}, {"last4", made.key.last4}});
+  json body = describe(made.key, "store", false);
+  body["key"] = std::string(made.secret.reveal());
+  body["digest"] = "sha256:" + base::to_hex(made.key.digest);
+  return ok(body);
+}
+
+Response AdminRoutes::revoke_key(const Request& request) {
+  std::string id, reason;
+  try {
+    const json body = json::parse(request.body);
+    id = body.at("id").get<std::string>();
+    reason = body.value("reason", "");
+  } catch (const std::exception&) {
+    return fail(400, "invalid_request", "expected {\"id\": \"...\"}");
+  }
+  store::Revocation revocation;
+  {
+    const std::lock_guard lock(gateway_.reload_mutex_);
+    const auto* record = gateway_.runtime_->keys->find_by_id(id);
+    if (record == nullptr) return fail(404, "not_found", "no key with this id");
+    revocation.digest = record->digest;
+  }
+  revocation.key_id = id;
+  revocation.revoked_at = gateway_.clock_.wall();
+  revocation.reason = reason;
+  // In force before it is on disk: a leaked key must stop now even when the disk is slow.
+  gateway_.revocations_.revoke(revocation.digest);
+  auto done = gateway_.store_->revoke_key(revocation).get();
+  if (done.has_error())
+    return fail(done.error().http_status(), "store",
+                "revoked in this process, but not on record: " + done.error().message());
+  telemetry::log::info("key_revoked", {{"id", id}});
+  return ok({{"id", id}, {"revoked", true}});
+}
+
+Response AdminRoutes::reload() {
+  const std::string problem = gateway_.reload();
+  if (problem.empty()) return ok({{"generation", gateway_.generation_.load()}});
+  return fail(400, "invalid_request", problem);
+}
+
+}  // namespace tollgate::app

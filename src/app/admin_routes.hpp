@@ -1,0 +1,34 @@
+#pragma once
+
+#include <vector>
+
+#include "tollgate/admin/http_service.hpp"
+
+namespace tollgate::app {
+
+class Gateway;
+
+/// What operators can ask of a running gateway: over the admin port (token) and over the control
+/// socket (file permissions). The command line is a client of the latter.
+class AdminRoutes {
+ public:
+  explicit AdminRoutes(Gateway& gateway) : gateway_(gateway) {}
+  /// /healthz, /readyz, /metrics, and the read-only JSON API.
+  [[nodiscard]] std::vector<admin::Route> admin();
+  /// Keys, budgets, reload.
+  [[nodiscard]] std::vector<admin::Route> control();
+
+ private:
+  admin::Response ready() const;
+  admin::Response metrics() const;
+  admin::Response budgets() const;
+  admin::Response keys() const;
+  admin::Response status() const;
+  admin::Response create_key(const admin::Request& request);
+  admin::Response revoke_key(const admin::Request& request);
+  admin::Response reload();
+
+  Gateway& gateway_;
+};
+
+}  // namespace tollgate::app

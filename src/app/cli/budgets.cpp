@@ -1,0 +1,98 @@
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "app/cli/commands.hpp"
+#include "tollgate/admin/http_service.hpp"
+#include "tollgate/base/time_format.hpp"
+#include "tollgate/base/units.hpp"
+#include "tollgate/config/load.hpp"
+#include "tollgate/config/names.hpp"
+#include "tollgate/domain/budget/ledger.hpp"
+#include "tollgate/store/audit_store.hpp"
+#include "tollgate/store/spend_on_record.hpp"
+
+namespace tollgate::app::cli {
+namespace {
+
+using nlohmann::json;
+
+struct Options {
+  std::string config = "config/tollgate.yaml";
+  std::string scope, id;
+  bool as_json = false;
+};
+
+/// The same rows a running gateway would give, from the record alone.
+json from_record(const config::Snapshot& snapshot) {
+  const base::SystemClock clock;
+  store::StoreOptions options;
+  options.audit = snapshot.audit;
+  auto opened = store::AuditStore::open(std::move(options), clock);
+  if (opened.has_error()) throw std::runtime_error(opened.error().message());
+  domain::budget::Ledger ledger(clock);
+  store::SpendOnRecord history(**opened, snapshot.audit.path);
+  for (auto done : {ledger.configure(snapshot, history), ledger.load(history)})
+    if (done.has_error()) throw std::runtime_error(done.error().message());
+  json rows = json::array();
+  for (const auto& row : ledger.snapshot_all())
+    rows.push_back({{"scope", std::string(config::name_of(row.scope))},
+                    {"id", std::string(row.scope_id)},
+                    {"budget", std::string(row.budget)},
+                    {"window", std::string(config::name_of(row.window))},
+                    {"limit_nusd", row.limit.value},
+                    {"spent_nusd", row.spent.value},
+                    {"held_nusd", row.held.value},
+                    {"resets_at", row.reset_at ? json(base::format_rfc3339(*row.reset_at)) : json()},
+                    {"closed", row.is_closed}});
+  return {{"budgets", rows}};
+}
+
+int show(const Options& options) {
+  auto loaded = config::load_file(options.config, config::SystemEnv());
+  if (!loaded.ok()) {
+    for (const auto& problem : loaded.problems) fmt::print(stderr, "{}\n", to_string(problem));
+    return kFailed;
+  }
+  const auto response = admin::control_call(loaded.snapshot->control_socket, "GET", "/budgets", {});
+  const json body = response.status == 0 ? from_record(*loaded.snapshot)
+                                         : json::parse(response.body, nullptr, false);
+  json chosen = json::array();
+  for (const auto& row : body["budgets"]) {
+    if (!options.scope.empty() && row["scope"] != options.scope) continue;
+    if (!options.id.empty() && row["id"] != options.id) continue;
+    chosen.push_back(row);
+  }
+  if (options.as_json) {
+    fmt::print("{}\n", json{{"budgets", chosen}}.dump(2));
+    return chosen.empty() ? kNo : kOk;
+  }
+  fmt::print("{:<9} {:<24} {:<14} {:<6} {:>14} {:>14} {:>14}  {}\n", "SCOPE", "ID", "BUDGET",
+             "WINDOW", "LIMIT", "SPENT", "HELD", "RESETS");
+  const auto usd = [](const json& row, const char* field) {
+    return to_string(base::NanoUsd{row[field].get<std::int64_t>()});
+  };
+  for (const auto& row : chosen)
+    fmt::print("{:<9} {:<24} {:<14} {:<6} {:>14} {:>14} {:>14}  {}{}\n",
+               row["scope"].get<std::string>(), row["id"].get<std::string>(),
+               row["budget"].get<std::string>(), row["window"].get<std::string>(),
+               usd(row, "limit_nusd"), usd(row, "spent_nusd"), usd(row, "held_nusd"),
+               row["resets_at"].is_null() ? "never" : row["resets_at"].get<std::string>(),
+               row["closed"].get<bool>() ? " (closed by an overrun)" : "");
+  return chosen.empty() ? kNo : kOk;
+}
+
+}  // namespace
+
+void add_budgets(CLI::App& app, Action& action) {
+  CLI::App* const command = app.add_subcommand(
+      "budgets", "Every budget: limit, spent, held, reset (from a running gateway, else the record)");
+  auto options = std::make_shared<Options>();
+  command->add_option("-c,--config", options->config, "Configuration file")->capture_default_str();
+  command->add_option("--scope", options->scope, "Only this kind: key, agent, team, org, model, provider");
+  command->add_option("--id", options->id, "Only this scope id");
+  command->add_flag("--json", options->as_json, "As JSON");
+  command->callback([options, &action] { action = [options] { return show(*options); }; });
+}
+
+}  // namespace tollgate::app::cli

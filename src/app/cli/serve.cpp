@@ -1,0 +1,83 @@
+#include <fmt/format.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+#include <cstdio>
+#include <ctime>
+
+#include "app/cli/commands.hpp"
+#include "app/gateway.hpp"
+#include "tollgate/telemetry/log.hpp"
+
+namespace tollgate::app::cli {
+namespace {
+
+int serve(const std::string& path) {
+  // A core dump would hold every credential in memory.
+  const rlimit no_core{0, 0};
+  ::setrlimit(RLIMIT_CORE, &no_core);
+  ::prctl(PR_SET_DUMPABLE, 0);
+  ::signal(SIGPIPE, SIG_IGN);
+  // Blocked before any thread exists, so that only the wait below takes them.
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+
+  std::unique_ptr<Gateway> gateway;
+  try {
+    gateway = std::make_unique<Gateway>(path);
+  } catch (const std::exception& failure) {
+    fmt::print(stderr, "{}\n", failure.what());
+    return kFailed;
+  }
+  gateway->start();
+  for (;;) {
+    int signal = 0;
+    if (sigwait(&signals, &signal) != 0) continue;
+    if (signal != SIGHUP) break;
+    gateway->reload();
+  }
+  // A second TERM or INT ends the drain at once; HUP means nothing any more.
+  sigset_t again;
+  sigemptyset(&again);
+  sigaddset(&again, SIGTERM);
+  sigaddset(&again, SIGINT);
+  bool forced = false;
+  gateway->stop([&again, &forced] {
+    const timespec now{0, 0};
+    if (!forced && sigtimedwait(&again, nullptr, &now) > 0) forced = true;
+    return forced;
+  });
+  return forced ? kNo : kOk;
+}
+
+}  // namespace
+
+void add_serve(CLI::App& app, Action& action) {
+  CLI::App* const command = app.add_subcommand(
+      "serve", "Run the gateway. SIGHUP reloads the configuration, SIGTERM drains and stops");
+  auto path = std::make_shared<std::string>("config/tollgate.yaml");
+  command->add_option("-c,--config", *path, "Configuration file")->capture_default_str();
+  command->callback([path, &action] { action = [path] { return serve(*path); }; });
+}
+
+void add_version(CLI::App& app, Action& action) {
+  CLI::App* const command = app.add_subcommand("version", "Print the version");
+  auto as_json = std::make_shared<bool>(false);
+  command->add_flag("--json", *as_json, "As JSON");
+  command->callback([as_json, &action] {
+    action = [as_json] {
+      if (*as_json) {
+        fmt::print("{{\"version\":\"{}\",\"compiler\":\"{}\"}}\n", TOLLGATE_VERSION, __VERSION__);
+      } else {
+        fmt::print("tollgate {}\n", TOLLGATE_VERSION);
+      }
+      return kOk;
+    };
+  });
+}
+
+}  // namespace tollgate::app::cli

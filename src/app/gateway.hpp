@@ -1,0 +1,83 @@
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "app/alerts.hpp"
+#include "app/auth_throttle.hpp"
+#include "tollgate/admin/http_service.hpp"
+#include "tollgate/config/load.hpp"
+#include "tollgate/net/acceptor.hpp"
+#include "tollgate/server/worker_host.hpp"
+#include "tollgate/store/audit_reader.hpp"
+#include "tollgate/store/audit_store.hpp"
+
+namespace tollgate::app {
+
+/// The running daemon: everything that lives once per process, wired together.
+///
+/// Order of construction is the order of dependence; destruction is its reverse. Threads: start,
+/// reload and stop from the main thread; the admin handlers call the const members and `reload`.
+class Gateway {
+ public:
+  /// Loads, opens and binds; nothing runs yet. Throws std::runtime_error with one line per problem.
+  explicit Gateway(std::string config_path);
+  ~Gateway();
+  Gateway(const Gateway&) = delete;
+  Gateway& operator=(const Gateway&) = delete;
+
+  /// Starts threads and begins to accept.
+  void start();
+  /// Reads the configuration again: a bad one changes nothing. Returns an empty string or what is
+  /// wrong. Any thread.
+  std::string reload();
+  /// Not ready, stop accepting, wait for running calls until the drain deadline, flush. `forced`
+  /// is asked now and then whether to give up waiting. True when every call ended by itself.
+  bool stop(const std::function<bool()>& forced);
+
+ private:
+  friend class AdminRoutes;
+
+  void open_store();
+  void open_listeners();
+  void register_metrics();
+  [[nodiscard]] pipeline::RuntimePtr build_runtime(const config::SnapshotPtr& snapshot);
+  [[nodiscard]] std::shared_ptr<const net::TlsContexts> build_tls(const config::Snapshot& snapshot);
+  void install(const config::SnapshotPtr& snapshot, pipeline::RuntimePtr runtime,
+               std::shared_ptr<const net::TlsContexts> tls);
+  /// After a key was made or revoked: the same configuration, a new registry.
+  std::string refresh_keys();
+  [[nodiscard]] std::vector<config::Key> stored_keys();
+
+  std::string config_path_;
+  base::SystemClock clock_;
+  config::SnapshotPtr snapshot_;
+  std::unique_ptr<telemetry::Registry> registry_;
+  std::unique_ptr<telemetry::CoreSeries> series_;
+  domain::budget::Ledger ledger_;
+  domain::keys::Revocations revocations_;
+  domain::routing::CooldownTable cooldowns_;
+  domain::routing::RetryBudget retry_budget_;
+  std::unique_ptr<store::AuditStore> store_;
+  std::unique_ptr<net::DnsCache> dns_;
+  std::unique_ptr<Alerts> alerts_;
+  AuthThrottle throttle_;
+  server::ConnectionLimiter connections_;
+  std::atomic<std::int64_t> in_flight_{0};
+  std::vector<std::unique_ptr<server::WorkerHost>> workers_;
+  std::vector<std::shared_ptr<server::ListenerState>> listener_states_;
+  std::vector<std::unique_ptr<net::Acceptor>> acceptors_;
+  std::unique_ptr<admin::HttpService> admin_;
+  std::unique_ptr<admin::HttpService> control_;
+  std::mutex reload_mutex_;
+  pipeline::RuntimePtr runtime_;                     ///< in force; under reload_mutex_
+  std::shared_ptr<const net::TlsContexts> tls_;      ///< under reload_mutex_
+  std::atomic<bool> ready_{false};
+  std::atomic<bool> draining_{false};
+  std::atomic<std::uint64_t> generation_{1};
+};
+
+}  // namespace tollgate::app

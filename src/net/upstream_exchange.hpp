@@ -1,0 +1,58 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "tollgate/net/upstream_pool.hpp"
+#include "tollgate/pipeline/exchange.hpp"
+#include "tollgate/protocol/http/chunked.hpp"
+#include "tollgate/protocol/http/response_head.hpp"
+
+namespace tollgate::net {
+
+/// One HTTP/1.1 exchange over a pooled connection.
+class UpstreamExchange final : public pipeline::UpstreamExchange, private pipeline::CancelSlot {
+ public:
+  UpstreamExchange(Worker& worker, UpstreamPool& pool, const config::Origin& origin,
+                   pipeline::CancelSignal& cancel);
+  ~UpstreamExchange() override;
+
+  base::Task<pipeline::TransportFailure> start(const pipeline::WireRequest& request) override;
+  [[nodiscard]] const protocol::http::ResponseHead& head() const override {
+    return parser_.head();
+  }
+  base::Task<pipeline::BodyChunk> read() override;
+  base::Task<pipeline::TransportFailure> read_all(std::string& into, std::uint64_t limit) override;
+  [[nodiscard]] base::MonoTime sent_at() const noexcept override { return sent_at_; }
+  [[nodiscard]] base::MonoTime first_byte_at() const noexcept override { return first_byte_at_; }
+
+ private:
+  void on_cancel() noexcept override;
+  base::Task<pipeline::TransportFailure> send(const pipeline::WireRequest& request);
+  base::Task<pipeline::TransportFailure> await_head(const pipeline::WireRequest& request);
+  pipeline::TransportFailure read_failure(const error_code& error) const noexcept;
+  /// Takes what is buffered into `pieces_`; sets ended_.
+  pipeline::TransportFailure take_buffered();
+  /// After the last use of pieces_: the connection goes back to its pool, or is closed.
+  void give_back();
+
+  Worker& worker_;
+  UpstreamPool& pool_;
+  const config::Origin& origin_;
+  pipeline::CancelSignal& cancel_;
+  UpstreamPool::Lease lease_;
+  protocol::http::ResponseParser parser_;
+  protocol::http::ChunkedDecoder chunked_{protocol::http::Peer::upstream};
+  std::string head_bytes_;   ///< of the request
+  std::string head_copy_;    ///< of the response; parser_'s views point here
+  std::vector<std::string_view> out_;
+  std::vector<std::string_view> pieces_;
+  std::uint64_t left_ = 0;  ///< of a body with a length
+  bool ended_ = false;
+  std::size_t taken_ = 0;   ///< buffered bytes the last pieces_ point into
+  base::Deadline deadline_;
+  std::chrono::nanoseconds idle_timeout_{0};
+  base::MonoTime sent_at_{}, first_byte_at_{};
+};
+
+}  // namespace tollgate::net

@@ -1,0 +1,93 @@
+#include "tollgate/pipeline/context.hpp"
+
+namespace tollgate::pipeline {
+namespace {
+/// Bodies larger than this are given back after the call, so that one large request does not pin
+/// its memory to an idle connection.
+constexpr std::size_t kKeepBytes = 64 * 1024;
+}  // namespace
+
+void RequestContext::begin(RuntimePtr pinned, Services& with, Downstream& agent) {
+  runtime = std::move(pinned);
+  services = &with;
+  downstream = &agent;
+  received_at = with.clock.mono();
+  started = with.clock.wall();
+  deadline = base::Deadline::after(received_at, config().timeouts.total);
+  request_id = with.ids.next("req_", started);
+}
+
+void RequestContext::reset() {
+  chain = nullptr;
+  cancel.reset();
+  client_gone_ = false;
+  received_at = body_read_at = first_byte_at = finished_at = first_content_at = {};
+  head = nullptr;
+  route = {};
+  client_address.clear();
+  body.clear();
+  if (body.capacity() > kKeepBytes) body.shrink_to_fit();
+  if (has_document) document.trim();
+  has_document = false;
+  payload.reset();
+  key = nullptr;
+  alias = nullptr;
+  peer = nullptr;
+  plan.candidates.clear();
+  plan.skipped.clear();
+  rules = nullptr;
+  bound = {};
+  hold_plan = {};
+  held_candidate = 0;
+  largest_hold = {};
+  free_of_charge = true;
+  priced.reset();
+  usage_complete = false;
+  edits.reset({});
+  request_inspected = false;
+  is_stream = request_sent = upstream_cut = false;
+  status = 0;
+  response_bytes = 0;
+  upstream_time = gateway_time = {};
+  served_by = nullptr;
+  served_candidate = 0;
+  usage = {};
+  served_model.clear();
+  estimated = false;
+  cost = {};
+  refusal.reset();
+  captured_response.clear();
+  response_digest_used = false;
+}
+
+void RequestContext::capture_response(std::string_view bytes) {
+  const config::Audit& audit = config().audit;
+  if (audit.bodies == config::BodyCapture::none || !record) return;
+  response_digest_used = true;
+  response_digest.update(bytes);
+  if (captured_response.size() < audit.body_bytes)
+    captured_response.append(bytes.substr(0, audit.body_bytes - captured_response.size()));
+}
+
+void RequestContext::end() {
+  if (response_digest_used) {
+    const auto unused = response_digest.finish();
+    static_cast<void>(unused);
+    response_digest_used = false;
+  }
+  hold.release();
+  policy_state.reset();
+  if (audit_slot) services->store.release();  // taken, but nothing was recorded
+  audit_slot = unrecorded = false;
+  if (in_flight) {
+    services->in_flight.fetch_sub(1, std::memory_order_relaxed);
+    services->metrics.in_flight().dec();
+    in_flight = false;
+  }
+  key = nullptr;
+  rules = nullptr;
+  head = nullptr;
+  runtime.reset();
+}
+
+}  // namespace tollgate::pipeline

@@ -1,0 +1,82 @@
+#include "tollgate/pipeline/error_body.hpp"
+
+#include <fmt/format.h>
+
+#include <iterator>
+
+#include "tollgate/pipeline/chain.hpp"
+#include "tollgate/pipeline/context.hpp"
+#include "tollgate/protocol/jsonrpc/message.hpp"
+
+namespace tollgate::pipeline {
+
+using base::ErrorCode;
+using protocol::llm::DialectKind;
+
+namespace {
+
+void append_retry_headers(const base::Error& error, std::string& out) {
+  if (const auto seconds = error.retry_after_s())
+    fmt::format_to(std::back_inserter(out), "Retry-After: {}\r\n", *seconds);
+  // SDKs retry 408, 409, 429 and 5xx by themselves. What cannot get better by trying again says so.
+  const int status = error.http_status();
+  if (status == 402 || (status == 429 && !error.retry_after_s()) ||
+      error.code() == ErrorCode::internal_error)
+    out += "x-should-retry: false\r\n";
+}
+
+int status_of(const RequestContext& context, const base::Error& error) {
+  const int status = error.http_status();
+  if (context.route.dialect != Dialect::jsonrpc || !context.has_document) return status;
+  if (context.payload.kind != Payload::Kind::rpc) return status;
+  return status == 401 || status == 403 ? status : 200;
+}
+
+}  // namespace
+
+void render_error(RequestContext& context, const base::Error& error, int& status,
+                  std::string& header_lines, std::string& body) {
+  status = status_of(context, error);
+  context.services->metrics.refusals(error.code()).inc();
+  header_lines = "Content-Type: application/json\r\n";
+  fmt::format_to(std::back_inserter(header_lines), "x-request-id: {}\r\n", context.request_id);
+  append_retry_headers(error, header_lines);
+  if (status == 401) header_lines += "WWW-Authenticate: Bearer\r\n";
+  if (status == 405)
+    fmt::format_to(std::back_inserter(header_lines), "Allow: {}\r\n",
+                   context.route.allowed_methods);
+  switch (context.route.dialect) {
+    case Dialect::jsonrpc:
+      body = protocol::jsonrpc::error_body(
+          error, context.has_document ? protocol::jsonrpc::id_or_null(context.document) : "null",
+          context.request_id);
+      break;
+    case Dialect::anthropic:
+      fmt::format_to(std::back_inserter(header_lines), "request-id: {}\r\n", context.request_id);
+      body = protocol::llm::dialect(DialectKind::anthropic).error_body(error, context.request_id);
+      break;
+    case Dialect::openai:
+      body = protocol::llm::dialect(DialectKind::openai).error_body(error, context.request_id);
+      break;
+  }
+  Answer answer;
+  answer.status = status;
+  answer.header_lines = header_lines;
+  answer.body = &body;
+  answer.is_json = true;
+  if (context.chain != nullptr) {
+    // Our own answers hold no upstream text: a stage cannot refuse them.
+    const Verdict ignored = context.chain->on_answer(context, answer);
+    static_cast<void>(ignored);
+  }
+  context.status = status;
+  context.response_bytes = body.size();
+}
+
+void render_plain_error(const base::Error& error, std::string& header_lines, std::string& body) {
+  header_lines = "Content-Type: application/json\r\n";
+  append_retry_headers(error, header_lines);
+  body = protocol::llm::dialect(DialectKind::openai).error_body(error, {});
+}
+
+}  // namespace tollgate::pipeline

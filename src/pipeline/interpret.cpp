@@ -1,0 +1,134 @@
+#include "tollgate/pipeline/interpret.hpp"
+
+#include <fmt/format.h>
+
+#include "tollgate/pipeline/context.hpp"
+#include "tollgate/pipeline/rpc_payload.hpp"
+
+namespace tollgate::pipeline {
+
+using base::Error;
+using base::ErrorCode;
+using protocol::http::HeaderId;
+using protocol::llm::DialectKind;
+using protocol::llm::RequestKind;
+
+namespace {
+
+constexpr std::size_t kMaxIdBytes = 128;
+
+/// An id a caller sends for correlation: visible ASCII, bounded, else ignored.
+std::string correlation_id(std::string_view value) {
+  if (value.empty() || value.size() > kMaxIdBytes) return {};
+  for (const char c : value)
+    if (c < 0x21 || c > 0x7e) return {};
+  return std::string(value);
+}
+
+/// "00-<32 hex>-<16 hex>-<2 hex>" (W3C Trace Context): trace and parent id.
+void read_trace(const protocol::http::RequestHead& head, Payload& payload) {
+  const std::string_view parent = head.headers.value("traceparent");
+  if (parent.size() == 55 && parent[2] == '-' && parent[35] == '-' && parent[52] == '-') {
+    payload.trace_id = correlation_id(parent.substr(3, 32));
+    payload.parent_id = correlation_id(parent.substr(36, 16));
+  }
+  // Whatever the agent's framework calls its session; the first that is there.
+  for (const std::string_view name :
+       {"x-session-id", "x-claude-code-session-id", "session-id", "mcp-session-id"}) {
+    payload.session_id = correlation_id(head.headers.value(name));
+    if (!payload.session_id.empty()) return;
+  }
+}
+
+bool is_json_type(std::string_view content_type) {
+  const std::string_view type =
+      base::trim_ows(content_type.substr(0, content_type.find(';')));
+  return base::iequals(type, "application/json") ||
+         (type.size() > 5 && base::iequals(type.substr(type.size() - 5), "+json"));
+}
+
+RequestKind request_kind(Surface surface) {
+  switch (surface) {
+    case Surface::chat: return RequestKind::chat_completions;
+    case Surface::embeddings: return RequestKind::embeddings;
+    case Surface::messages: return RequestKind::messages;
+    case Surface::count_tokens: return RequestKind::count_tokens;
+    case Surface::models:
+    case Surface::other:
+    case Surface::mcp:
+    case Surface::a2a:
+    case Surface::me:
+    case Surface::probe:
+    case Surface::none:
+      return RequestKind::other_json;
+  }
+  return RequestKind::other_json;
+}
+
+Verdict parse_document(RequestContext& context) {
+  json::ParseLimits limits;
+  limits.max_depth = context.config().limits.json_depth;
+  limits.max_nodes = context.config().limits.json_nodes;
+  auto parsed = context.document.parse(context.body, limits);
+  if (parsed.has_error()) return Verdict::refuse(parsed.error());
+  context.has_document = true;
+  return Verdict::proceed();
+}
+
+}  // namespace
+
+Verdict admit(RequestContext& context) {
+  if (context.route.surface == Surface::none)
+    return Verdict::refuse(Error(
+        ErrorCode::not_found,
+        "no such path; this gateway serves /v1/chat/completions, /v1/embeddings, /v1/models, "
+        "/v1/messages, /mcp/{server}, /a2a/{agent} and /tollgate/v1/me"));
+  if (!context.route.method_allowed)
+    return Verdict::refuse(Error(ErrorCode::method_not_allowed,
+                                 fmt::format("this path takes {}", context.route.allowed_methods)));
+  auto& in_flight = context.services->in_flight;
+  if (in_flight.fetch_add(1, std::memory_order_relaxed) >= context.config().limits.in_flight) {
+    in_flight.fetch_sub(1, std::memory_order_relaxed);
+    context.services->metrics.limit_hits(telemetry::LimitHit::in_flight).inc();
+    return Verdict::refuse(
+        Error(ErrorCode::overloaded, "the gateway is at limits.in_flight").with_retry_after(1));
+  }
+  context.in_flight = true;
+  context.services->metrics.in_flight().inc();
+  return Verdict::proceed();
+}
+
+Verdict interpret(RequestContext& context) {
+  Payload& payload = context.payload;
+  const protocol::http::RequestHead& head = *context.head;
+  read_trace(head, payload);
+  const bool has_body = !context.body.empty();
+  if (context.route.surface == Surface::mcp || context.route.surface == Surface::a2a) {
+    if (context.route.json_body) {
+      Verdict parsed = parse_document(context);
+      if (parsed.refused()) return parsed;
+    }
+    return interpret_rpc(context);
+  }
+  if (!has_body && !context.route.json_body) return Verdict::proceed();
+  const DialectKind kind = context.route.dialect == Dialect::anthropic ? DialectKind::anthropic
+                                                                       : DialectKind::openai;
+  payload.dialect = &protocol::llm::dialect(kind);
+  if (context.route.surface == Surface::other && !is_json_type(head.value(HeaderId::content_type))) {
+    payload.kind = Payload::Kind::opaque;
+    return Verdict::proceed();
+  }
+  // The model surfaces read their body as JSON whatever its content type says, as the vendors do.
+  Verdict parsed = parse_document(context);
+  if (parsed.refused()) return parsed;
+  auto scanned = payload.dialect->scan(request_kind(context.route.surface), context.document,
+                                       payload.fields);
+  if (scanned.has_error()) return Verdict::refuse(scanned.error());
+  payload.kind = context.route.surface == Surface::other ? Payload::Kind::json
+                                                         : Payload::Kind::model;
+  payload.model = payload.fields.model;
+  payload.wants_stream = payload.fields.stream;
+  return Verdict::proceed();
+}
+
+}  // namespace tollgate::pipeline

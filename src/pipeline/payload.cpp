@@ -1,0 +1,80 @@
+#include "tollgate/pipeline/payload.hpp"
+
+#include <algorithm>
+
+namespace tollgate::pipeline {
+
+using domain::budget::CallBound;
+using domain::budget::TokenCounts;
+using protocol::llm::RequestKind;
+
+namespace {
+
+domain::budget::CacheWrites to_budget(protocol::llm::CacheWrites writes) {
+  switch (writes) {
+    case protocol::llm::CacheWrites::none: return domain::budget::CacheWrites::none;
+    case protocol::llm::CacheWrites::five_minutes:
+      return domain::budget::CacheWrites::five_minutes;
+    case protocol::llm::CacheWrites::any: return domain::budget::CacheWrites::any;
+  }
+  return domain::budget::CacheWrites::any;
+}
+
+}  // namespace
+
+void Payload::reset() {
+  kind = Kind::none;
+  dialect = nullptr;
+  fields.reset();
+  rpc = {};
+  model = {};
+  wants_stream = false;
+  rpc_method = tool = task_id = {};
+  billable = false;
+  flat_price = {};
+  safe_to_repeat = true;
+  trace_id.clear();
+  session_id.clear();
+  parent_id.clear();
+  final_counts = {};
+  output_text_bytes = 0;
+}
+
+CallBound Payload::bound(std::size_t body_bytes) const {
+  CallBound bound;
+  if (kind != Kind::model || dialect == nullptr) {
+    bound.has_output = false;
+    bound.cache_writes = domain::budget::CacheWrites::none;
+    return bound;
+  }
+  bound.input_tokens = dialect->input_token_bound(body_bytes, fields);
+  bound.has_output = fields.kind == RequestKind::chat_completions ||
+                     fields.kind == RequestKind::messages;
+  bound.output_cap = fields.output_cap;
+  bound.choices = fields.choices;
+  bound.has_unbounded_input = fields.has_unbounded_input();
+  bound.cache_writes = to_budget(fields.cache_writes);
+  return bound;
+}
+
+TokenCounts Payload::to_counts(const protocol::llm::Usage& usage) const {
+  TokenCounts counts;
+  counts.input = usage.input;
+  counts.output = usage.output;
+  counts.cache_read = usage.cache_read;
+  counts.cache_write_5m = usage.cache_write_5m;
+  counts.cache_write_1h = usage.cache_write_1h;
+  return counts;
+}
+
+TokenCounts Payload::estimate(const protocol::llm::Usage& usage, std::size_t body_bytes) const {
+  TokenCounts counts = to_counts(usage);
+  const auto quarter = [](std::uint64_t bytes) {
+    return static_cast<std::int64_t>((bytes + 3) / 4);
+  };
+  if (usage.total_input() == 0) counts.input = quarter(body_bytes);
+  counts.output = std::max(counts.output, quarter(output_text_bytes));
+  return counts;
+}
+
+}  // namespace tollgate::pipeline

@@ -1,0 +1,143 @@
+#include "tollgate/server/worker_host.hpp"
+
+#include "tollgate/base/digest.hpp"
+
+namespace tollgate::server {
+namespace {
+
+protocol::http::IpAddress to_ip(const net::asio::ip::address& address) {
+  return address.is_v4() ? protocol::http::IpAddress::v4(address.to_v4().to_bytes())
+                         : protocol::http::IpAddress::v6(address.to_v6().to_bytes());
+}
+
+std::uint64_t random_seed() {
+  std::array<std::uint8_t, 8> bytes{};
+  base::random_bytes(bytes);
+  std::uint64_t seed = 0;
+  std::memcpy(&seed, bytes.data(), bytes.size());
+  return seed;
+}
+
+}  // namespace
+
+bool ConnectionLimiter::try_enter(const protocol::http::IpAddress& peer, std::uint32_t limit,
+                                  std::uint32_t limit_per_address, bool& per_address) {
+  const std::lock_guard lock(mutex_);
+  per_address = false;
+  if (total_ >= limit) return false;
+  std::uint32_t& mine = by_address_[peer];
+  if (mine >= limit_per_address) {
+    per_address = true;
+    return false;
+  }
+  ++mine;
+  ++total_;
+  return true;
+}
+
+void ConnectionLimiter::leave(const protocol::http::IpAddress& peer) {
+  const std::lock_guard lock(mutex_);
+  --total_;
+  const auto it = by_address_.find(peer);
+  if (it != by_address_.end() && --it->second == 0) by_address_.erase(it);
+}
+
+WorkerHost::WorkerHost(unsigned index, const Shared& shared, pipeline::RuntimePtr runtime,
+                       std::shared_ptr<const net::TlsContexts> tls)
+    : shared_(shared),
+      worker_(index, shared.clock),
+      pool_(worker_, shared.dns),
+      client_(worker_, pool_),
+      services_{shared.clock,
+                shared.ledger,
+                shared.store,
+                shared.retry_budget,
+                shared.alerts,
+                shared.throttle,
+                shared.in_flight,
+                telemetry::WorkerMetrics(shared.series, shared.registry.lane(index)),
+                client_,
+                {},
+                domain::routing::Rng(random_seed()),
+                {}},
+      runtime_(std::move(runtime)),
+      chain_(shared.make_chain(services_)) {
+  pool_.set_tls_contexts(std::move(tls));
+}
+
+WorkerHost::~WorkerHost() { worker_.join(); }
+
+void WorkerHost::accept(std::shared_ptr<const ListenerState> listener, net::tcp::socket socket,
+                        const net::tcp::endpoint& peer) {
+  const config::Limits& limits = runtime_->snapshot->limits;
+  const auto address = to_ip(peer.address());
+  bool per_address = false;
+  if (draining_ || !shared_.connections.try_enter(address, limits.connections,
+                                                  limits.connections_per_ip, per_address)) {
+    services_.metrics
+        .limit_hits(per_address ? telemetry::LimitHit::connections_per_ip
+                                : telemetry::LimitHit::connections)
+        .inc();
+    if (!listener->tls) {
+      // Best effort, one write: told why is better than a reset.
+      static constexpr std::string_view kRefusal =
+          "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\n"
+          "Content-Length: 0\r\n\r\n";
+      net::error_code ignored;
+      socket.non_blocking(true, ignored);
+      socket.write_some(net::asio::buffer(kRefusal), ignored);
+    }
+    return;
+  }
+  net::error_code ignored;
+  socket.native_non_blocking(true, ignored);
+  net::ChannelPtr channel(new net::Channel(std::move(socket)));
+  worker_.track(*channel);
+  auto session = std::make_unique<Session>(*this, std::move(listener), std::move(channel), address);
+  sessions_.push_back(*session);
+  session_count_.fetch_add(1, std::memory_order_acq_rel);
+  services_.metrics.connections_accepted().inc();
+  services_.metrics.connections().inc();
+  base::spawn("session", run_session(std::move(session), address));
+}
+
+base::Task<void> WorkerHost::run_session(std::unique_ptr<Session> session,
+                                         protocol::http::IpAddress peer) {
+  std::exception_ptr failure;
+  try {
+    co_await session->run();
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  session.reset();
+  shared_.connections.leave(peer);
+  services_.metrics.connections().dec();
+  session_count_.fetch_sub(1, std::memory_order_acq_rel);
+  if (failure) std::rethrow_exception(failure);
+}
+
+void WorkerHost::set_runtime(pipeline::RuntimePtr runtime,
+                             std::shared_ptr<const net::TlsContexts> tls) {
+  worker_.post([this, runtime = std::move(runtime), tls = std::move(tls)]() mutable {
+    runtime_ = std::move(runtime);
+    pool_.set_tls_contexts(std::move(tls));
+  });
+}
+
+void WorkerHost::drain() {
+  worker_.post([this] {
+    draining_ = true;
+    for (Session& session : sessions_) session.close_when_idle();
+    pool_.close_idle();
+  });
+}
+
+void WorkerHost::force() {
+  worker_.post([this] {
+    draining_ = true;
+    for (Session& session : sessions_) session.force_close();
+    pool_.close_idle();
+  });
+}
+
+}  // namespace tollgate::server

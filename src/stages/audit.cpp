@@ -1,0 +1,183 @@
+#include <algorithm>
+
+#include "tollgate/base/digest.hpp"
+#include "tollgate/config/names.hpp"
+#include "tollgate/pipeline/context.hpp"
+#include "tollgate/stages/stages.hpp"
+
+namespace tollgate::stages {
+namespace {
+
+using base::Error;
+using base::ErrorCode;
+using pipeline::RequestContext;
+using pipeline::Verdict;
+using store::AuditRecord;
+
+std::int64_t micros(std::chrono::nanoseconds span) {
+  return std::chrono::duration_cast<std::chrono::microseconds>(span).count();
+}
+
+store::Outcome outcome_of(const RequestContext& context) {
+  if (context.client_gone()) return store::Outcome::client_closed;
+  if (context.upstream_cut) return store::Outcome::upstream_cut;
+  if (!context.refusal) return context.status >= 400 ? store::Outcome::failed : store::Outcome::ok;
+  return context.refusal->http_status() >= 500 ? store::Outcome::failed : store::Outcome::refused;
+}
+
+/// The sizes and digest of a body, and its first bytes when they are kept.
+void capture(store::AuditBody& into, std::string_view body, std::uint32_t cap) {
+  into.captured = true;
+  into.full_bytes = body.size();
+  into.sha256 = base::sha256(body);
+  into.stored.assign(body.substr(0, cap));
+}
+
+class AuditStage final : public pipeline::Stage {
+ public:
+  [[nodiscard]] std::string_view name() const noexcept override { return "audit"; }
+
+  /// A caller is known by now: takes the slot its record will need.
+  Verdict on_head(RequestContext& context) override {
+    if (context.key == nullptr) return Verdict::proceed();
+    switch (context.services->store.admit()) {
+      case store::Admission::reserved:
+        context.audit_slot = true;
+        break;
+      case store::Admission::unrecorded:
+        context.unrecorded = true;
+        break;
+      case store::Admission::refused:
+        context.services->metrics.limit_hits(telemetry::LimitHit::audit_queue).inc();
+        return Verdict::refuse(Error(ErrorCode::audit_unavailable,
+                                     "the audit log cannot take a record now; try again shortly")
+                                   .with_retry_after(1));
+    }
+    if (!context.record) context.record = std::make_unique<AuditRecord>();
+    return Verdict::proceed();
+  }
+
+  base::Task<Verdict> on_request(RequestContext&) override { co_return Verdict::proceed(); }
+
+  void on_complete(RequestContext& context) noexcept override {
+    count(context);
+    if (!context.record || (!context.audit_slot && !context.unrecorded)) return;
+    fill(context, *context.record);
+    if (context.audit_slot) {
+      context.services->store.record(std::move(context.record));
+    } else {
+      context.services->store.record_unreserved(*context.record);
+    }
+    context.record.reset();
+    context.audit_slot = context.unrecorded = false;
+  }
+
+ private:
+  static void count(RequestContext& context) {
+    auto& metrics = context.services->metrics;
+    const auto surface = context.route.surface;
+    auto outcome = telemetry::CallOutcome::ok();
+    if (context.client_gone()) {
+      outcome = telemetry::CallOutcome::error(ErrorCode::client_closed);
+    } else if (context.refusal) {
+      outcome = telemetry::CallOutcome::error(context.refusal->code());
+    } else if (context.status >= 400) {
+      outcome = telemetry::CallOutcome::relayed_error();
+    }
+    metrics.requests(surface, outcome).inc();
+    metrics.request_duration(surface).observe(context.finished_at - context.received_at);
+    if (context.gateway_time.count() > 0)
+      metrics.gateway_time(surface).observe(context.gateway_time);
+    if (context.upstream_time.count() > 0)
+      metrics.upstream_time(surface).observe(context.upstream_time);
+    if (context.is_stream && context.first_content_at != base::MonoTime{})
+      metrics.ttft(surface).observe(context.first_content_at - context.received_at);
+  }
+
+  static void fill(RequestContext& context, AuditRecord& record) {
+    const auto& payload = context.payload;
+    record.request_id = context.request_id;
+    record.trace_id = payload.trace_id;
+    record.session_id = payload.session_id;
+    record.parent_id = payload.parent_id;
+    record.started = context.started;
+    record.principal.key_id = context.key->id;
+    record.principal.agent = context.key->agent;
+    record.principal.team = context.key->team;
+    record.principal.org = context.key->org;
+    record.principal.tags = context.key->tags;
+    record.client_address = context.client_address;
+    record.surface = to_string(context.route.surface);
+    record.method = context.head->method_text;
+    record.path = context.target.path();
+    record.model_asked = payload.model;
+    record.rpc_method = payload.rpc_method;
+    record.rpc_target = context.peer != nullptr ? context.route.name : std::string_view{};
+    record.tool = payload.tool;
+    record.task_id = payload.task_id;
+    if (context.served_by != nullptr) {
+      record.model_served = context.served_model.empty() ? context.served_by->deployment->model
+                                                         : context.served_model;
+      record.provider = context.served_by->provider->name;
+      record.deployment = context.served_by->deployment->id;
+      if (!record.attempts.empty())
+        record.attempts.back().billed = context.cost;
+    }
+    const auto& counts = payload.final_counts;
+    record.tokens.input = counts.input;
+    record.tokens.output = counts.output;
+    record.tokens.cache_read = counts.cache_read;
+    record.tokens.cache_write = counts.cache_write_5m;
+    record.tokens.cache_write_1h = counts.cache_write_1h;
+    record.tokens.reasoning = context.usage.reasoning;
+    record.estimated = context.estimated;
+    record.cost = context.cost;
+    record.held = context.largest_hold;
+    record.output_cap_lowered = context.hold_plan.is_lowered;
+    record.total_us = micros(context.finished_at - context.received_at);
+    if (context.gateway_time.count() > 0) record.gateway_us = micros(context.gateway_time);
+    if (context.upstream_time.count() > 0) record.upstream_us = micros(context.upstream_time);
+    const base::MonoTime first =
+        context.is_stream && context.first_content_at != base::MonoTime{} ? context.first_content_at
+                                                                          : context.first_byte_at;
+    if (first != base::MonoTime{}) record.ttft_us = micros(first - context.received_at);
+    record.outcome = outcome_of(context);
+    record.status = context.status != 0 ? context.status : (context.client_gone() ? 499 : 0);
+    if (context.refusal) record.error_code = base::info(context.refusal->code()).name;
+    else if (context.client_gone()) record.error_code = base::info(ErrorCode::client_closed).name;
+    else if (context.upstream_cut) record.error_code = base::info(ErrorCode::upstream_cut).name;
+    record.stream = context.is_stream;
+    record.request_bytes = context.body.size();
+    record.response_bytes = context.response_bytes;
+    record.config_digest = context.config().source_digest;
+    capture_bodies(context, record);
+  }
+
+  static void capture_bodies(RequestContext& context, AuditRecord& record) {
+    const config::Audit& audit = context.config().audit;
+    if (audit.bodies == config::BodyCapture::none) return;
+    if (!context.body.empty()) {
+      if (audit.bodies == config::BodyCapture::masked && !context.edits.empty()) {
+        capture(record.request_body, context.edits.str(), audit.body_bytes);
+      } else {
+        capture(record.request_body, context.body, audit.body_bytes);
+      }
+      // A request that was refused before its guardrails ran is not known to be clean.
+      if (audit.bodies == config::BodyCapture::masked && !context.request_inspected)
+        record.request_body.stored.clear();
+    }
+    if (context.response_digest_used) {
+      record.response_body.captured = true;
+      record.response_body.full_bytes = context.response_bytes;
+      record.response_body.sha256 = context.response_digest.finish();
+      context.response_digest_used = false;
+      record.response_body.stored = std::move(context.captured_response);
+    }
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<pipeline::Stage> make_audit_stage() { return std::make_unique<AuditStage>(); }
+
+}  // namespace tollgate::stages

@@ -1,0 +1,161 @@
+#include <algorithm>
+#include <atomic>
+
+#include "stages/holds.hpp"
+#include "tollgate/pipeline/context.hpp"
+#include "tollgate/stages/stages.hpp"
+
+namespace tollgate::stages {
+namespace {
+
+using base::Error;
+using base::ErrorCode;
+using domain::budget::CallBound;
+using domain::budget::HoldResult;
+using domain::budget::TokenCounts;
+using pipeline::RequestContext;
+using pipeline::Surface;
+using pipeline::Verdict;
+
+/// Waits in the ledger's line; wakes the call's coroutine on its own worker.
+class LineWaiter final : public domain::budget::Waiter,
+                         public std::enable_shared_from_this<LineWaiter> {
+ public:
+  LineWaiter(domain::budget::ScopePath who, domain::budget::ScopePath what, base::NanoUsd least,
+             base::NanoUsd most, pipeline::UpstreamClient& loop)
+      : Waiter(who, what, least, most), loop_(loop) {}
+
+  void on_outcome(HoldResult result) noexcept override {
+    // Any thread. The result travels to the worker; if the call is gone by then, the hold in it
+    // releases itself.
+    auto shared = std::make_shared<HoldResult>(std::move(result));
+    loop_.post([self = shared_from_this(), shared] {
+      if (self->abandoned) return;
+      self->outcome.emplace(std::move(*shared));
+      self->wake.cancel();
+    });
+  }
+
+  pipeline::CancelSignal wake;
+  std::optional<HoldResult> outcome;
+  bool abandoned = false;
+
+ private:
+  pipeline::UpstreamClient& loop_;
+};
+
+/// Passes a cancelled call on to the wait.
+class WakeOnCancel final : public pipeline::CancelSlot {
+ public:
+  WakeOnCancel(pipeline::CancelSignal& call, pipeline::CancelSignal& wake)
+      : call_(call), wake_(wake) {
+    call_.attach(this);
+  }
+  ~WakeOnCancel() override { call_.detach(); }
+  WakeOnCancel(const WakeOnCancel&) = delete;
+  WakeOnCancel& operator=(const WakeOnCancel&) = delete;
+  void on_cancel() noexcept override { wake_.cancel(); }
+
+ private:
+  pipeline::CancelSignal& call_;
+  pipeline::CancelSignal& wake_;
+};
+
+class BudgetStage final : public pipeline::Stage {
+ public:
+  [[nodiscard]] std::string_view name() const noexcept override { return "budget"; }
+
+  base::Task<Verdict> on_request(RequestContext& context) override {
+    if (context.free_of_charge || context.plan.candidates.empty()) co_return Verdict::proceed();
+    context.bound = context.payload.bound(context.body.size());
+    std::optional<Error> first;
+    // The first candidate that can be paid for; those before it are the router's to skip.
+    for (std::size_t i = 0; i < context.plan.candidates.size(); ++i) {
+      auto held = hold_for(context, i);
+      if (held.has_error() && held.error().code() == ErrorCode::budget_exceeded &&
+          context.config().spending.hold_wait.count() > 0) {
+        const bool granted = co_await wait_for(context, i);
+        if (granted) co_return Verdict::proceed();
+        if (context.cancel.cancelled()) co_return Verdict::proceed();
+      }
+      if (!held.has_error()) co_return Verdict::proceed();
+      if (!first) first = held.error();
+    }
+    co_return Verdict::refuse(std::move(*first));
+  }
+
+  void on_complete(RequestContext& context) noexcept override {
+    if (context.hold) settle(context);
+    context.hold.release();
+  }
+
+ private:
+  /// Waits for other calls' holds to come back; true when the call then holds its money.
+  static base::Task<bool> wait_for(RequestContext& context, std::size_t candidate) {
+    auto planned = plan_for(context, candidate);
+    if (planned.has_error()) co_return false;
+    const auto& what = context.alias->of(context.plan.candidates[candidate]).scopes;
+    auto waiter = std::make_shared<LineWaiter>(context.key->scopes, what, planned->least,
+                                               planned->amount, context.services->upstream);
+    auto& ledger = context.services->ledger;
+    const base::Deadline until =
+        base::Deadline::after(context.services->clock.mono(), context.config().spending.hold_wait)
+            .earlier(context.deadline);
+    if (!ledger.wait(waiter)) co_return false;
+    {
+      const WakeOnCancel pass_on(context.cancel, waiter->wake);
+      co_await context.services->upstream.sleep_until(until, waiter->wake);
+    }
+    if (!waiter->outcome) {
+      ledger.cancel(*waiter);
+      // An outcome that is already on its way here is dropped, and its hold with it.
+      waiter->abandoned = true;
+      co_return false;
+    }
+    if (waiter->outcome->has_error()) co_return false;
+    context.hold = std::move(**waiter->outcome);
+    // Makes the plan fit what was granted (the cap may have to be lowered).
+    co_return !hold_for(context, candidate).has_error();
+  }
+
+  static void settle(RequestContext& context) noexcept {
+    if (context.served_by == nullptr) {
+      // No answer was relayed: either nothing was sent, an error status came back, or the call was
+      // abandoned (the router has then left request_sent set).
+      if (context.request_sent) charge_abandoned(context);
+      return;
+    }
+    const config::Deployment& deployment =
+        context.priced ? *context.priced : *context.served_by->deployment;
+    TokenCounts counts;
+    bool estimated = false;
+    if (context.usage_complete) {
+      counts = context.payload.to_counts(context.usage);
+    } else if (context.payload.is_model_call()) {
+      counts = context.payload.estimate(context.usage, context.body.size());
+      estimated = true;
+    }
+    context.payload.final_counts = counts;
+    const base::NanoUsd cost =
+        domain::budget::settle_cost(deployment.price, counts, context.config().spending);
+    const auto settlement = context.hold.settle(cost);
+    book(context, settlement, context.served_candidate, estimated, store::LedgerKind::call);
+    auto& metrics = context.services->metrics;
+    const auto& series = context.alias->series;
+    using telemetry::TokenKind;
+    if (counts.input > 0) metrics.tokens(series, TokenKind::input).inc(counts.input);
+    if (counts.output > 0) metrics.tokens(series, TokenKind::output).inc(counts.output);
+    if (counts.cache_read > 0) metrics.tokens(series, TokenKind::cache_read).inc(counts.cache_read);
+    if (counts.cache_write_5m + counts.cache_write_1h > 0)
+      metrics.tokens(series, TokenKind::cache_write)
+          .inc(counts.cache_write_5m + counts.cache_write_1h);
+    if (context.usage.reasoning > 0)
+      metrics.tokens(series, TokenKind::reasoning).inc(context.usage.reasoning);
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<pipeline::Stage> make_budget_stage() { return std::make_unique<BudgetStage>(); }
+
+}  // namespace tollgate::stages

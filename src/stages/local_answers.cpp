@@ -1,0 +1,116 @@
+#include "stages/local_answers.hpp"
+
+#include <fmt/format.h>
+
+#include "tollgate/base/time_format.hpp"
+#include "tollgate/config/names.hpp"
+#include "tollgate/json/writer.hpp"
+
+namespace tollgate::stages {
+
+using base::Error;
+using base::ErrorCode;
+using pipeline::RequestContext;
+using pipeline::Surface;
+using pipeline::Verdict;
+using protocol::llm::DialectKind;
+
+namespace {
+
+/// Aliases this key may call in its dialect.
+std::vector<protocol::llm::ModelEntry> usable_models(const RequestContext& context) {
+  const auto dialect = context.route.dialect == pipeline::Dialect::anthropic
+                           ? domain::routing::Dialect::anthropic
+                           : domain::routing::Dialect::openai;
+  std::vector<protocol::llm::ModelEntry> models;
+  for (const auto& [name, alias] : context.runtime->aliases) {
+    if (!context.key->permissions.model(name)) continue;
+    for (const auto& target : alias->routable.deployments()) {
+      if (!context.key->permissions.provider(target.provider->name)) continue;
+      if (!domain::routing::speaks(target.provider->kind, dialect)) continue;
+      protocol::llm::ModelEntry entry;
+      entry.name = name;
+      models.push_back(std::move(entry));
+      break;
+    }
+  }
+  return models;
+}
+
+Verdict list_models(const RequestContext& context, std::string& body) {
+  const auto& dialect = protocol::llm::dialect(context.route.dialect == pipeline::Dialect::anthropic
+                                                   ? DialectKind::anthropic
+                                                   : DialectKind::openai);
+  const auto models = usable_models(context);
+  if (context.route.name.empty()) {
+    body = dialect.models_body(models);
+    return Verdict::proceed();
+  }
+  for (const auto& model : models) {
+    if (model.name != context.route.name) continue;
+    // One entry: the list's only element.
+    const std::string list = dialect.models_body(std::span(&model, 1));
+    json::Document parsed;
+    if (!parsed.parse(list).has_error())
+      body = parsed.root().find("data").at(0).raw();
+    return Verdict::proceed();
+  }
+  return Verdict::refuse(Error(ErrorCode::model_not_found, "no such model for this key"));
+}
+
+void describe_me(const RequestContext& context, std::string& body) {
+  json::Writer out(body);
+  const auto& key = *context.key;
+  out.begin_object();
+  out.key("key").begin_object().member("id", key.id).member("last4", key.last4);
+  out.member("agent", key.agent).member("team", key.team).member("org", key.org);
+  if (key.expires) out.member("expires", base::format_rfc3339(*key.expires));
+  out.end_object();
+  out.key("budgets").begin_array();
+  for (const auto& row : context.services->ledger.snapshot_of(key.scopes)) {
+    out.begin_object();
+    out.member("scope", config::name_of(row.scope)).member("id", row.scope_id);
+    out.member("budget", row.budget).member("window", config::name_of(row.window));
+    out.member("time_zone", row.time_zone);
+    out.member("limit_usd", to_string(row.limit).substr(1));
+    out.member("spent_usd", to_string(row.spent).substr(1));
+    out.member("held_usd", to_string(row.held).substr(1));
+    out.member("limit_nusd", row.limit.value).member("spent_nusd", row.spent.value);
+    out.member("held_nusd", row.held.value);
+    out.key("resets_at");
+    if (row.reset_at) {
+      out.string(base::format_rfc3339(*row.reset_at));
+    } else {
+      out.null();
+    }
+    out.key("closed").boolean(row.is_closed);
+    out.end_object();
+  }
+  out.end_array().end_object();
+}
+
+}  // namespace
+
+base::Task<Verdict> answer_locally(RequestContext& context) {
+  std::string body;
+  std::string header_lines = "Content-Type: application/json\r\n";
+  if (context.route.surface == Surface::models) {
+    Verdict verdict = list_models(context, body);
+    if (verdict.refused()) co_return verdict;
+  } else if (context.route.surface == Surface::me) {
+    describe_me(context, body);
+  } else {
+    body = R"({"service":"tollgate"})";
+  }
+  header_lines += "x-request-id: ";
+  header_lines += context.request_id;
+  header_lines += "\r\n";
+  context.status = 200;
+  context.response_bytes = body.size();
+  const std::string_view piece = body;
+  const bool sent = co_await context.downstream->respond(200, header_lines, std::span(&piece, 1));
+  static_cast<void>(sent);
+  co_return Verdict::proceed();
+}
+
+}  // namespace tollgate::stages

@@ -1,0 +1,189 @@
+#include "stages/relay.hpp"
+
+#include "tollgate/pipeline/chain.hpp"
+#include "tollgate/protocol/sse/writer.hpp"
+
+namespace tollgate::stages {
+
+using base::Error;
+using base::ErrorCode;
+using pipeline::BodyChunk;
+using pipeline::Payload;
+using pipeline::RequestContext;
+using pipeline::TransportFailure;
+using protocol::llm::EventClass;
+
+namespace {
+json::ParseLimits event_limits() {
+  json::ParseLimits limits;
+  limits.max_depth = 256;
+  limits.allow_lone_surrogates = true;
+  return limits;
+}
+}  // namespace
+
+Relay::Relay(RequestContext& context, pipeline::UpstreamExchange& exchange, bool usage_injected,
+             std::string header_lines)
+    : context_(context),
+      exchange_(exchange),
+      usage_injected_(usage_injected),
+      header_lines_(std::move(header_lines)),
+      parser_(context.config().limits.sse_event_bytes) {}
+
+base::Task<RelayEnd> Relay::run() {
+  for (;;) {
+    const BodyChunk chunk = co_await exchange_.read();
+    for (const std::string_view piece : chunk.pieces) {
+      parser_.feed(piece);
+      drain_parser();
+      if (stopped_ || parser_.failed()) break;
+    }
+    if (chunk.end && !stopped_) {
+      parser_.finish();
+      drain_parser();
+    }
+    if (parser_.failed() && !stopped_) {
+      failure_ = TransportFailure::too_large;
+      context_.services->metrics.limit_hits(telemetry::LimitHit::sse_event_bytes).inc();
+    } else if (chunk.failure != TransportFailure::none) {
+      failure_ = chunk.failure;
+    }
+    if (error_first_ && !started_) co_return RelayEnd::not_started;
+    const bool ends = chunk.end || stopped_ || failure_ != TransportFailure::none;
+    if (ends) co_return co_await finish_stream();
+    const bool sent = co_await flush();
+    if (!sent) co_return RelayEnd::client_gone;
+  }
+}
+
+base::Task<RelayEnd> Relay::finish_stream() {
+  if (failure_ == TransportFailure::cancelled || context_.client_gone())
+    co_return RelayEnd::client_gone;
+  const bool is_model = context_.payload.kind == Payload::Kind::model;
+  // A model's stream that ends without its end was cut, however politely; JSON-RPC has no end mark.
+  if (failure_ == TransportFailure::none && !stopped_ && is_model && !end_seen_)
+    failure_ = TransportFailure::cut;
+  if (failure_ != TransportFailure::none && !any_event_ && !started_)
+    co_return RelayEnd::not_started;
+  if (!stopped_) {
+    event_.reset();
+    context_.chain->on_stream_end(context_, event_);
+    out_ += event_.before;
+    if (event_.end_with) end_with(*event_.end_with);
+  }
+  if (failure_ != TransportFailure::none && !stopped_) {
+    context_.upstream_cut = true;
+    const ErrorCode code = failure_ == TransportFailure::too_large ? ErrorCode::stream_limit
+                           : failure_ == TransportFailure::idle_timeout
+                               ? ErrorCode::upstream_timeout
+                               : ErrorCode::upstream_cut;
+    end_with(Error(code, "the upstream ended in the middle of the answer"));
+  } else if (stopped_ && !context_.upstream_cut) {
+    context_.upstream_cut = false;
+  }
+  const bool sent = co_await flush();
+  if (!sent) co_return RelayEnd::client_gone;
+  if (stopped_) {
+    context_.downstream->abort();
+    co_return failure_ != TransportFailure::none ? RelayEnd::cut : RelayEnd::stopped;
+  }
+  if (!started_) {
+    // An empty but complete stream.
+    const bool begun = co_await context_.downstream->start_stream(exchange_.head().status,
+                                                                  header_lines_);
+    if (!begun) co_return RelayEnd::client_gone;
+  }
+  const bool finished = co_await context_.downstream->finish();
+  co_return finished ? RelayEnd::complete : RelayEnd::client_gone;
+}
+
+void Relay::drain_parser() {
+  while (!stopped_) {
+    const protocol::sse::Event* const event = parser_.next();
+    if (event == nullptr) return;
+    take_event(*event);
+    if (error_first_) return;
+  }
+}
+
+void Relay::take_event(const protocol::sse::Event& event) {
+  if (event.is_keep_alive) {
+    out_ += event.raw;
+    return;
+  }
+  event_.reset();
+  event_.event = &event;
+  Payload& payload = context_.payload;
+  if (payload.kind == Payload::Kind::model) {
+    payload.dialect->read_event(event, event_.document, context_.usage, event_.llm);
+    event_.has_document = event_.llm.is_json;
+    if (!event_.llm.model.empty() && context_.served_model.empty())
+      context_.served_model = event_.llm.model;
+    if (event_.llm.kind == EventClass::error && !any_event_ && !started_) {
+      error_first_ = true;
+      return;
+    }
+    for (const auto& piece : event_.llm.pieces)
+      payload.output_text_bytes += piece.node.raw().size() - 2;
+    if (event_.llm.kind == EventClass::finish || event_.llm.kind == EventClass::done ||
+        event_.llm.ends_all)
+      end_seen_ = true;
+    if (event_.llm.kind == EventClass::done || event_.llm.ends_all)
+      context_.usage_complete = context_.usage.reported;
+    if (event_.llm.kind == EventClass::usage_only) {
+      context_.usage_complete = true;
+      event_.drop = usage_injected_;
+    }
+    if (event_.llm.has_content && context_.first_content_at == base::MonoTime{})
+      context_.first_content_at = context_.services->clock.mono();
+  } else if (event.has_data && !event.data.empty()) {
+    // A primed JSON-RPC stream may carry events with empty data: those pass as they are.
+    event_.has_document = !event_.document.parse(event.data, event_limits()).has_error();
+  }
+  any_event_ = true;
+  if (event_.has_document) event_.edits.reset(event.data);
+  context_.chain->on_event(context_, event_);
+  out_ += event_.before;
+  if (event_.end_with) {
+    const Error error = *event_.end_with;
+    end_with(error);
+    return;
+  }
+  if (event_.drop) return;
+  if (event_.edits.empty()) {
+    out_ += event.raw;
+  } else {
+    protocol::sse::append_with_data(out_, event, event_.edits.str());
+  }
+}
+
+void Relay::end_with(const Error& error) {
+  stopped_ = true;
+  if (!context_.refusal) context_.refuse(error);
+  if (context_.payload.kind == Payload::Kind::rpc) {
+    protocol::sse::append_event(
+        out_, "message",
+        protocol::jsonrpc::error_body(error, context_.payload.rpc.id_raw, context_.request_id));
+  } else if (context_.payload.dialect != nullptr) {
+    out_ += context_.payload.dialect->error_event(error, context_.request_id);
+  }
+}
+
+base::Task<bool> Relay::flush() {
+  if (out_.empty()) co_return true;
+  if (!started_) {
+    started_ = true;
+    context_.status = exchange_.head().status;
+    const bool begun =
+        co_await context_.downstream->start_stream(exchange_.head().status, header_lines_);
+    if (!begun) co_return false;
+  }
+  context_.capture_response(out_);
+  context_.response_bytes += out_.size();
+  const std::string_view piece = out_;
+  const bool sent = co_await context_.downstream->write(std::span(&piece, 1));
+  out_.clear();
+  co_return sent;
+}
+
+}  // namespace tollgate::stages

@@ -1,0 +1,60 @@
+#pragma once
+
+#include <string>
+
+#include "stages/wire.hpp"
+#include "tollgate/pipeline/context.hpp"
+#include "tollgate/pipeline/stream_event.hpp"
+#include "tollgate/protocol/sse/parser.hpp"
+
+namespace tollgate::stages {
+
+/// How relaying one event stream ended.
+enum class RelayEnd : std::uint8_t {
+  complete,       ///< the stream's own end was seen and passed on
+  not_started,    ///< it broke before anything was sent: the router may fail over
+  cut,            ///< it broke after the commit point: error event sent, connection cut
+  stopped,        ///< a stage ended it (guardrail): error event sent, connection cut
+  client_gone,
+};
+
+/// Relays one event stream: bytes in, events through the chain, bytes out.
+///
+/// No queue between the two sockets: each piece read is parsed to the end, its events are run
+/// through the stages, and what comes out is written in one gathered write before the next read.
+/// Written against UpstreamExchange and Downstream only, so that tests script both.
+/// Lifetime: of one attempt. Not thread-safe.
+class Relay {
+ public:
+  Relay(pipeline::RequestContext& context, pipeline::UpstreamExchange& exchange,
+        bool usage_injected, std::string header_lines);
+
+  base::Task<RelayEnd> run();
+  /// Why it broke, when it did.
+  [[nodiscard]] pipeline::TransportFailure failure() const noexcept { return failure_; }
+  /// The provider sent its error event first, before anything of an answer.
+  [[nodiscard]] bool error_first() const noexcept { return error_first_; }
+
+ private:
+  void drain_parser();
+  void take_event(const protocol::sse::Event& event);
+  void end_with(const base::Error& error);
+  base::Task<bool> flush();
+  base::Task<RelayEnd> finish_stream();
+
+  pipeline::RequestContext& context_;
+  pipeline::UpstreamExchange& exchange_;
+  bool usage_injected_;
+  std::string header_lines_;
+  protocol::sse::Parser parser_;
+  pipeline::StreamEvent event_;
+  std::string out_;
+  pipeline::TransportFailure failure_ = pipeline::TransportFailure::none;
+  bool started_ = false;       ///< start_stream was called
+  bool end_seen_ = false;      ///< the dialect's end (or a finish) went by
+  bool stopped_ = false;
+  bool error_first_ = false;
+  bool any_event_ = false;
+};
+
+}  // namespace tollgate::stages
