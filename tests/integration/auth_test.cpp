@@ -1,0 +1,181 @@
+// Who may call, and what a stranger learns: nothing.
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include <nlohmann/json.hpp>
+
+#include "support/canned.hpp"
+#include "support/daemon.hpp"
+#include "support/fake_upstream.hpp"
+
+namespace tollgate::testing {
+namespace {
+
+using nlohmann::json;
+
+constexpr const char* kPath = "/v1/chat/completions";
+
+constexpr const char* kKeys = R"(
+providers:
+  up: {kind: openai_compatible, base_url: "@{UP}/v1", api_key: provider-key-1, proxy: none}
+  other: {kind: openai_compatible, base_url: "@{UP}/v1", api_key: provider-key-2, proxy: none}
+models:
+  m: {deployments: [{provider: up, model: m, price: {input: 2.5, output: 10}}]}
+  big-model: {deployments: [{provider: other, model: big, price: {input: 2.5, output: 10}}]}
+keys:
+  - {id: k1, digest: "@{digest:agent}"}
+  - {id: expired, digest: "@{digest:expired}", expires: "2020-01-01T00:00:00Z"}
+  - {id: disabled, digest: "@{digest:disabled}", disabled: true}
+  - {id: no-chat, digest: "@{digest:no-chat}", allow: {surfaces: [models]}}
+  - {id: only-m, digest: "@{digest:only-m}", allow: {models: [m]}}
+  - {id: no-up, digest: "@{digest:no-up}", allow: {providers: [other]}}
+)";
+
+class Auth : public ::testing::Test {
+ protected:
+  Auth() { upstream.on("POST", kPath, {Answer::json(200, completion("ok"))}); }
+  FakeUpstream upstream;
+  Daemon daemon{kKeys, {.variables = {{"UP", upstream.url()}}}};
+
+  Response with(const Headers& headers, const std::string& path = kPath) {
+    Headers all{{"content-type", "application/json"}};
+    all.insert(all.end(), headers.begin(), headers.end());
+    return daemon.connect().exchange(http_request("POST", path, all, chat_request("m", "hi")));
+  }
+};
+
+TEST_F(Auth, AKeyIsTakenFromEveryPlaceAnSdkPutsIt) {
+  const std::string key = daemon.key();
+  const std::vector<std::pair<std::string, std::string>> places{{"authorization", "Bearer " + key},
+                                                                {"Authorization", "bearer " + key},
+                                                                {"x-api-key", key},
+                                                                {"api-key", key},
+                                                                {"x-goog-api-key", key}};
+  for (const auto& place : places) {
+    const Response response = with({place});
+    EXPECT_EQ(response.status, 200) << place.first << " " << response.body;
+  }
+  EXPECT_EQ(with({}, std::string(kPath) + "?key=" + key + "&alt=x").status, 200);
+  EXPECT_EQ(with({{"x-api-key", key}, {"authorization", "Bearer " + key}}).status, 200);
+  for (const SeenRequest& seen : upstream.requests()) {
+    EXPECT_EQ(seen.raw_head.find(key), std::string::npos);
+    EXPECT_EQ(seen.body.find(key), std::string::npos);
+    EXPECT_EQ(seen.header("x-api-key"), "");
+    EXPECT_EQ(seen.header("authorization"), "Bearer provider-key-1");
+  }
+  EXPECT_NE(upstream.requests().at(5).target.find("alt=x"), std::string::npos);
+}
+
+TEST_F(Auth, UnknownRevokedExpiredAndMalformedHearTheSame) {
+  std::string body;
+  const std::vector<std::string> keys{daemon.key("never-configured"), daemon.key("expired"),
+                                      daemon.key("disabled"), "tg-malformed", "sk-something-else"};
+  for (const std::string& key : keys) {
+    const Response response = with({{"authorization", "Bearer " + key}});
+    EXPECT_EQ(response.status, 401);
+    json answer = json::parse(response.body);
+    EXPECT_EQ(answer["error"]["code"], "invalid_api_key");
+    EXPECT_EQ(answer["error"]["type"], "authentication_error");
+    EXPECT_EQ(response.body.find(key), std::string::npos) << "a credential is never echoed";
+    EXPECT_FALSE(response.header("www-authenticate").empty());
+    std::string text = answer["error"]["message"];
+    if (const std::size_t id = text.find(response.header("x-request-id"));
+        id != std::string::npos) {
+      text.erase(id, response.header("x-request-id").size());
+    }
+    if (body.empty()) body = text;
+    EXPECT_EQ(text, body);
+  }
+  EXPECT_EQ(with({}).status, 401);
+  EXPECT_EQ(upstream.request_count(), 0u);
+  EXPECT_TRUE(daemon.exactly(0).empty()) << "strangers take no audit slot";
+  // They are counted instead, per reason and second.
+  EXPECT_TRUE(daemon.wait_metric("tollgate_auth_failures_total", {}, 6));
+  std::size_t counted = 0;
+  for (int i = 0; i < 100 && counted < 6; ++i) {
+    counted = 0;
+    for (const Row& row : daemon.query("SELECT count FROM unauthenticated")) {
+      counted += std::stoul(row.at("count"));
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  EXPECT_EQ(counted, 6u);
+}
+
+TEST_F(Auth, TwoDifferentCredentialsAreRefused) {
+  EXPECT_EQ(with({{"authorization", "Bearer " + daemon.key()}, {"x-api-key", daemon.key("only-m")}})
+                .status,
+            401);
+  EXPECT_EQ(with({{"authorization", "Basic dXNlcjpwYXNz"}, {"x-api-key", daemon.key()}}).status,
+            401);
+}
+
+TEST_F(Auth, SurfacesModelsAndProvidersOutsideTheListAreRefused) {
+  Response response = daemon.post(kPath, chat_request("m", "hi"), "no-chat");
+  EXPECT_EQ(response.status, 403);
+  EXPECT_EQ(json::parse(response.body)["error"]["code"], "permission_denied");
+
+  EXPECT_EQ(daemon.post(kPath, chat_request("m", "hi"), "only-m").status, 200);
+  response = daemon.post(kPath, chat_request("big-model", "hi"), "only-m");
+  EXPECT_EQ(response.status, 403);
+  EXPECT_EQ(json::parse(response.body)["error"]["code"], "model_not_allowed");
+
+  response = daemon.post(kPath, chat_request("m", "hi"), "no-up");
+  EXPECT_EQ(response.status, 403) << response.body;
+  EXPECT_EQ(upstream.request_count(), 1u);
+  const auto rows = daemon.exactly(4);
+  ASSERT_EQ(rows.size(), 4u);
+  EXPECT_EQ(rows[0].at("key_id"), "no-chat");
+  EXPECT_EQ(rows[0].at("outcome"), "refused");
+  EXPECT_EQ(rows[0].at("error_code"), "permission_denied");
+  EXPECT_EQ(rows[2].at("error_code"), "model_not_allowed");
+}
+
+TEST_F(Auth, ModelsListsOnlyWhatTheKeyMayUseInTheCallersDialect) {
+  const auto ids = [&](const std::string& key_name, const Headers& more = {}) {
+    const Response response = daemon.get("/v1/models", key_name, more);
+    EXPECT_EQ(response.status, 200) << response.body;
+    std::vector<std::string> out;
+    const json body = json::parse(response.body);
+    for (const json& model : body["data"]) out.push_back(model["id"]);
+    std::sort(out.begin(), out.end());
+    return out;
+  };
+  EXPECT_EQ(ids("agent"), (std::vector<std::string>{"big-model", "m"}));
+  EXPECT_EQ(ids("only-m"), (std::vector<std::string>{"m"}));
+  EXPECT_EQ(ids("no-up"), (std::vector<std::string>{"big-model"}));
+  EXPECT_TRUE(ids("agent", {{"anthropic-version", "2023-06-01"}}).empty());
+  EXPECT_EQ(daemon.get("/v1/models", "").status, 401);
+  EXPECT_EQ(daemon.get("/v1/models/m", "only-m").status, 200);
+  EXPECT_EQ(daemon.get("/v1/models/big-model", "only-m").status, 404);
+}
+
+TEST_F(Auth, TheCredentialIsJudgedBeforeTheBodyIsRead) {
+  RawClient client = daemon.connect();
+  client.send("POST " + std::string(kPath) +
+              " HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: "
+              "10000000\r\nauthorization: Bearer tg-wrong\r\n\r\n");
+  const Response response = client.read_response(std::chrono::seconds(3));
+  EXPECT_EQ(response.status, 401);
+  EXPECT_TRUE(client.wait_closed(std::chrono::seconds(5))) << "an unread body is not kept alive";
+}
+
+TEST(AuthThrottle, GuessingIsSlowedDownPerAddress) {
+  FakeUpstream upstream;
+  upstream.on("POST", kPath, {Answer::json(200, completion("ok"))});
+  Daemon daemon(std::string(kKeys) + "limits: {failed_auth_per_minute: 10}\n",
+                {.variables = {{"UP", upstream.url()}}});
+  int refused = 0;
+  int throttled = 0;
+  for (int i = 0; i < 30; ++i) {
+    const int status = daemon.post(kPath, chat_request("m", "hi"), "guess").status;
+    refused += status == 401 ? 1 : 0;
+    throttled += status == 429 ? 1 : 0;
+  }
+  EXPECT_EQ(refused, 10);
+  EXPECT_EQ(throttled, 20);
+}
+
+}  // namespace
+}  // namespace tollgate::testing

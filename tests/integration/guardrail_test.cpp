@@ -1,0 +1,220 @@
+// Guardrails on the real wire: requests, answers, and streams cut anywhere.
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "support/canned.hpp"
+#include "support/daemon.hpp"
+#include "support/fake_upstream.hpp"
+
+namespace tollgate::testing {
+namespace {
+
+using namespace std::chrono_literals;
+using nlohmann::json;
+
+constexpr const char* kPath = "/v1/chat/completions";
+// Built at run time so that no scanner takes this file for a leak.
+const std::string kSecret = "sk-ant-" + std::string("api03-") + std::string(86, 'Q') + "AA";
+const std::string kAwsKey = std::string("AKIA") + "IOSFODNN7EXAMPLE";
+
+const char* const kGuarded = R"(
+providers:
+  up: {kind: openai_compatible, base_url: "@{UP}/v1", api_key: provider-key-1, proxy: none}
+models:
+  m: {deployments: [{provider: up, model: m, price: {input: 2.5, output: 10}}]}
+keys:
+  - {id: k1, digest: "@{digest:agent}", guardrails: [words]}
+guardrails:
+  words:
+    rules:
+      - {name: falcon, keyword: "Project Falcon", action: mask, replacement: "[falcon]"}
+      - {name: forbidden, keyword: "xyzzy", action: block}
+      - {name: ticket, regex: "TCK-[0-9]{4}", action: flag}
+default_guardrails: [default]
+)";
+
+class Guardrails : public ::testing::Test {
+ protected:
+  FakeUpstream upstream;
+  Daemon daemon{kGuarded, {.variables = {{"UP", upstream.url()}}}};
+
+  std::string stream_text(const std::string& key_name = "agent") {
+    RawClient client = daemon.connect();
+    client.send(daemon.post_bytes(
+        kPath, chat_request("m", "hi", R"(,"max_tokens":500,"stream":true)"), key_name));
+    const Response head = client.read_head();
+    EXPECT_EQ(head.status, 200) << head.raw_head;
+    std::vector<std::string> data;
+    for (const SseEvent& event : client.all_events()) {
+      data.push_back(event.data);
+      all_raw += event.raw;
+    }
+    EXPECT_FALSE(data.empty());
+    if (!data.empty()) {
+      EXPECT_EQ(data.back(), "[DONE]");
+    }
+    return joined_content(data);
+  }
+  std::string all_raw;
+};
+
+TEST_F(Guardrails, ASecretSplitOverDeltasAtEveryByteIsMasked) {
+  for (std::size_t cut = 1; cut < kSecret.size(); ++cut) {
+    SCOPED_TRACE(cut);
+    upstream.on("POST", kPath,
+                {Answer::sse(chat_stream(
+                    {"the key is ", kSecret.substr(0, cut), kSecret.substr(cut), " so keep it"}))});
+    all_raw.clear();
+    const std::string text = stream_text();
+    ASSERT_EQ(text, "the key is [REDACTED:api_key] so keep it");
+    ASSERT_EQ(all_raw.find(kSecret.substr(0, 24)), std::string::npos);
+  }
+}
+
+TEST_F(Guardrails, ASecretSplitOverTransportChunksAtEveryByteIsMasked) {
+  std::string wire;
+  for (const std::string& event : chat_stream({"key " + kAwsKey + " end"})) wire += event;
+  const std::size_t begin = wire.find(kAwsKey);
+  for (std::size_t cut = begin; cut <= begin + kAwsKey.size(); ++cut) {
+    SCOPED_TRACE(cut);
+    upstream.on("POST", kPath, {Answer::sse({wire.substr(0, cut), wire.substr(cut)}, 2ms)});
+    ASSERT_EQ(stream_text(), "key [REDACTED:api_key] end");
+  }
+}
+
+TEST_F(Guardrails, OneByteAtATimeIsMaskedToo) {
+  std::vector<std::string> bytes;
+  for (const char byte : "a " + kSecret + " b " + kAwsKey + " c") bytes.emplace_back(1, byte);
+  upstream.on("POST", kPath, {Answer::sse(chat_stream(bytes))});
+  EXPECT_EQ(stream_text(), "a [REDACTED:api_key] b [REDACTED:api_key] c");
+  const Row row = daemon.rows(1).at(0);
+  const json verdicts = json::parse(row.at("verdicts"));
+  ASSERT_FALSE(verdicts.empty());
+  EXPECT_EQ(verdicts[0]["action"], "mask");
+  EXPECT_EQ(verdicts[0]["direction"], "response");
+  EXPECT_EQ(verdicts.dump().find("AKIA"), std::string::npos);
+  EXPECT_GE(daemon.metrics().value("tollgate_guardrail_verdicts_total", {{"action", "mask"}}), 2);
+}
+
+TEST_F(Guardrails, BenignTextWaitsForNoMoreThanItsUnfinishedWord) {
+  upstream.on("POST", kPath,
+              {Answer::sse(chat_stream({"alpha ", "beta ", "gamma ", "delta "}), 200ms)});
+  RawClient client = daemon.connect();
+  client.send(
+      daemon.post_bytes(kPath, chat_request("m", "hi", R"(,"max_tokens":50,"stream":true)")));
+  const SteadyTime start = std::chrono::steady_clock::now();
+  ASSERT_EQ(client.read_head().status, 200);
+  std::vector<std::string> data;
+  while (joined_content(data).find("alpha") == std::string::npos) {
+    const auto event = client.next_event(2s);
+    ASSERT_TRUE(event.has_value());
+    data.push_back(event->data);
+  }
+  EXPECT_LT(std::chrono::steady_clock::now() - start, 390ms) << "before the second word was sent";
+}
+
+TEST_F(Guardrails, AnAnswerIsMaskedAndItsUsageAndShapeSurvive) {
+  upstream.on("POST", kPath, {Answer::json(200, completion("Project Falcon uses " + kAwsKey))});
+  const Response response = daemon.post(kPath, chat_request("m", "hi"));
+  const json body = json::parse(response.body);
+  EXPECT_EQ(body["choices"][0]["message"]["content"], "[falcon] uses [REDACTED:api_key]");
+  EXPECT_EQ(body["usage"]["completion_tokens"], 5);
+  EXPECT_EQ(response.header("content-length"), std::to_string(response.body.size()));
+  EXPECT_EQ(daemon.rows(1).at(0).at("cost_nusd"), kCompletionCost);
+}
+
+TEST_F(Guardrails, ARequestIsMaskedBeforeTheProviderReadsIt) {
+  upstream.on("POST", kPath, {Answer::json(200, completion("ok"))});
+  const Response response =
+      daemon.post(kPath, chat_request("m", "Project Falcon, key " + kAwsKey + ", TCK-1234"));
+  ASSERT_EQ(response.status, 200) << response.body;
+  const std::string sent = upstream.requests().at(0).body;
+  EXPECT_EQ(sent.find(kAwsKey), std::string::npos);
+  EXPECT_NE(sent.find("[falcon], key [REDACTED:api_key], TCK-1234"), std::string::npos) << sent;
+  const json verdicts = json::parse(daemon.rows(1).at(0).at("verdicts"));
+  EXPECT_NE(verdicts.dump().find("ticket"), std::string::npos) << "flagged, and on record";
+}
+
+TEST_F(Guardrails, ABlockedRequestNeverLeavesAndABlockedAnswerNeverArrives) {
+  upstream.on("POST", kPath, {Answer::json(200, completion("say xyzzy now"))});
+  const Response blocked = daemon.post(kPath, chat_request("m", "please xyzzy"));
+  EXPECT_EQ(blocked.status, 400);
+  EXPECT_EQ(json::parse(blocked.body)["error"]["code"], "guardrail_blocked");
+  EXPECT_EQ(blocked.body.find("xyzzy"), std::string::npos);
+  EXPECT_EQ(upstream.request_count(), 0u);
+  const Response answer = daemon.post(kPath, chat_request("m", "hi"));
+  EXPECT_EQ(answer.status, 400) << answer.body;
+  EXPECT_EQ(answer.body.find("xyzzy"), std::string::npos);
+  const auto rows = daemon.exactly(2);
+  EXPECT_EQ(rows.at(0).at("error_code"), "guardrail_blocked");
+  EXPECT_EQ(rows.at(0).at("cost_nusd"), "0");
+  EXPECT_EQ(rows.at(1).at("error_code"), "guardrail_blocked");
+  EXPECT_EQ(rows.at(1).at("cost_nusd"), kCompletionCost) << "the provider did the work";
+  EXPECT_EQ(daemon.metrics().value("tollgate_holds_nusd"), 0);
+}
+
+TEST_F(Guardrails, ABlockedStreamEndsWithAnErrorEventNeverTheText) {
+  upstream.on("POST", kPath,
+              {Answer::sse(chat_stream({"fine so far ", "xy", "zzy ", "and more"}), 5ms)});
+  RawClient client = daemon.connect();
+  client.send(
+      daemon.post_bytes(kPath, chat_request("m", "hi", R"(,"max_tokens":50,"stream":true)")));
+  ASSERT_EQ(client.read_head().status, 200);
+  std::vector<std::string> data;
+  for (const SseEvent& event : client.all_events()) data.push_back(event.data);
+  ASSERT_FALSE(data.empty());
+  EXPECT_NE(data.back(), "[DONE]");
+  EXPECT_EQ(json::parse(data.back())["error"]["code"], "guardrail_blocked");
+  EXPECT_EQ(joined_content(data).find("xy"), std::string::npos);
+  EXPECT_EQ(daemon.exactly(1).at(0).at("error_code"), "guardrail_blocked");
+}
+
+TEST_F(Guardrails, TwoChoicesOfOneStreamAreGuardedApart) {
+  const auto delta = [](int index, const std::string& text) {
+    return sse_data(
+        R"({"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":)" +
+        std::to_string(index) + R"(,"delta":{"content":")" + text +
+        R"("},"finish_reason":null}]})");
+  };
+  // Interleaved halves: neither choice alone holds a whole key in one piece.
+  upstream.on(
+      "POST", kPath,
+      {Answer::sse({delta(0, "a " + kAwsKey.substr(0, 8)), delta(1, "b " + kAwsKey.substr(0, 5)),
+                    delta(0, kAwsKey.substr(8) + " c"), delta(1, kAwsKey.substr(5) + " d"),
+                    sse_data("[DONE]")})});
+  RawClient client = daemon.connect();
+  client.send(
+      daemon.post_bytes(kPath, chat_request("m", "hi", R"(,"n":2,"max_tokens":50,"stream":true)")));
+  ASSERT_EQ(client.read_head().status, 200);
+  std::map<int, std::string> text;
+  for (const SseEvent& event : client.all_events()) {
+    const json value = json::parse(event.data, nullptr, false);
+    if (!value.is_object()) continue;
+    for (const json& choice : value["choices"]) {
+      if (choice["delta"].contains("content")) {
+        text[choice["index"].get<int>()] += choice["delta"]["content"].get<std::string>();
+      }
+    }
+  }
+  EXPECT_EQ(text[0], "a [REDACTED:api_key] c");
+  EXPECT_EQ(text[1], "b [REDACTED:api_key] d");
+}
+
+TEST_F(Guardrails, AStoredMaskedBodyHoldsNoSecret) {
+  upstream.on("POST", kPath, {Answer::json(200, completion("answer " + kAwsKey))});
+  ASSERT_EQ(daemon.post(kPath, chat_request("m", "question " + kSecret)).status, 200);
+  ASSERT_EQ(daemon.exactly(1).size(), 1u);
+  std::size_t files = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(daemon.dir())) {
+    if (!entry.is_regular_file() || entry.path().filename() == "tollgate.yaml") continue;
+    const std::string content = read_file(entry.path());
+    EXPECT_EQ(content.find(kAwsKey), std::string::npos) << entry.path();
+    EXPECT_EQ(content.find(kSecret.substr(0, 30)), std::string::npos) << entry.path();
+    files += content.find("question [REDACTED") != std::string::npos ? 1u : 0u;
+  }
+  EXPECT_EQ(files, 1u) << "the masked body itself is kept";
+}
+
+}  // namespace
+}  // namespace tollgate::testing

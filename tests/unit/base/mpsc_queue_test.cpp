@@ -1,0 +1,82 @@
+#include "tollgate/base/mpsc_queue.hpp"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <thread>
+#include <vector>
+
+namespace tollgate::base {
+namespace {
+
+TEST(MpscQueue, CapacityIsAPowerOfTwoAtLeastTheWish) {
+  EXPECT_EQ(MpscQueue<int>(0).capacity(), 2u);
+  EXPECT_EQ(MpscQueue<int>(2).capacity(), 2u);
+  EXPECT_EQ(MpscQueue<int>(3).capacity(), 4u);
+  EXPECT_EQ(MpscQueue<int>(1'000).capacity(), 1'024u);
+}
+
+TEST(MpscQueue, IsFifoAndBoundedOverManyRounds) {
+  MpscQueue<int> queue(4);
+  int out = -1;
+  EXPECT_FALSE(queue.try_pop(out));
+  for (int round = 0; round < 10; ++round) {
+    for (int i = 0; i < 4; ++i) EXPECT_TRUE(queue.try_push(round * 10 + i));
+    EXPECT_EQ(queue.size(), 4u);
+    EXPECT_FALSE(queue.try_push(99)) << "full";
+    for (int i = 0; i < 4; ++i) {
+      ASSERT_TRUE(queue.try_pop(out));
+      EXPECT_EQ(out, round * 10 + i);
+    }
+    EXPECT_FALSE(queue.try_pop(out));
+    EXPECT_EQ(queue.size(), 0u);
+  }
+}
+
+TEST(MpscQueue, ARefusedValueIsStillTheCallers) {
+  MpscQueue<std::unique_ptr<int>> queue(2);
+  EXPECT_TRUE(queue.try_push(std::make_unique<int>(1)));
+  EXPECT_TRUE(queue.try_push(std::make_unique<int>(2)));
+  auto kept = std::make_unique<int>(3);
+  EXPECT_FALSE(queue.try_push(std::move(kept)));
+  ASSERT_TRUE(kept);
+  EXPECT_EQ(*kept, 3);
+}
+
+TEST(MpscQueue, APoppedCellHoldsNothingBack) {
+  MpscQueue<std::shared_ptr<int>> queue(2);
+  auto value = std::make_shared<int>(1);
+  EXPECT_TRUE(queue.try_push(std::shared_ptr<int>(value)));
+  std::shared_ptr<int> out;
+  EXPECT_TRUE(queue.try_pop(out));
+  out.reset();
+  EXPECT_EQ(value.use_count(), 1);
+}
+
+TEST(MpscQueueThreads, NothingIsLostDoubledOrReorderedPerProducer) {
+  constexpr int kProducers = 4;
+  constexpr int kEach = 20'000;
+  MpscQueue<std::pair<int, int>> queue(256);
+  std::vector<std::thread> producers;
+  for (int p = 0; p < kProducers; ++p)
+    producers.emplace_back([&queue, p] {
+      for (int i = 0; i < kEach; ++i)
+        while (!queue.try_push({p, i})) std::this_thread::yield();
+    });
+  std::vector<int> next(kProducers, 0);
+  std::pair<int, int> item;
+  for (int seen = 0; seen < kProducers * kEach;) {
+    EXPECT_LE(queue.size(), queue.capacity());
+    if (!queue.try_pop(item)) {
+      std::this_thread::yield();
+      continue;
+    }
+    ASSERT_EQ(item.second, next[static_cast<std::size_t>(item.first)]++);
+    ++seen;
+  }
+  EXPECT_FALSE(queue.try_pop(item));
+  for (auto& producer : producers) producer.join();
+}
+
+}  // namespace
+}  // namespace tollgate::base

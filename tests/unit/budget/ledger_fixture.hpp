@@ -1,0 +1,125 @@
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "support/fake_clock.hpp"
+#include "tollgate/domain/budget/ledger.hpp"
+
+namespace tollgate::domain::budget {
+
+using base::NanoUsd;
+using base::WallTime;
+using config::ScopeKind;
+using config::WindowKind;
+using test::FakeClock;
+
+constexpr NanoUsd usd(std::int64_t whole) {
+  return {whole * 1'000'000'000};
+}
+constexpr NanoUsd cents(std::int64_t n) {
+  return {n * 10'000'000};
+}
+
+/// The store's ledger rows as the ledger asks for them.
+class FakeHistory final : public SpendHistory {
+ public:
+  struct Row {
+    ScopeKind kind;
+    std::string id;
+    NanoUsd amount;
+    WallTime charged_at;
+  };
+
+  void record(ScopeKind kind, std::string id, NanoUsd amount, WallTime at) {
+    rows.push_back({kind, std::move(id), amount, at});
+  }
+  base::Result<NanoUsd> settled_since(ScopeKind kind, std::string_view id,
+                                      WallTime since) override {
+    ++questions;
+    if (on_question) on_question();
+    if (fails) return base::Error(base::ErrorCode::audit_unavailable, "no store");
+    NanoUsd sum;
+    for (const Row& row : rows) {
+      if (row.kind == kind && row.id == id && row.charged_at >= since) sum += row.amount;
+    }
+    return sum;
+  }
+  base::Result<std::optional<WallTime>> newest_charge() override {
+    if (fails) return base::Error(base::ErrorCode::audit_unavailable, "no store");
+    std::optional<WallTime> newest;
+    for (const Row& row : rows) {
+      if (!newest || row.charged_at > *newest) newest = row.charged_at;
+    }
+    return newest;
+  }
+
+  std::vector<Row> rows;
+  std::function<void()> on_question;  ///< what happens elsewhere while the store is busy
+  int questions = 0;
+  bool fails = false;
+};
+
+inline config::ScopedBudget budget_of(ScopeKind kind, std::string id, NanoUsd limit,
+                                      WindowKind window = WindowKind::day,
+                                      std::string name = "default", std::string zone = "UTC",
+                                      std::vector<std::uint32_t> alerts = {}) {
+  config::ScopedBudget b;
+  b.scope = kind;
+  b.scope_id = std::move(id);
+  b.budget.name = std::move(name);
+  b.budget.limit = limit;
+  b.budget.window = window;
+  b.budget.time_zone = std::move(zone);
+  b.budget.alert_percents = std::move(alerts);
+  return b;
+}
+
+/// A ledger at noon of a Wednesday, with one key, agent, team, org and two models and providers.
+class LedgerTest : public ::testing::Test {
+ protected:
+  void configure(std::vector<config::ScopedBudget> budgets) {
+    config::Snapshot snapshot;
+    snapshot.budgets = std::move(budgets);
+    const auto done = ledger.configure(snapshot, history);
+    ASSERT_TRUE(done.has_value()) << done.error().message();
+  }
+  HoldResult hold(NanoUsd amount) { return ledger.hold(who, what, amount); }
+  /// Holds and settles at once, as a finished call.
+  Settlement spend(NanoUsd amount) {
+    HoldResult held = hold(amount);
+    EXPECT_TRUE(held.has_value());
+    return held.has_value() ? held->settle(amount) : Settlement{};
+  }
+  BudgetRow row(ScopeKind kind, std::string_view id, std::string_view name = "default") {
+    for (const BudgetRow& r : ledger.snapshot_all()) {
+      if (r.scope == kind && r.scope_id == id && r.budget == name) return r;
+    }
+    ADD_FAILURE() << "no such budget: " << id << "/" << name;
+    return {};
+  }
+  bool has_row(ScopeKind kind, std::string_view id, std::string_view name = "default") {
+    for (const BudgetRow& r : ledger.snapshot_all()) {
+      if (r.scope == kind && r.scope_id == id && r.budget == name) return true;
+    }
+    return false;
+  }
+
+  FakeClock clock{"2026-11-25T12:00:00Z"};
+  FakeHistory history;
+  Ledger ledger{clock, {.max_waiters = 4, .open_holds = 8}};
+  ScopePath who = ledger.resolve({{ScopeKind::key, "k1"},
+                                  {ScopeKind::agent, "a1"},
+                                  {ScopeKind::team, "t1"},
+                                  {ScopeKind::org, "o1"}});
+  ScopePath what = ledger.resolve({{ScopeKind::model, "m1"}, {ScopeKind::provider, "p1"}});
+  ScopePath other_what = ledger.resolve({{ScopeKind::model, "m1"}, {ScopeKind::provider, "p2"}});
+};
+
+}  // namespace tollgate::domain::budget

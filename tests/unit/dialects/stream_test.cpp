@@ -1,0 +1,194 @@
+#include <gtest/gtest.h>
+
+#include "tollgate/protocol/llm/dialect.hpp"
+
+namespace tollgate::protocol {
+namespace {
+
+using llm::Channel;
+using llm::ChannelKind;
+using llm::DialectKind;
+using llm::EventClass;
+
+/// One event read by a dialect.
+struct Read {
+  Read(DialectKind kind, std::string bytes) : dialect(llm::dialect(kind)), raw(std::move(bytes)) {
+    parser.feed(raw);
+    const sse::Event* parsed = parser.next();
+    EXPECT_NE(parsed, nullptr) << raw;
+    if (parsed != nullptr) dialect.read_event(*parsed, document, usage, event);
+  }
+  [[nodiscard]] std::string like(Channel channel, std::string_view text) const {
+    std::string out;
+    json::Document scratch;
+    dialect.append_delta_like(out, raw, channel, text, scratch);
+    return out;
+  }
+  const llm::Dialect& dialect;
+  std::string raw;
+  sse::Parser parser;
+  json::Document document;
+  llm::Usage usage;
+  llm::StreamEvent event;
+};
+
+Read openai(const std::string& data) {
+  return {DialectKind::openai, "data: " + data + "\n\n"};
+}
+Read anthropic(const std::string& data) {
+  return {DialectKind::anthropic, "event: x\ndata: " + data + "\n\n"};
+}
+
+TEST(OpenAiStream, ClassesOfEvents) {
+  const std::pair<const char*, EventClass> cases[] = {
+      {"[DONE]", EventClass::done},
+      {"not json", EventClass::other},
+      {R"({"choices":[{"delta":{"role":"assistant","content":""}}]})", EventClass::start},
+      {R"({"choices":[{"delta":{"content":"x"}}]})", EventClass::content},
+      {R"({"choices":[{"delta":{"reasoning_content":"x"}}]})", EventClass::content},
+      {R"({"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"name":"f","arguments":""}}]}}]})",
+       EventClass::content},
+      {R"({"choices":[{"delta":{},"finish_reason":"stop"}]})", EventClass::finish},
+      {R"({"choices":[{"delta":{},"finish_reason":null}]})", EventClass::other},
+      {R"({"choices":[],"usage":{"prompt_tokens":1}})", EventClass::usage_only},
+      {R"({"choices":[],"usage":null})", EventClass::other},
+      {R"({"choices":[],"prompt_filter_results":[]})", EventClass::other},
+      {R"({"choices":[{"delta":{"content":"x"}}],"usage":{"prompt_tokens":1}})",
+       EventClass::content},
+      {R"({"error":{"message":"m"}})", EventClass::error},
+      {R"({"error":null,"choices":[{"delta":{"content":"x"}}]})", EventClass::content},
+      {R"([1])", EventClass::other},
+  };
+  for (const auto& [data, kind] : cases) EXPECT_EQ(openai(data).event.kind, kind) << data;
+  EXPECT_EQ(Read(DialectKind::openai, ": keep\n\n").event.kind, EventClass::ping);
+}
+
+TEST(OpenAiStream, TheInjectedUsageChunkIsKnownAndItsUsageTaken) {
+  const Read read = openai(R"({"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":2}})");
+  EXPECT_TRUE(read.event.has_usage);
+  EXPECT_TRUE(read.event.ends_all);
+  EXPECT_EQ(read.usage.input, 9);
+}
+
+TEST(OpenAiStream, LoneSurrogatesDoNotBreakAnEvent) {
+  const Read read = openai(R"({"choices":[{"delta":{"content":"\ud83d"}}]})");
+  ASSERT_EQ(read.event.pieces.size(), 1u);
+  EXPECT_EQ(read.event.pieces[0].node.text(), "\xEF\xBF\xBD");
+}
+
+TEST(OpenAiStream, BuildsADeltaWithoutRepeatingTheToolsName) {
+  const Read first = openai(
+      R"({"id":"c1","model":"m","choices":[{"index":3,"delta":{"role":"assistant","tool_calls":[{"index":1,"id":"call_1","type":"function","function":{"name":"f","arguments":"{\"a"}}]},"logprobs":null,"finish_reason":null}],"usage":null})");
+  EXPECT_EQ(
+      first.like({3, ChannelKind::tool_arguments, 1}, "\":1}"),
+      "data: {\"id\":\"c1\",\"model\":\"m\",\"choices\":[{\"index\":3,\"delta\":{\"tool_calls\":[{"
+      "\"index\":1,\"function\":{\"arguments\":\"\\\":1}\"}}]},\"logprobs\":null,"
+      "\"finish_reason\":null}],\"usage\":null}\n\n");
+}
+
+TEST(OpenAiStream, BuildsDeltasOfEveryNamedChannel) {
+  const Read text = openai(
+      R"({"id":"c","choices":[{"index":0,"delta":{"content":"a"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1}})");
+  EXPECT_EQ(text.like({0, ChannelKind::text, 0}, "held"),
+            "data: "
+            "{\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"held\"},\"finish_"
+            "reason\":null}],\"usage\":null}\n\n");
+  EXPECT_EQ(text.like({0, ChannelKind::refusal, 0}, "no"),
+            "data: "
+            "{\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{\"refusal\":\"no\"},\"finish_"
+            "reason\":null}],\"usage\":null}\n\n");
+  const Read reasoning = openai(R"({"choices":[{"index":0,"delta":{"reasoning":"a"}}]})");
+  EXPECT_EQ(
+      reasoning.like({0, ChannelKind::reasoning, 0}, "b"),
+      "data: "
+      "{\"choices\":[{\"index\":0,\"delta\":{\"reasoning\":\"b\"},\"finish_reason\":null}]}\n\n");
+  const Read legacy = openai(R"({"choices":[{"index":0,"text":"a","finish_reason":null}]})");
+  EXPECT_EQ(legacy.like({0, ChannelKind::text, 0}, "b"),
+            "data: {\"choices\":[{\"index\":0,\"text\":\"b\",\"finish_reason\":null}]}\n\n");
+  // An unknown field: the event again, everything else in it emptied.
+  const Read unknown = openai(R"({"choices":[{"index":0,"delta":{"content":"a","aside":"b"}}]})");
+  ASSERT_EQ(unknown.event.pieces.size(), 2u);
+  EXPECT_EQ(unknown.like(unknown.event.pieces[1].channel, "c"),
+            "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"\",\"aside\":\"c\"}}]}\n\n");
+  // Even without a usable template.
+  const Read none(DialectKind::openai, "data: x\n\n");
+  EXPECT_NE(none.like({0, ChannelKind::text, 0}, "b").find("\"content\":\"b\""), std::string::npos);
+}
+
+TEST(OpenAiStream, WhatIsBuiltReadsBackAsTheSameChannel) {
+  const Read first = openai(
+      R"({"id":"c","choices":[{"index":2,"delta":{"content":"x","refusal":"y","reasoning_content":"z","reasoning_details":[{"index":0,"text":"d"}],"function_call":{"name":"f","arguments":"g"},"tool_calls":[{"index":4,"custom":{"name":"n","input":"i"}}],"aside":"u","audio":{"transcript":"t"}}}]})");
+  ASSERT_EQ(first.event.pieces.size(), 8u);
+  for (const llm::TextPiece& piece : first.event.pieces) {
+    const Read again(DialectKind::openai, first.like(piece.channel, "held back"));
+    ASSERT_EQ(again.event.pieces.size(), 1u) << again.raw;
+    EXPECT_EQ(again.event.pieces[0].channel, piece.channel) << again.raw;
+    EXPECT_EQ(again.event.pieces[0].node.text(), "held back");
+    EXPECT_TRUE(again.event.ended.empty());
+  }
+}
+
+TEST(AnthropicStream, ClassesOfEvents) {
+  const std::pair<const char*, EventClass> cases[] = {
+      {R"({"type":"message_start","message":{}})", EventClass::start},
+      {R"({"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}})",
+       EventClass::other},
+      {R"({"type":"content_block_start","index":0,"content_block":{"type":"tool_use","name":"f","input":{}}})",
+       EventClass::content},
+      {R"({"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"x"}})",
+       EventClass::content},
+      {R"({"type":"content_block_delta","index":0,"delta":{"type":"input_json_delta","partial_json":""}})",
+       EventClass::other},
+      {R"({"type":"content_block_delta","index":0,"delta":{"type":"signature_delta","signature":"s"}})",
+       EventClass::other},
+      {R"({"type":"content_block_stop","index":0})", EventClass::finish},
+      {R"({"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":1}})",
+       EventClass::finish},
+      {R"({"type":"message_stop"})", EventClass::done},
+      {R"({"type":"ping"})", EventClass::ping},
+      {R"({"type":"error","error":{"type":"overloaded_error"}})", EventClass::error},
+      {R"({"type":"never_heard_of"})", EventClass::other},
+      {"nonsense", EventClass::other},
+  };
+  for (const auto& [data, kind] : cases) EXPECT_EQ(anthropic(data).event.kind, kind) << data;
+  EXPECT_EQ(Read(DialectKind::anthropic, "event: error\ndata: {\"message\":\"x\"}\n\n").event.kind,
+            EventClass::error);
+}
+
+TEST(AnthropicStream, WhatIsBuiltReadsBackAsTheSameChannel) {
+  const char* deltas[] = {R"({"type":"text_delta","text":"x","extra":{"a":1}})",
+                          R"({"type":"thinking_delta","thinking":"x"})",
+                          R"({"type":"input_json_delta","partial_json":"x"})",
+                          R"({"type":"future_delta","prose":"x"})"};
+  for (const char* delta : deltas) {
+    const Read first =
+        anthropic(R"({"type":"content_block_delta","index":7,"delta":)" + std::string(delta) + "}");
+    ASSERT_EQ(first.event.pieces.size(), 1u) << delta;
+    const Channel channel = first.event.pieces[0].channel;
+    EXPECT_EQ(channel.index, 7u);
+    const Read again(DialectKind::anthropic, first.like(channel, "held\nback"));
+    ASSERT_EQ(again.event.pieces.size(), 1u) << again.raw;
+    EXPECT_EQ(again.event.pieces[0].channel, channel);
+    EXPECT_EQ(again.event.pieces[0].node.text(), "held\nback");
+  }
+  // From a block's first event there is no delta to copy.
+  const Read start = anthropic(
+      R"({"type":"content_block_start","index":2,"content_block":{"type":"text","text":"ab"}})");
+  EXPECT_EQ(start.like({2, ChannelKind::text, 0}, "cd"),
+            "event: content_block_delta\ndata: "
+            "{\"type\":\"content_block_delta\",\"index\":2,\"delta\":{\"type\":\"text_delta\","
+            "\"text\":\"cd\"}}\n\n");
+}
+
+TEST(Channel, KeysAreDistinct) {
+  const Channel channels[] = {
+      {0, ChannelKind::text, 0},           {1, ChannelKind::text, 0},
+      {0, ChannelKind::reasoning, 0},      {0, ChannelKind::tool_arguments, 0},
+      {0, ChannelKind::tool_arguments, 1}, {llm::kWholeText, ChannelKind::other, 0xFFFFFFFF}};
+  for (const Channel& a : channels) {
+    for (const Channel& b : channels) EXPECT_EQ(a.key() == b.key(), a == b);
+  }
+}
+
+}  // namespace
+}  // namespace tollgate::protocol

@@ -1,0 +1,122 @@
+// Whatever the model or the agent will read is found, also where somebody hides it.
+#include <gmock/gmock.h>
+
+#include "dialect_fixture.hpp"
+
+namespace tollgate::protocol {
+namespace {
+
+using test::chat;
+using test::messages;
+using test::Scanned;
+
+bool finds(const Scanned& request, std::string_view needle) {
+  for (const std::string& line : request.texts()) {
+    if (line.find(needle) != line.npos) return true;
+  }
+  return false;
+}
+
+TEST(Texts, OpenAiPlacesThatAreRead) {
+  const char* cases[] = {
+      R"("messages":[{"role":"user","content":"NEEDLE"}])",
+      R"("messages":[{"role":"user","content":"data:NEEDLE"}])",
+      R"("messages":[{"role":"user","name":"NEEDLE","content":""}])",
+      R"("messages":[{"role":"user","content":["NEEDLE"]}])",
+      R"("messages":"NEEDLE")",
+      R"("messages":["NEEDLE"])",
+      R"("messages":[{"role":"user","content":[{"type":"text","text":"NEEDLE"}]}])",
+      R"("messages":[{"role":"user","content":[{"type":"text","text":"data:NEEDLE"}]}])",
+      R"("messages":[{"role":"user","content":[{"type":"unheard_of","inner":{"deep":["NEEDLE"]}}]}])",
+      R"("messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"https://x/?q=NEEDLE"}}]}])",
+      R"("messages":[{"role":"user","content":[{"type":"text","type2":"x","id":"an id with NEEDLE words"}]}])",
+      R"("messages":[{"role":"user says NEEDLE","content":""}])",
+      R"("messages":[{"role":"tool","tool_call_id":"c","content":"NEEDLE"}])",
+      R"("messages":[{"role":"assistant","tool_calls":[{"function":{"name":"f","arguments":"{\"a\":\"NEEDLE\"}"}}]}])",
+      R"("messages":[{"role":"assistant","function_call":{"name":"f","arguments":"NEEDLE"}}])",
+      R"("messages":[{"role":"assistant","reasoning_content":"NEEDLE"}])",
+      R"("messages":[{"role":"assistant","refusal":"NEEDLE"}])",
+      R"("messages":[{"role":"assistant","x_unknown":"NEEDLE"}])",
+      R"("messages":[{"role":"user","c\u006fntent":"NEEDLE"}])",
+      R"("messages":[{"role":"user","\u0069d":"NEEDLE"}])",
+      R"("tools":[{"type":"function","function":{"name":"f","description":"NEEDLE"}}])",
+      R"("tools":[{"type":"function","function":{"name":"f","parameters":{"properties":{"signature":{"description":"NEEDLE"}}}}}])",
+      R"("tools":[{"type":"function","function":{"parameters":{"enum":["NEEDLE"]}}}])",
+      R"("tools":[{"type":"function","function":{"parameters":{"required":["has NEEDLE inside"]}}}])",
+      R"("functions":[{"name":"f","description":"NEEDLE"}])",
+      R"("response_format":{"type":"json_schema","json_schema":{"description":"NEEDLE"}})",
+      R"("prediction":{"type":"content","content":"NEEDLE"})",
+      R"("instructions":"NEEDLE")",
+      R"("input":"NEEDLE")",
+      R"("input":["NEEDLE"])",
+      R"("input":[{"type":"function_call_output","call_id":"c","output":"NEEDLE"}])",
+      R"("prompt":"NEEDLE")",
+      R"("prompt":["a","NEEDLE"])",
+      R"("some_new_field":{"text":"NEEDLE"})",
+  };
+  for (const char* members : cases) EXPECT_TRUE(finds(chat(members), "NEEDLE")) << members;
+}
+
+TEST(Texts, OpenAiPlacesThatAreNot) {
+  const char* cases[] = {
+      R"("messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,NEEDLE"}}]}])",
+      R"("messages":[{"role":"user","content":[{"type":"input_audio","input_audio":{"data":"NEEDLE","format":"wav"}}]}])",
+      R"("messages":[{"role":"user","content":[{"type":"file","file":{"file_data":"NEEDLE"}}]}])",
+      R"("messages":[{"role":"tool","tool_call_id":"NEEDLE","content":""}])",
+      R"("user":"NEEDLE","metadata":{"a":"NEEDLE"},"stop":["NEEDLE"],"service_tier":"NEEDLE")",
+  };
+  for (const char* members : cases) EXPECT_FALSE(finds(chat(members), "NEEDLE")) << members;
+}
+
+TEST(Texts, AnthropicPlacesThatAreRead) {
+  const char* cases[] = {
+      R"("system":"NEEDLE")",
+      R"("system":[{"type":"text","text":"NEEDLE"}])",
+      R"("messages":[{"role":"user","content":"NEEDLE"}])",
+      R"("messages":"NEEDLE")",
+      R"("messages":[{"role":"user","content":["NEEDLE"]}])",
+      R"("messages":[{"role":"user","content":[{"type":"text","text":"NEEDLE"}]}])",
+      R"("messages":[{"role":"user","content":[{"type":"tool_result","content":"NEEDLE"}]}])",
+      R"("messages":[{"role":"user","content":[{"type":"tool_result","content":[{"type":"text","text":"NEEDLE"}]}]}])",
+      R"("messages":[{"role":"user","content":[{"type":"tool_result","content":{"type":"x","text":"NEEDLE"}}]}])",
+      R"("messages":[{"role":"assistant","content":[{"type":"tool_use","id":"t","name":"f","input":{"a":"NEEDLE"}}]}])",
+      R"("messages":[{"role":"assistant","content":[{"type":"tool_use","input":{"NEEDLE":1}}]}])",
+      R"("messages":[{"role":"assistant","content":[{"type":"tool_use","input":{"type":"NEEDLE","id":"x"}}]}])",
+      R"("messages":[{"role":"assistant","content":[{"type":"tool_use","input":{"signature":"NEEDLE"}}]}])",
+      R"("messages":[{"role":"assistant","content":[{"type":"server_tool_use","input":{"query":"NEEDLE"}}]}])",
+      R"("messages":[{"role":"assistant","content":[{"type":"thinking","thinking":"NEEDLE","signature":"s"}]}])",
+      R"("messages":[{"role":"user","content":[{"type":"document","source":{"type":"text","data":"NEEDLE"}}]}])",
+      R"("messages":[{"role":"user","content":[{"type":"document","title":"NEEDLE","source":{"type":"text","data":""}}]}])",
+      R"("messages":[{"role":"user","content":[{"type":"web_search_tool_result","content":[{"type":"web_search_result","title":"NEEDLE"}]}]}])",
+      R"("messages":[{"role":"user","content":[{"type":"future","payload":{"x":"NEEDLE"}}]}])",
+      R"("tools":[{"name":"a","description":"NEEDLE"}])",
+      R"("tools":[{"name":"a","input_schema":{"properties":{"id":{"description":"NEEDLE"}}}}])",
+      R"("output_config":{"format":{"type":"json_schema","schema":{"description":"NEEDLE"}}})",
+      R"("brand_new":"NEEDLE")",
+  };
+  for (const char* members : cases) EXPECT_TRUE(finds(messages(members), "NEEDLE")) << members;
+  const Scanned card = messages(
+      R"("messages":[{"role":"assistant","content":[{"type":"tool_use","input":{"card":4111111111111111}}]}])");
+  EXPECT_TRUE(finds(card, "4111111111111111"));
+}
+
+TEST(Texts, AnthropicPlacesThatAreNot) {
+  const char* cases[] = {
+      R"("messages":[{"role":"user","content":[{"type":"image","source":{"type":"base64","data":"NEEDLE"}}]}])",
+      R"("messages":[{"role":"assistant","content":[{"type":"redacted_thinking","data":"NEEDLE"}]}])",
+      R"("messages":[{"role":"assistant","content":[{"type":"thinking","thinking":"x","signature":"NEEDLE"}]}])",
+      R"("messages":[{"role":"user","content":[{"type":"tool_result","tool_use_id":"NEEDLE","content":"x"}]}])",
+      R"("messages":[{"role":"user","content":[{"type":"web_search_tool_result","content":[{"encrypted_content":"NEEDLE"}]}]}])",
+      R"("metadata":{"user_id":"NEEDLE"},"stop_sequences":["NEEDLE"])",
+  };
+  for (const char* members : cases) EXPECT_FALSE(finds(messages(members), "NEEDLE")) << members;
+}
+
+TEST(Texts, ThinkingIsReadOnly) {
+  const Scanned request = messages(
+      R"("messages":[{"role":"assistant","content":[{"type":"thinking","thinking":"deep","signature":"s"}]}])");
+  EXPECT_THAT(request.texts(), testing::ElementsAre("reasoning read-only: deep"));
+}
+
+}  // namespace
+}  // namespace tollgate::protocol

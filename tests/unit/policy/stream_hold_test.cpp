@@ -1,0 +1,162 @@
+#include <algorithm>
+
+#include "unit/policy/policy_fixture.hpp"
+#include "unit/policy/stream_fixture.hpp"
+
+namespace tollgate::domain::policy::testing {
+namespace {
+
+TEST(Stream, BlocksAsSoonAsCertain) {
+  Compiled compiled(all_detectors(GuardAction::block));
+  StreamGuard guard(*compiled, Direction::response, compiled.scanner());
+  EXPECT_EQ(guard.feed(1, "key sk-ant-api03-" + sample::mixed(30)).action, GuardAction::allow);
+  EXPECT_EQ(guard.feed(1, sample::mixed(30)).action, GuardAction::block);  // its end is still open
+  EXPECT_EQ(guard.feed(1, " more").release, "");
+  EXPECT_EQ(guard.feed(1, " more").action, GuardAction::block);
+  EXPECT_EQ(guard.finish(1).release, "");
+  EXPECT_EQ(guard.feed(1, "fresh start ").release, "fresh start ");
+
+  const std::string pem = pem_block("PRIVATE KEY", 20);
+  EXPECT_EQ(guard.feed(2, pem.substr(0, 40)).action, GuardAction::allow);
+  EXPECT_EQ(guard.feed(2, pem.substr(40, 60)).action, GuardAction::block);
+}
+
+TEST(Stream, BenignTextWaitsForItsUnfinishedWord) {
+  Compiled compiled(all_detectors());
+  StreamGuard guard(*compiled, Direction::response, compiled.scanner());
+  struct Step {
+    std::string piece, release;
+  };
+  const std::vector<Step> steps = {{"Hello", ""},
+                                   {" world", "Hello "},
+                                   {", how are you? ", "world, how are you? "},
+                                   {"well", ""},
+                                   {"-known", ""},
+                                   {" in ", "well-known in "},
+                                   {"2019 ", "2019 "},
+                                   {"it cost 4000", "it cost "},
+                                   {" dollars. ", "4000 dollars. "},
+                                   {"caf\xC3", ""},
+                                   {"\xA9 ", "caf\u00E9 "},
+                                   {"Go to DE", "Go to "},
+                                   {" now\n", "DE now\n"},
+                                   {"https:", ""},
+                                   {"//example.org/x ", "https://example.org/x "},
+                                   {"sk-", ""},
+                                   {"learn ", "sk-learn "},
+                                   {"-----", ""},
+                                   {" done ", "----- done "}};
+  for (const Step& step : steps) {
+    EXPECT_EQ(guard.feed(1, step.piece).release, step.release) << step.piece;
+  }
+}
+
+TEST(Stream, HoldsAreBounded) {
+  Compiled compiled(all_detectors());
+  struct Row {
+    std::string unit;
+    std::size_t most;
+    bool chain = false;  ///< one overlapping match after the other: cut, not equal
+  };
+  const std::vector<Row> rows = {{"a", 64},
+                                 {"7", 64},
+                                 {"4111 ", 64},
+                                 {"a@", 330},
+                                 {"a.", 64},
+                                 {"x@y.z", 2'400, true},
+                                 {"DE89 ", 64},
+                                 {"tg-", 80},
+                                 {"sk-proj-a1b2", 2'400, true},
+                                 {"-", 64},
+                                 {"-----BEGIN PRIVATE KEY-----\n", 1'000},
+                                 {"%40", 330},
+                                 {"\u00E9", 64},
+                                 {"QUJDREVGR0hJSktM0123", 330}};
+  for (const Row& row : rows) {
+    std::string text;
+    while (text.size() < 5'000) text += row.unit;
+    std::vector<std::size_t> cuts;
+    for (std::size_t i = 7; i < text.size(); i += 7) cuts.push_back(i);
+    const Streamed s = stream(*compiled, compiled.scanner(), text, cuts);
+    EXPECT_LE(s.most_held, row.most) << row.unit;
+    if (row.chain) {
+      EXPECT_LE(s.text.size(), 1'000u) << row.unit;  // replaced all the same
+    } else {
+      EXPECT_EQ(s.text, compiled.mask(text)) << row.unit;
+    }
+  }
+  // A PEM block is held whole, up to its bound; past it the text goes on.
+  const std::string pem = "-----BEGIN PRIVATE KEY-----\n" + std::string(40'000, 'A') + " end";
+  std::vector<std::size_t> cuts;
+  for (std::size_t i = 50; i < pem.size(); i += 50) cuts.push_back(i);
+  const Streamed s = stream(*compiled, compiled.scanner(), pem, cuts);
+  EXPECT_LE(s.most_held, 16u * 1024 + 100);
+  EXPECT_EQ(s.text, compiled.mask(pem));
+}
+
+TEST(Stream, RegexWithoutEndIsCutAtItsWindow) {
+  Compiled compiled({regex("open", "key=.*")});
+  StreamGuard guard(*compiled, Direction::response, compiled.scanner());
+  std::string out;
+  std::size_t most = 0;
+  out += guard.feed(1, "before key=").release;
+  for (int i = 0; i < 2'000; ++i) {
+    out += guard.feed(1, "abc ").release;
+    most = std::max(most, guard.held(1));
+  }
+  out += guard.finish(1).release;
+  EXPECT_LE(most, 300u);
+  EXPECT_TRUE(out.starts_with("before [REDACTED:open]"));
+  Compiled both({regex("open", "key=.*"), detector("email")});
+  StreamGuard words(*both, Direction::response, both.scanner());
+  most = 0;
+  (void)words.feed(1, "key=");
+  for (int i = 0; i < 2'000; ++i) {
+    (void)words.feed(1, " abc");
+    most = std::max(most, words.held(1));
+  }
+  EXPECT_LE(most, 300u);
+}
+
+TEST(Stream, ChannelsDoNotMix) {
+  Compiled compiled(all_detectors());
+  StreamGuard guard(*compiled, Direction::response, compiled.scanner());
+  std::string one, two;
+  one += guard.feed(1, "jane@exa").release;
+  two += guard.feed(2, "4111 1111 ").release;
+  one += guard.feed(1, "mple.com").release;
+  two += guard.feed(2, "1111 1111").release;
+  EXPECT_EQ(guard.open_channels(), (std::vector<std::uint64_t>{1, 2}));
+  const StreamVerdict v = guard.finish(2);
+  two += v.release;
+  ASSERT_EQ(v.matches.size(), 1u);
+  EXPECT_EQ(v.matches[0], (Match{0, 19, 1}));
+  one += guard.finish(1).release;
+  EXPECT_EQ(one, "[REDACTED:email]");
+  EXPECT_EQ(two, "[REDACTED:payment_card]");
+  EXPECT_EQ(guard.finish(77).release, "");
+}
+
+TEST(Stream, FlagRulesObserveWithoutHolding) {
+  Compiled compiled(all_detectors(GuardAction::flag));
+  StreamGuard guard(*compiled, Direction::response, compiled.scanner());
+  EXPECT_EQ(guard.feed(1, "jane@exa").release, "jane@exa");
+  EXPECT_EQ(guard.feed(1, "mple.com").release, "mple.com");
+  const StreamVerdict v = guard.feed(1, " x");
+  EXPECT_EQ(v.release, " x");
+  EXPECT_EQ(v.action, GuardAction::flag);
+  ASSERT_EQ(v.matches.size(), 1u);
+  EXPECT_EQ(v.matches[0], (Match{0, 16, 0}));
+}
+
+TEST(Stream, NoRulesPassThrough) {
+  Compiled compiled({});
+  StreamGuard guard(*compiled, Direction::response, compiled.scanner());
+  EXPECT_TRUE(guard.passthrough());
+  const std::string piece = "a@b.org";
+  EXPECT_EQ(guard.feed(1, piece).release.data(), piece.data());
+  EXPECT_EQ(guard.finish(1).release, "");
+}
+
+}  // namespace
+}  // namespace tollgate::domain::policy::testing
