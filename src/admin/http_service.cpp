@@ -150,7 +150,9 @@ HttpService::HttpService(std::string thread_name) : state_(std::make_unique<Stat
   state_->thread_name = std::move(thread_name);
 }
 
-HttpService::~HttpService() { stop(); }
+HttpService::~HttpService() {
+  stop();
+}
 
 void HttpService::listen_tcp(const std::string& host, std::uint16_t port) {
   error_code error;
@@ -191,19 +193,22 @@ void HttpService::listen_unix(const std::string& path) {
   if (!error) acceptor.bind(endpoint, error);
   ::umask(before);
   if (!error) acceptor.listen(16, error);
-  if (error)
-    throw std::runtime_error(fmt::format("control socket {}: {}", path, error.message()));
+  if (error) throw std::runtime_error(fmt::format("control socket {}: {}", path, error.message()));
   state_->local_path = path;
 }
 
-void HttpService::set_routes(std::vector<Route> routes) { state_->routes = std::move(routes); }
+void HttpService::set_routes(std::vector<Route> routes) {
+  state_->routes = std::move(routes);
+}
 
 void HttpService::set_token(base::Secret token) {
   const std::lock_guard lock(state_->token_mutex);
   state_->token = std::move(token);
 }
 
-std::uint16_t HttpService::port() const noexcept { return state_->port; }
+std::uint16_t HttpService::port() const noexcept {
+  return state_->port;
+}
 
 void HttpService::start() {
   State* const state = state_.get();
@@ -213,14 +218,17 @@ void HttpService::start() {
           std::move(socket),
           [state](const Request& request, std::string_view authorization) {
             return state->dispatch(request, false, authorization);
-          })->read();
+          })
+          ->read();
     });
   if (state->local)
     accept_loop(*state->local, [state](asio::local::stream_protocol::socket socket) {
       std::make_shared<Connection<asio::local::stream_protocol>>(
-          std::move(socket), [state](const Request& request, std::string_view) {
+          std::move(socket),
+          [state](const Request& request, std::string_view) {
             return state->dispatch(request, true, {});
-          })->read();
+          })
+          ->read();
     });
   state->thread = std::thread([state] {
     pthread_setname_np(pthread_self(), state->thread_name.c_str());

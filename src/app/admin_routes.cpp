@@ -16,7 +16,9 @@ using nlohmann::json;
 
 namespace {
 
-Response ok(const json& body) { return {200, "application/json", body.dump()}; }
+Response ok(const json& body) {
+  return {200, "application/json", body.dump()};
+}
 
 Response fail(int status, const char* code, const std::string& message) {
   const json body = {{"error", {{"code", code}, {"message", message}}}};
@@ -29,7 +31,10 @@ std::vector<admin::Route> AdminRoutes::admin() {
   // Handlers outlive this object: they copy it (it is one reference).
   const AdminRoutes self = *this;
   return {
-      {"GET", "/healthz", true, [](const Request&) { return ok({{"status", "ok"}}); }},
+      {"GET", "/healthz", true,
+       [](const Request&) {
+         return ok({{"status", "ok"}});
+       }},
       {"GET", "/readyz", true, [self](const Request&) { return self.ready(); }},
       {"GET", "/metrics", false, [self](const Request&) { return self.metrics(); }},
       {"GET", "/status", false, [self](const Request&) { return self.status(); }},
@@ -109,16 +114,17 @@ Response AdminRoutes::status() const {
 Response AdminRoutes::budgets() const {
   json rows = json::array();
   for (const auto& row : gateway_.ledger_.snapshot_all()) {
-    rows.push_back({{"scope", std::string(config::name_of(row.scope))},
-                    {"id", std::string(row.scope_id)},
-                    {"budget", std::string(row.budget)},
-                    {"window", std::string(config::name_of(row.window))},
-                    {"time_zone", std::string(row.time_zone)},
-                    {"limit_nusd", row.limit.value},
-                    {"spent_nusd", row.spent.value},
-                    {"held_nusd", row.held.value},
-                    {"resets_at", row.reset_at ? json(base::format_rfc3339(*row.reset_at)) : json()},
-                    {"closed", row.is_closed}});
+    rows.push_back(
+        {{"scope", std::string(config::name_of(row.scope))},
+         {"id", std::string(row.scope_id)},
+         {"budget", std::string(row.budget)},
+         {"window", std::string(config::name_of(row.window))},
+         {"time_zone", std::string(row.time_zone)},
+         {"limit_nusd", row.limit.value},
+         {"spent_nusd", row.spent.value},
+         {"held_nusd", row.held.value},
+         {"resets_at", row.reset_at ? json(base::format_rfc3339(*row.reset_at)) : json()},
+         {"closed", row.is_closed}});
   }
   return ok({{"budgets", rows}});
 }
@@ -161,8 +167,7 @@ Response AdminRoutes::create_key(const Request& request) {
       return fail(400, "invalid_request", "a key with this id exists");
   }
   auto done = gateway_.store_->create_key(std::move(stored)).get();
-  if (done.has_error())
-    return fail(done.error().http_status(), "store", done.error().message());
+  if (done.has_error()) return fail(done.error().http_status(), "store", done.error().message());
   const std::string problem = gateway_.refresh_keys();
   if (!problem.empty()) return fail(500, "internal_error", problem);
   telemetry::log::info("key_created", {{"id", made.key.id}, {"last4", made.key.last4}});

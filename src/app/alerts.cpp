@@ -55,7 +55,9 @@ std::string signature(const base::Secret& secret, std::string_view body) {
 Alerts::Alerts(const base::Clock& clock, net::DnsCache& dns, telemetry::Registry& registry)
     : worker_(999, clock), pool_(worker_, dns), client_(worker_, pool_), registry_(registry) {}
 
-Alerts::~Alerts() { stop(); }
+Alerts::~Alerts() {
+  stop();
+}
 
 void Alerts::start() {
   started_ = true;
@@ -116,8 +118,8 @@ void Alerts::count(std::string_view result) {
 }
 
 void Alerts::on_budget_event(const domain::budget::BudgetEvent& event) noexcept {
-  registry_.shared().add(
-      registry_.counter(telemetry::Family::alerts, config::name_of(event.scope)), 1);
+  registry_.shared().add(registry_.counter(telemetry::Family::alerts, config::name_of(event.scope)),
+                         1);
   telemetry::log::warn(kind_name(event.kind), {{"scope", config::name_of(event.scope)},
                                                {"scope_id", event.scope_id},
                                                {"budget", event.budget},
@@ -132,9 +134,7 @@ void Alerts::on_budget_event(const domain::budget::BudgetEvent& event) noexcept 
       count("failed");
       continue;
     }
-    worker_.post([this, target, body] {
-      base::spawn("webhook", deliver(target, body));
-    });
+    worker_.post([this, target, body] { base::spawn("webhook", deliver(target, body)); });
   }
 }
 

@@ -29,7 +29,8 @@ class Alerts final : public pipeline::AlertSink {
   void start();
   /// Cancels deliveries that wait and ends the loop.
   void stop();
-  /// Takes over the webhooks of a configuration. Throws std::runtime_error when TLS cannot be set up.
+  /// Takes over the webhooks of a configuration. Throws std::runtime_error when TLS cannot be set
+  /// up.
   void configure(const config::Snapshot& snapshot);
   void on_budget_event(const domain::budget::BudgetEvent& event) noexcept override;
 

@@ -25,7 +25,8 @@ void AuthThrottle::on_failure(std::string_view address, std::uint32_t per_minute
   auto entry = entries_.find(address);
   if (entry == entries_.end()) {
     if (entries_.size() >= kMaxAddresses)
-      std::erase_if(entries_, [now](const auto& item) { return now - item.second.minute >= kWindow; });
+      std::erase_if(entries_,
+                    [now](const auto& item) { return now - item.second.minute >= kWindow; });
     if (entries_.size() >= kMaxAddresses) return;
     entry = entries_.emplace(std::string(address), Entry{}).first;
   }

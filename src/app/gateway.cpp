@@ -107,9 +107,9 @@ Gateway::Gateway(std::string config_path)
   runtime_ = build_runtime(snapshot_);
   tls_ = build_tls(*snapshot_);
   const server::WorkerHost::Shared shared{
-      clock_,    ledger_,    *store_,    retry_budget_, *alerts_,     throttle_,
-      in_flight_, *series_,  *registry_, *dns_,         connections_,
-      [](pipeline::Services&) { return default_chain(); }};
+      clock_,     ledger_,   *store_,      retry_budget_,
+      *alerts_,   throttle_, in_flight_,   *series_,
+      *registry_, *dns_,     connections_, [](pipeline::Services&) { return default_chain(); }};
   for (unsigned i = 0; i < count; ++i)
     workers_.push_back(std::make_unique<server::WorkerHost>(i, shared, runtime_, tls_));
   open_listeners();
@@ -172,8 +172,7 @@ std::shared_ptr<const net::TlsContexts> Gateway::build_tls(const config::Snapsho
   const auto add = [&contexts](const config::Origin& origin, const std::string& name) {
     if (origin.scheme != "https" || contexts->contains(origin.pool_key)) return;
     contexts->emplace(origin.pool_key, net::make_client_context(origin.tls));
-    if (!origin.tls.verify)
-      telemetry::log::warn("tls_verification_off", {{"provider", name}});
+    if (!origin.tls.verify) telemetry::log::warn("tls_verification_off", {{"provider", name}});
   };
   for (const auto& [name, provider] : snapshot.providers)
     if (provider.kind != config::ProviderKind::demo) add(provider.origin, name);
@@ -217,9 +216,8 @@ void Gateway::register_metrics() {
   gauge(Family::audit_drops,
         [&stats] { return static_cast<std::int64_t>(stats.records_dropped.load()); });
   gauge(Family::audit_unwritable, [this] { return std::int64_t{store_->writable() ? 0 : 1}; });
-  gauge(Family::cooldowns_active, [this] {
-    return static_cast<std::int64_t>(cooldowns_.active_count(clock_.mono()));
-  });
+  gauge(Family::cooldowns_active,
+        [this] { return static_cast<std::int64_t>(cooldowns_.active_count(clock_.mono())); });
   gauge(Family::task_failures,
         [] { return static_cast<std::int64_t>(telemetry::log::task_failures()); });
   gauge(Family::config_generation,
@@ -246,8 +244,9 @@ void Gateway::register_metrics() {
   gauge(Family::upstream_reuses, sum(&net::PoolCounters::reuses));
   for (const auto& host : workers_) {
     server::WorkerHost* const raw = host.get();
-    gauge(Family::worker_lag, [raw] { return raw->worker().lag().count(); },
-          std::to_string(raw->worker().index()));
+    gauge(
+        Family::worker_lag, [raw] { return raw->worker().lag().count(); },
+        std::to_string(raw->worker().index()));
   }
   registry_->callback(Family::build_info, TOLLGATE_VERSION, __VERSION__,
                       [] { return std::int64_t{1}; });
@@ -261,16 +260,16 @@ void Gateway::start() {
     acceptors_[i]->start();
     const auto& listener = snapshot_->listeners[i];
     write_port(listener.port_file, acceptors_[i]->port());
-    telemetry::log::info("listening", {{"listener", listener.name},
-                                       {"address", fmt::format("{}:{}", listener.host,
-                                                               acceptors_[i]->port())},
-                                       {"tls", listener.tls.has_value()}});
+    telemetry::log::info("listening",
+                         {{"listener", listener.name},
+                          {"address", fmt::format("{}:{}", listener.host, acceptors_[i]->port())},
+                          {"tls", listener.tls.has_value()}});
   }
   if (admin_) {
     admin_->start();
     write_port(snapshot_->admin.port_file, admin_->port());
-    telemetry::log::info("admin", {{"address", fmt::format("{}:{}", snapshot_->admin.host,
-                                                           admin_->port())}});
+    telemetry::log::info(
+        "admin", {{"address", fmt::format("{}:{}", snapshot_->admin.host, admin_->port())}});
   }
   control_->start();
   ready_.store(true);
@@ -347,6 +346,7 @@ bool Gateway::stop(const std::function<bool()>& forced) {
   };
   constexpr auto kTick = std::chrono::milliseconds(10);
   telemetry::log::info("draining", {{"connections", sessions()}});
+  for (const auto& host : workers_) host->announce_drain();
   const auto accept_until = clock_.mono() + snapshot_->timeouts.drain_min_delay;
   while (clock_.mono() < accept_until && !forced()) std::this_thread::sleep_for(kTick);
   for (const auto& acceptor : acceptors_) acceptor->stop();
@@ -361,6 +361,8 @@ bool Gateway::stop(const std::function<bool()>& forced) {
     const auto patience = clock_.mono() + std::chrono::seconds(5);
     while (sessions() > 0 && clock_.mono() < patience) std::this_thread::sleep_for(kTick);
   }
+  // Connections that calls gave back during the drain are idle now: nothing may keep a loop alive.
+  for (const auto& host : workers_) host->force();
   for (const auto& host : workers_) host->worker().release();
   for (const auto& host : workers_) host->worker().join();
   alerts_->stop();

@@ -73,8 +73,8 @@ class Gateway {
   std::unique_ptr<admin::HttpService> admin_;
   std::unique_ptr<admin::HttpService> control_;
   std::mutex reload_mutex_;
-  pipeline::RuntimePtr runtime_;                     ///< in force; under reload_mutex_
-  std::shared_ptr<const net::TlsContexts> tls_;      ///< under reload_mutex_
+  pipeline::RuntimePtr runtime_;                 ///< in force; under reload_mutex_
+  std::shared_ptr<const net::TlsContexts> tls_;  ///< under reload_mutex_
   std::atomic<bool> ready_{false};
   std::atomic<bool> draining_{false};
   std::atomic<std::uint64_t> generation_{1};

@@ -28,7 +28,8 @@ std::map<std::string, std::vector<std::string>, std::less<>> by_peer(const nlohm
 
 bool is_id(const std::string& text) {
   return !text.empty() && text.size() <= 64 &&
-         text.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
+         text.find_first_not_of(
+             "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
              std::string::npos;
 }
 
@@ -38,21 +39,34 @@ NewKey read_new_key(const nlohmann::json& request) {
   NewKey made;
   config::Key& key = made.key;
   for (const auto& [field, value] : request.items()) {
-    if (field == "id") key.id = value.get<std::string>();
-    else if (field == "agent") key.agent = value.get<std::string>();
-    else if (field == "team") key.team = value.get<std::string>();
-    else if (field == "org") key.org = value.get<std::string>();
-    else if (field == "tags") key.tags = strings(value, "tags");
-    else if (field == "guardrails") key.guardrails = strings(value, "guardrails");
-    else if (field == "surfaces") key.allow.surfaces = strings(value, "surfaces");
-    else if (field == "models") key.allow.models = strings(value, "models");
-    else if (field == "providers") key.allow.providers = strings(value, "providers");
-    else if (field == "paths") key.allow.paths = strings(value, "paths");
-    else if (field == "mcp") key.allow.mcp = by_peer(value, "mcp");
-    else if (field == "a2a") key.allow.a2a = by_peer(value, "a2a");
+    if (field == "id")
+      key.id = value.get<std::string>();
+    else if (field == "agent")
+      key.agent = value.get<std::string>();
+    else if (field == "team")
+      key.team = value.get<std::string>();
+    else if (field == "org")
+      key.org = value.get<std::string>();
+    else if (field == "tags")
+      key.tags = strings(value, "tags");
+    else if (field == "guardrails")
+      key.guardrails = strings(value, "guardrails");
+    else if (field == "surfaces")
+      key.allow.surfaces = strings(value, "surfaces");
+    else if (field == "models")
+      key.allow.models = strings(value, "models");
+    else if (field == "providers")
+      key.allow.providers = strings(value, "providers");
+    else if (field == "paths")
+      key.allow.paths = strings(value, "paths");
+    else if (field == "mcp")
+      key.allow.mcp = by_peer(value, "mcp");
+    else if (field == "a2a")
+      key.allow.a2a = by_peer(value, "a2a");
     else if (field == "expires") {
       key.expires = base::parse_rfc3339(value.get<std::string>());
-      if (!key.expires) throw std::runtime_error("expires: expected a time like 2027-01-31T00:00:00Z");
+      if (!key.expires)
+        throw std::runtime_error("expires: expected a time like 2027-01-31T00:00:00Z");
     } else {
       throw std::runtime_error("unknown field " + field);
     }
@@ -70,9 +84,9 @@ NewKey read_new_key(const nlohmann::json& request) {
 }
 
 nlohmann::json describe(const config::Key& key, std::string_view source, bool revoked) {
-  nlohmann::json out = {{"id", key.id},       {"last4", key.last4}, {"agent", key.agent},
-                        {"team", key.team},   {"org", key.org},     {"tags", key.tags},
-                        {"source", source},   {"revoked", revoked}, {"disabled", key.disabled}};
+  nlohmann::json out = {{"id", key.id},     {"last4", key.last4}, {"agent", key.agent},
+                        {"team", key.team}, {"org", key.org},     {"tags", key.tags},
+                        {"source", source}, {"revoked", revoked}, {"disabled", key.disabled}};
   out["expires"] = key.expires ? nlohmann::json(base::format_rfc3339(*key.expires)) : nullptr;
   return out;
 }

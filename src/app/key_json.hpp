@@ -10,8 +10,8 @@ namespace tollgate::app {
 
 /// What `keys new` asks for, as JSON between the command line and the daemon.
 struct NewKey {
-  config::Key key;         ///< id, owners, tags, expires, allow; digest and last4 filled in
-  base::Secret secret;     ///< shown once
+  config::Key key;      ///< id, owners, tags, expires, allow; digest and last4 filled in
+  base::Secret secret;  ///< shown once
 };
 
 /// Reads and completes a request for a key. Throws std::runtime_error naming the field at fault.

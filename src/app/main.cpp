@@ -7,13 +7,15 @@
 
 int main(int argc, char** argv) {
   using namespace tollgate::app::cli;
-  CLI::App app{"Tollgate: an agent gateway. Agents call models, tools and other agents through it; "
-               "every call is authenticated, paid for within a cap, inspected, routed around "
-               "failures, and on the record."};
+  CLI::App app{
+      "Tollgate: an agent gateway. Agents call models, tools and other agents through it; "
+      "every call is authenticated, paid for within a cap, inspected, routed around "
+      "failures, and on the record."};
   app.name("tollgate");
   app.require_subcommand(1);
-  app.footer("Exit codes: 0 done; 1 the answer is no (problems found, refused, nothing matched); "
-             "2 could not be done.");
+  app.footer(
+      "Exit codes: 0 done; 1 the answer is no (problems found, refused, nothing matched); "
+      "2 could not be done.");
   Action action;
   add_serve(app, action);
   add_check(app, action);

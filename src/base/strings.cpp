@@ -103,10 +103,12 @@ std::string printable(std::string_view text, std::size_t max_bytes) {
     } else if (b0 == 0xc2 && byte(i + 1) >= 0x80 && byte(i + 1) < 0xa0) {  // C1 controls
       out += fmt::format("\\u{:04x}", byte(i + 1));
       i += 2;
-    } else if (b0 == 0xe2 && ((byte(i + 1) == 0x80 && (byte(i + 2) >= 0x8b && byte(i + 2) <= 0xae)) ||
-                              (byte(i + 1) == 0x81 && byte(i + 2) >= 0xa0 && byte(i + 2) <= 0xaf))) {
+    } else if (b0 == 0xe2 &&
+               ((byte(i + 1) == 0x80 && (byte(i + 2) >= 0x8b && byte(i + 2) <= 0xae)) ||
+                (byte(i + 1) == 0x81 && byte(i + 2) >= 0xa0 && byte(i + 2) <= 0xaf))) {
       // Zero-width, line and paragraph separators, bidi controls and isolates.
-      out += fmt::format("\\u{:04x}", ((b0 & 15u) << 12) | ((byte(i + 1) & 63u) << 6) | (byte(i + 2) & 63u));
+      out += fmt::format("\\u{:04x}",
+                         ((b0 & 15u) << 12) | ((byte(i + 1) & 63u) << 6) | (byte(i + 2) & 63u));
       i += 3;
     } else {
       out.push_back(text[i++]);

@@ -8,8 +8,8 @@ namespace detail {
 namespace {
 
 constexpr std::size_t kClassBytes = 128;
-constexpr std::size_t kClasses = 32;      // frames up to 4 KiB
-constexpr std::size_t kKeepPerClass = 64; // bounds what an idle thread holds on to
+constexpr std::size_t kClasses = 32;       // frames up to 4 KiB
+constexpr std::size_t kKeepPerClass = 64;  // bounds what an idle thread holds on to
 
 struct FreeFrame {
   FreeFrame* next;
@@ -29,7 +29,8 @@ struct FrameCache {
   }
 };
 
-// A frame lives and dies on its worker, so the cache needs no lock. Nothing awaits while holding it.
+// A frame lives and dies on its worker, so the cache needs no lock. Nothing awaits while holding
+// it.
 thread_local FrameCache cache;
 
 }  // namespace
@@ -38,7 +39,7 @@ void* frame_allocate(std::size_t size) {
   const std::size_t index = (size + kClassBytes - 1) / kClassBytes;
   if (index >= kClasses) return ::operator new(size);
   FreeFrame*& head = cache.heads[index];
-  if (head == nullptr) return ::operator new(index * kClassBytes);
+  if (head == nullptr) return ::operator new(index* kClassBytes);
   FreeFrame* const frame = head;
   head = frame->next;
   --cache.counts[index];
@@ -61,7 +62,9 @@ namespace {
 TaskFailureHook failure_hook = nullptr;
 }
 
-void set_task_failure_hook(TaskFailureHook hook) noexcept { failure_hook = hook; }
+void set_task_failure_hook(TaskFailureHook hook) noexcept {
+  failure_hook = hook;
+}
 
 void report_task_failure(const char* name, std::exception_ptr error) noexcept {
   if (failure_hook != nullptr) failure_hook(name, std::move(error));

@@ -102,10 +102,10 @@ std::string format_http_date(WallTime t) {
   const year_month_day date{date_point};
   const auto weekday = std::chrono::weekday{date_point}.c_encoding();
   const auto seconds = std::chrono::floor<std::chrono::seconds>(t - date_point).count();
-  return fmt::format("{}, {:02} {} {:04} {:02}:{:02}:{:02} GMT", kDays[weekday],
-                     static_cast<unsigned>(date.day()),
-                     kMonths[static_cast<unsigned>(date.month()) - 1], static_cast<int>(date.year()),
-                     seconds / 3600, seconds / 60 % 60, seconds % 60);
+  return fmt::format(
+      "{}, {:02} {} {:04} {:02}:{:02}:{:02} GMT", kDays[weekday], static_cast<unsigned>(date.day()),
+      kMonths[static_cast<unsigned>(date.month()) - 1], static_cast<int>(date.year()),
+      seconds / 3600, seconds / 60 % 60, seconds % 60);
 }
 
 std::optional<WallTime> parse_http_date(std::string_view text) {

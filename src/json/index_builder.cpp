@@ -196,11 +196,12 @@ bool IndexBuilder::run() {
   // call stack, so that depth costs no recursion.
   Walk walk;
   std::uint32_t depth = 0;
+  const bool skips_numbers = !limits_.keep_array_numbers;
   for (;;) {
     // A value begins at the cursor.
-    if (walk.nodes == max_nodes_) return fail("too many values", offset(walk), true);
     const char first = token(walk);
     if (first == '{' || first == '[') {
+      if (walk.nodes == max_nodes_) return fail("too many values", offset(walk), true);
       if (depth == max_depth_) return fail("nested too deeply", offset(walk), true);
       const bool is_object = first == '{';
       nodes_[walk.nodes] = {positions_[walk.cursor],
@@ -221,7 +222,15 @@ bool IndexBuilder::run() {
         if (!next_member(walk, frame)) return false;
         continue;
       }
+    } else if (skips_numbers && depth > 0 && !frames_[depth - 1].is_object &&
+               (first == '-' || is_digit(first))) {
+      Node unkept;
+      unkept.begin = positions_[walk.cursor];
+      if (!number(unkept)) return false;
+      ++walk.cursor;
+      ++frames_[depth - 1].count;
     } else {
+      if (walk.nodes == max_nodes_) return fail("too many values", offset(walk), true);
       if (!scalar(walk, first)) return false;
       if (depth > 0) ++frames_[depth - 1].count;
     }

@@ -16,11 +16,12 @@ using ReusePort = asio::detail::socket_option::boolean<SOL_SOCKET, SO_REUSEPORT>
 }  // namespace
 
 struct Acceptor::Socket {
-  Socket(Worker& owner_, bool deal_) : owner(owner_), acceptor(owner_.io()), pause(owner_.io()), deal(deal_) {}
+  Socket(Worker& owner_, bool deal_)
+      : owner(owner_), acceptor(owner_.io()), pause(owner_.io()), deal(deal_) {}
   Worker& owner;
   tcp::acceptor acceptor;
   asio::steady_timer pause;
-  bool deal;             ///< deals to all workers; otherwise keeps for its own
+  bool deal;  ///< deals to all workers; otherwise keeps for its own
   std::size_t next = 0;
   tcp::endpoint peer;
 };
@@ -38,8 +39,8 @@ void Acceptor::open() {
   error_code error;
   const auto address = asio::ip::make_address(listener_.host, error);
   if (error)
-    throw std::runtime_error(fmt::format("listener {}: {} is not an IP address", listener_.name,
-                                         listener_.host));
+    throw std::runtime_error(
+        fmt::format("listener {}: {} is not an IP address", listener_.name, listener_.host));
   const bool per_worker = balance_ == config::AcceptBalance::kernel;
   port_ = listener_.port;
   const std::size_t count = per_worker ? workers_.size() : 1;
@@ -69,10 +70,10 @@ void Acceptor::start() {
 }
 
 void Acceptor::accept_next(Socket& socket) {
-  Worker& target =
-      socket.deal ? *workers_[socket.next++ % workers_.size()] : socket.owner;
+  Worker& target = socket.deal ? *workers_[socket.next++ % workers_.size()] : socket.owner;
   socket.acceptor.async_accept(
-      target.io(), socket.peer, [this, &socket, &target](const error_code& error, tcp::socket peer) {
+      target.io(), socket.peer,
+      [this, &socket, &target](const error_code& error, tcp::socket peer) {
         if (!listening_.load(std::memory_order_acquire)) return;
         if (error) {
           if (error == asio::error::operation_aborted) return;

@@ -42,7 +42,9 @@ Channel::Channel(tcp::socket socket) : socket_(std::move(socket)) {}
 
 Channel::~Channel() = default;
 
-void* Channel::native_ssl() noexcept { return tls_ ? tls_->native_handle() : nullptr; }
+void* Channel::native_ssl() noexcept {
+  return tls_ ? tls_->native_handle() : nullptr;
+}
 
 error_code Channel::translate(const error_code& error) const noexcept {
   return error && timed_out_ ? error_code(asio::error::timed_out) : error;
@@ -77,11 +79,10 @@ void Channel::HandshakeAwaiter::await_suspend(std::coroutine_handle<> caller) {
     channel_.consume(used);
     caller.resume();
   };
-  const auto type =
-      server_ ? asio::ssl::stream_base::server : asio::ssl::stream_base::client;
+  const auto type = server_ ? asio::ssl::stream_base::server : asio::ssl::stream_base::client;
   if (early.empty()) {
-    channel_.tls_->async_handshake(
-        type, [handler](const error_code& error) mutable { handler(error); });
+    channel_.tls_->async_handshake(type,
+                                   [handler](const error_code& error) mutable { handler(error); });
   } else {
     channel_.tls_->async_handshake(type, asio::buffer(early.data(), early.size()),
                                    std::move(handler));
@@ -147,7 +148,7 @@ void Channel::on_read(const error_code& error, std::size_t bytes) {
   // whether the message was complete, so it is an end like any other.
   if (error) {
     read_error_ = error == asio::ssl::error::stream_truncated ? error_code(asio::error::eof)
-                                                               : translate(error);
+                                                              : translate(error);
   }
   if (!direct_) end_ += bytes;
   direct_ = false;
@@ -164,7 +165,9 @@ void Channel::on_read(const error_code& error, std::size_t bytes) {
   arm_watch();
 }
 
-Channel::FillAwaiter Channel::fill(std::size_t max_buffer) { return FillAwaiter(*this, max_buffer); }
+Channel::FillAwaiter Channel::fill(std::size_t max_buffer) {
+  return FillAwaiter(*this, max_buffer);
+}
 
 void Channel::FillAwaiter::await_suspend(std::coroutine_handle<> caller) {
   channel_.reader_ = caller;
@@ -226,7 +229,8 @@ Channel::WriteAwaiter Channel::write(std::span<const std::string_view> pieces) {
   written_ = 0;
   for (const std::string_view piece : pieces)
     if (!piece.empty())
-      out_.push_back({const_cast<char*>(piece.data()), piece.size()});  // iovec is not const-correct
+      out_.push_back(
+          {const_cast<char*>(piece.data()), piece.size()});  // iovec is not const-correct
   return WriteAwaiter(*this);
 }
 
@@ -262,8 +266,8 @@ bool Channel::flush_plain() noexcept {
 
 bool Channel::WriteAwaiter::await_ready() noexcept {
   if (channel_.closed_) {
-    channel_.write_error_ = channel_.timed_out_ ? asio::error::timed_out
-                                                : error_code(asio::error::operation_aborted);
+    channel_.write_error_ =
+        channel_.timed_out_ ? asio::error::timed_out : error_code(asio::error::operation_aborted);
     return true;
   }
   if (channel_.write_error_) return true;
@@ -341,8 +345,8 @@ void Channel::check_deadlines(base::MonoTime now) noexcept {
 void Channel::close() noexcept {
   if (closed_) return;
   closed_ = true;
-  if (!read_error_) read_error_ = timed_out_ ? asio::error::timed_out
-                                             : error_code(asio::error::operation_aborted);
+  if (!read_error_)
+    read_error_ = timed_out_ ? asio::error::timed_out : error_code(asio::error::operation_aborted);
   error_code ignored;
   socket_.close(ignored);
 }

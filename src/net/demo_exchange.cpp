@@ -9,8 +9,7 @@ using pipeline::BodyChunk;
 using pipeline::TransportFailure;
 
 base::Task<TransportFailure> DemoExchange::wait(std::chrono::nanoseconds duration,
-                                                base::Deadline limit,
-                                                TransportFailure on_limit) {
+                                                base::Deadline limit, TransportFailure on_limit) {
   const base::Deadline until(worker_.now() + duration);
   const base::Deadline first = until.earlier(limit);
   const bool ran = co_await worker_.sleep_until(first, &cancel_);

@@ -9,16 +9,14 @@
 
 namespace tollgate::net {
 
-/// Plays the demo model's script as if it were an upstream: same interface, same failures, no socket.
+/// Plays the demo model's script as if it were an upstream: same interface, same failures, no
+/// socket.
 class DemoExchange final : public pipeline::UpstreamExchange {
  public:
-  DemoExchange(Worker& worker, pipeline::CancelSignal& cancel)
-      : worker_(worker), cancel_(cancel) {}
+  DemoExchange(Worker& worker, pipeline::CancelSignal& cancel) : worker_(worker), cancel_(cancel) {}
 
   base::Task<pipeline::TransportFailure> start(const pipeline::WireRequest& request) override;
-  [[nodiscard]] const protocol::http::ResponseHead& head() const override {
-    return parser_.head();
-  }
+  [[nodiscard]] const protocol::http::ResponseHead& head() const override { return parser_.head(); }
   base::Task<pipeline::BodyChunk> read() override;
   base::Task<pipeline::TransportFailure> read_all(std::string& into, std::uint64_t limit) override;
   [[nodiscard]] base::MonoTime sent_at() const noexcept override { return sent_at_; }

@@ -27,8 +27,8 @@ void load_pair(asio::ssl::context& context, const std::string& certificate,
   context.use_private_key_file(key, asio::ssl::context::pem, error);
   if (error) fail("cannot use private key", key, error);
   if (SSL_CTX_check_private_key(context.native_handle()) != 1)
-    throw std::runtime_error(fmt::format("private key {} does not match certificate {}", key,
-                                         certificate));
+    throw std::runtime_error(
+        fmt::format("private key {} does not match certificate {}", key, certificate));
 }
 
 int choose_http11(SSL*, const unsigned char** out, unsigned char* out_length,

@@ -21,7 +21,9 @@ UpstreamExchange::UpstreamExchange(Worker& worker, UpstreamPool& pool, const con
                                    pipeline::CancelSignal& cancel)
     : worker_(worker), pool_(pool), origin_(origin), cancel_(cancel) {}
 
-UpstreamExchange::~UpstreamExchange() { give_back(); }
+UpstreamExchange::~UpstreamExchange() {
+  give_back();
+}
 
 void UpstreamExchange::on_cancel() noexcept {
   if (lease_.valid()) lease_.channel().close();
@@ -141,8 +143,7 @@ base::Task<TransportFailure> UpstreamExchange::await_head(const WireRequest& req
   const auto& head = parser_.head();
   left_ = head.body_kind == BodyKind::length ? head.content_length.value_or(0) : 0;
   chunked_.reset();
-  if (head.body_kind == BodyKind::none ||
-      (head.body_kind == BodyKind::length && left_ == 0)) {
+  if (head.body_kind == BodyKind::none || (head.body_kind == BodyKind::length && left_ == 0)) {
     ended_ = true;
   }
   co_return TransportFailure::none;
@@ -155,7 +156,8 @@ TransportFailure UpstreamExchange::take_buffered() {
     case BodyKind::none:
       return TransportFailure::none;
     case BodyKind::length: {
-      const std::size_t take = static_cast<std::size_t>(std::min<std::uint64_t>(left_, have.size()));
+      const std::size_t take =
+          static_cast<std::size_t>(std::min<std::uint64_t>(left_, have.size()));
       if (take != 0) pieces_.push_back(have.substr(0, take));
       left_ -= take;
       taken_ = take;
@@ -206,8 +208,7 @@ base::Task<BodyChunk> UpstreamExchange::read() {
           base::Deadline::after(worker_.now(), idle_timeout_).earlier(deadline_));
       const IoResult got = co_await channel.fill(kBodyBuffer);
       if (!got.error) continue;
-      if (parser_.head().body_kind == BodyKind::until_close &&
-          got.error == asio::error::eof) {
+      if (parser_.head().body_kind == BodyKind::until_close && got.error == asio::error::eof) {
         ended_ = true;
         break;
       }

@@ -18,9 +18,7 @@ class UpstreamExchange final : public pipeline::UpstreamExchange, private pipeli
   ~UpstreamExchange() override;
 
   base::Task<pipeline::TransportFailure> start(const pipeline::WireRequest& request) override;
-  [[nodiscard]] const protocol::http::ResponseHead& head() const override {
-    return parser_.head();
-  }
+  [[nodiscard]] const protocol::http::ResponseHead& head() const override { return parser_.head(); }
   base::Task<pipeline::BodyChunk> read() override;
   base::Task<pipeline::TransportFailure> read_all(std::string& into, std::uint64_t limit) override;
   [[nodiscard]] base::MonoTime sent_at() const noexcept override { return sent_at_; }
@@ -43,13 +41,13 @@ class UpstreamExchange final : public pipeline::UpstreamExchange, private pipeli
   UpstreamPool::Lease lease_;
   protocol::http::ResponseParser parser_;
   protocol::http::ChunkedDecoder chunked_{protocol::http::Peer::upstream};
-  std::string head_bytes_;   ///< of the request
-  std::string head_copy_;    ///< of the response; parser_'s views point here
+  std::string head_bytes_;  ///< of the request
+  std::string head_copy_;   ///< of the response; parser_'s views point here
   std::vector<std::string_view> out_;
   std::vector<std::string_view> pieces_;
   std::uint64_t left_ = 0;  ///< of a body with a length
   bool ended_ = false;
-  std::size_t taken_ = 0;   ///< buffered bytes the last pieces_ point into
+  std::size_t taken_ = 0;  ///< buffered bytes the last pieces_ point into
   base::Deadline deadline_;
   std::chrono::nanoseconds idle_timeout_{0};
   base::MonoTime sent_at_{}, first_byte_at_{};

@@ -201,8 +201,7 @@ base::Task<UpstreamPool::AcquireResult> UpstreamPool::acquire(const config::Orig
     SlotAwaiter slot(worker_, pool, give_up, cancel);
     promised = co_await slot;
     if (!promised) {
-      result.failure =
-          cancel.cancelled() ? TransportFailure::cancelled : TransportFailure::connect;
+      result.failure = cancel.cancelled() ? TransportFailure::cancelled : TransportFailure::connect;
       co_return result;
     }
   }
@@ -245,8 +244,8 @@ struct HostPort {
 HostPort parse_proxy(std::string_view url) {
   if (url.starts_with("http://")) url.remove_prefix(7);
   const std::size_t colon = url.rfind(':');
-  const auto port = colon == std::string_view::npos ? std::nullopt
-                                                    : base::parse_u64(url.substr(colon + 1));
+  const auto port =
+      colon == std::string_view::npos ? std::nullopt : base::parse_u64(url.substr(colon + 1));
   return {std::string(url.substr(0, colon)), static_cast<std::uint16_t>(port.value_or(3128))};
 }
 
@@ -297,8 +296,8 @@ base::Task<UpstreamPool::AcquireResult> UpstreamPool::connect(const config::Orig
       result.failure = TransportFailure::tls;
     } else if (result.failure == TransportFailure::none) {
       const std::shared_ptr<asio::ssl::context> keep = context->second;
-      const error_code error = co_await channel->handshake(*keep, false, origin.host.c_str(),
-                                                           origin.tls.verify);
+      const error_code error =
+          co_await channel->handshake(*keep, false, origin.host.c_str(), origin.tls.verify);
       if (error) result.failure = TransportFailure::tls;
     }
   }
@@ -325,8 +324,8 @@ base::Task<TransportFailure> UpstreamPool::tunnel(Channel& channel, const config
     if (end != std::string_view::npos) {
       const bool ok = have.size() > 12 && have.starts_with("HTTP/1.") && have.substr(8, 2) == " 2";
       channel.consume(end + 4);
-      co_return ok && channel.buffered().empty() ? TransportFailure::none
-                                                 : TransportFailure::connect;
+      co_return ok&& channel.buffered().empty() ? TransportFailure::none
+                                                : TransportFailure::connect;
     }
     const IoResult got = co_await channel.fill(kMaxAnswer);
     if (got.error) co_return TransportFailure::connect;

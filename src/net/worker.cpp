@@ -11,13 +11,11 @@ constexpr auto kSweepInterval = std::chrono::milliseconds(50);
 }  // namespace
 
 Worker::Worker(unsigned index, const base::Clock& clock)
-    : index_(index),
-      clock_(clock),
-      io_(1),
-      guard_(io_.get_executor()),
-      sweep_timer_(io_) {}
+    : index_(index), clock_(clock), io_(1), guard_(io_.get_executor()), sweep_timer_(io_) {}
 
-Worker::~Worker() { join(); }
+Worker::~Worker() {
+  join();
+}
 
 void Worker::start() {
   thread_ = std::thread([this] { run(); });
@@ -42,7 +40,9 @@ void Worker::join() {
   if (thread_.joinable()) thread_.join();
 }
 
-void Worker::post(std::function<void()> work) { asio::post(io_, std::move(work)); }
+void Worker::post(std::function<void()> work) {
+  asio::post(io_, std::move(work));
+}
 
 void Worker::sweep() {
   const base::MonoTime now = clock_.mono();
@@ -64,7 +64,8 @@ Worker::SleepAwaiter Worker::sleep_until(base::Deadline deadline, pipeline::Canc
 }
 
 void Worker::SleepAwaiter::await_suspend(std::coroutine_handle<> caller) {
-  timer_.expires_at(std::chrono::time_point_cast<std::chrono::steady_clock::duration>(deadline_.at()));
+  timer_.expires_at(
+      std::chrono::time_point_cast<std::chrono::steady_clock::duration>(deadline_.at()));
   timer_.async_wait([caller](const error_code&) { caller.resume(); });
   if (cancel_ != nullptr) cancel_->attach(this);
 }

@@ -38,8 +38,7 @@ void Chain::on_event(RequestContext& context, StreamEvent& event) {
 }
 
 void Chain::on_stream_end(RequestContext& context, StreamEvent& event) {
-  for (auto it = stages_.rbegin(); it != stages_.rend(); ++it)
-    (*it)->on_stream_end(context, event);
+  for (auto it = stages_.rbegin(); it != stages_.rend(); ++it) (*it)->on_stream_end(context, event);
 }
 
 void Chain::on_complete(RequestContext& context) noexcept {

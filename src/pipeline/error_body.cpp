@@ -4,6 +4,7 @@
 
 #include <iterator>
 
+#include "tollgate/json/writer.hpp"
 #include "tollgate/pipeline/chain.hpp"
 #include "tollgate/pipeline/context.hpp"
 #include "tollgate/protocol/jsonrpc/message.hpp"
@@ -32,6 +33,19 @@ int status_of(const RequestContext& context, const base::Error& error) {
   return status == 401 || status == 403 ? status : 200;
 }
 
+/// An error that MCP has a number of its own for.
+std::string fault_body(const RequestContext& context) {
+  std::string body;
+  json::Writer out(body);
+  out.begin_object().member("jsonrpc", "2.0");
+  out.key("id").raw(protocol::jsonrpc::id_or_null(context.document));
+  out.key("error").begin_object();
+  out.member("code", static_cast<std::int64_t>(context.payload.fault->number));
+  out.member("message", context.payload.fault->message);
+  out.end_object().end_object();
+  return body;
+}
+
 }  // namespace
 
 void render_error(RequestContext& context, const base::Error& error, int& status,
@@ -47,6 +61,11 @@ void render_error(RequestContext& context, const base::Error& error, int& status
                    context.route.allowed_methods);
   switch (context.route.dialect) {
     case Dialect::jsonrpc:
+      if (context.payload.fault) {
+        status = context.payload.fault->http_status;
+        body = fault_body(context);
+        break;
+      }
       body = protocol::jsonrpc::error_body(
           error, context.has_document ? protocol::jsonrpc::id_or_null(context.document) : "null",
           context.request_id);

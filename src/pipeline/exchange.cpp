@@ -4,18 +4,30 @@ namespace tollgate::pipeline {
 
 std::string_view to_string(TransportFailure failure) noexcept {
   switch (failure) {
-    case TransportFailure::none: return "none";
-    case TransportFailure::dns: return "dns";
-    case TransportFailure::connect: return "connect";
-    case TransportFailure::tls: return "tls";
-    case TransportFailure::stale_connection: return "stale_connection";
-    case TransportFailure::reset: return "reset";
-    case TransportFailure::first_byte_timeout: return "first_byte_timeout";
-    case TransportFailure::cut: return "cut";
-    case TransportFailure::idle_timeout: return "idle_timeout";
-    case TransportFailure::invalid: return "invalid";
-    case TransportFailure::too_large: return "too_large";
-    case TransportFailure::cancelled: return "cancelled";
+    case TransportFailure::none:
+      return "none";
+    case TransportFailure::dns:
+      return "dns";
+    case TransportFailure::connect:
+      return "connect";
+    case TransportFailure::tls:
+      return "tls";
+    case TransportFailure::stale_connection:
+      return "stale_connection";
+    case TransportFailure::reset:
+      return "reset";
+    case TransportFailure::first_byte_timeout:
+      return "first_byte_timeout";
+    case TransportFailure::cut:
+      return "cut";
+    case TransportFailure::idle_timeout:
+      return "idle_timeout";
+    case TransportFailure::invalid:
+      return "invalid";
+    case TransportFailure::too_large:
+      return "too_large";
+    case TransportFailure::cancelled:
+      return "cancelled";
   }
   return "?";
 }

@@ -41,18 +41,21 @@ void read_trace(const protocol::http::RequestHead& head, Payload& payload) {
 }
 
 bool is_json_type(std::string_view content_type) {
-  const std::string_view type =
-      base::trim_ows(content_type.substr(0, content_type.find(';')));
+  const std::string_view type = base::trim_ows(content_type.substr(0, content_type.find(';')));
   return base::iequals(type, "application/json") ||
          (type.size() > 5 && base::iequals(type.substr(type.size() - 5), "+json"));
 }
 
 RequestKind request_kind(Surface surface) {
   switch (surface) {
-    case Surface::chat: return RequestKind::chat_completions;
-    case Surface::embeddings: return RequestKind::embeddings;
-    case Surface::messages: return RequestKind::messages;
-    case Surface::count_tokens: return RequestKind::count_tokens;
+    case Surface::chat:
+      return RequestKind::chat_completions;
+    case Surface::embeddings:
+      return RequestKind::embeddings;
+    case Surface::messages:
+      return RequestKind::messages;
+    case Surface::count_tokens:
+      return RequestKind::count_tokens;
     case Surface::models:
     case Surface::other:
     case Surface::mcp:
@@ -79,10 +82,10 @@ Verdict parse_document(RequestContext& context) {
 
 Verdict admit(RequestContext& context) {
   if (context.route.surface == Surface::none)
-    return Verdict::refuse(Error(
-        ErrorCode::not_found,
-        "no such path; this gateway serves /v1/chat/completions, /v1/embeddings, /v1/models, "
-        "/v1/messages, /mcp/{server}, /a2a/{agent} and /tollgate/v1/me"));
+    return Verdict::refuse(
+        Error(ErrorCode::not_found,
+              "no such path; this gateway serves /v1/chat/completions, /v1/embeddings, /v1/models, "
+              "/v1/messages, /mcp/{server}, /a2a/{agent} and /tollgate/v1/me"));
   if (!context.route.method_allowed)
     return Verdict::refuse(Error(ErrorCode::method_not_allowed,
                                  fmt::format("this path takes {}", context.route.allowed_methods)));
@@ -111,21 +114,22 @@ Verdict interpret(RequestContext& context) {
     return interpret_rpc(context);
   }
   if (!has_body && !context.route.json_body) return Verdict::proceed();
-  const DialectKind kind = context.route.dialect == Dialect::anthropic ? DialectKind::anthropic
-                                                                       : DialectKind::openai;
+  const DialectKind kind =
+      context.route.dialect == Dialect::anthropic ? DialectKind::anthropic : DialectKind::openai;
   payload.dialect = &protocol::llm::dialect(kind);
-  if (context.route.surface == Surface::other && !is_json_type(head.value(HeaderId::content_type))) {
+  if (context.route.surface == Surface::other &&
+      !is_json_type(head.value(HeaderId::content_type))) {
     payload.kind = Payload::Kind::opaque;
     return Verdict::proceed();
   }
   // The model surfaces read their body as JSON whatever its content type says, as the vendors do.
   Verdict parsed = parse_document(context);
   if (parsed.refused()) return parsed;
-  auto scanned = payload.dialect->scan(request_kind(context.route.surface), context.document,
-                                       payload.fields);
+  auto scanned =
+      payload.dialect->scan(request_kind(context.route.surface), context.document, payload.fields);
   if (scanned.has_error()) return Verdict::refuse(scanned.error());
-  payload.kind = context.route.surface == Surface::other ? Payload::Kind::json
-                                                         : Payload::Kind::model;
+  payload.kind =
+      context.route.surface == Surface::other ? Payload::Kind::json : Payload::Kind::model;
   payload.model = payload.fields.model;
   payload.wants_stream = payload.fields.stream;
   return Verdict::proceed();

@@ -12,10 +12,12 @@ namespace {
 
 domain::budget::CacheWrites to_budget(protocol::llm::CacheWrites writes) {
   switch (writes) {
-    case protocol::llm::CacheWrites::none: return domain::budget::CacheWrites::none;
+    case protocol::llm::CacheWrites::none:
+      return domain::budget::CacheWrites::none;
     case protocol::llm::CacheWrites::five_minutes:
       return domain::budget::CacheWrites::five_minutes;
-    case protocol::llm::CacheWrites::any: return domain::budget::CacheWrites::any;
+    case protocol::llm::CacheWrites::any:
+      return domain::budget::CacheWrites::any;
   }
   return domain::budget::CacheWrites::any;
 }
@@ -29,9 +31,12 @@ void Payload::reset() {
   rpc = {};
   model = {};
   wants_stream = false;
-  rpc_method = tool = task_id = {};
+  rpc_method = tool = {};
+  task_id.clear();
+  mcp = {};
+  a2a = {};
+  fault.reset();
   billable = false;
-  flat_price = {};
   safe_to_repeat = true;
   trace_id.clear();
   session_id.clear();
@@ -48,8 +53,8 @@ CallBound Payload::bound(std::size_t body_bytes) const {
     return bound;
   }
   bound.input_tokens = dialect->input_token_bound(body_bytes, fields);
-  bound.has_output = fields.kind == RequestKind::chat_completions ||
-                     fields.kind == RequestKind::messages;
+  bound.has_output =
+      fields.kind == RequestKind::chat_completions || fields.kind == RequestKind::messages;
   bound.output_cap = fields.output_cap;
   bound.choices = fields.choices;
   bound.has_unbounded_input = fields.has_unbounded_input();

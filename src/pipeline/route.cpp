@@ -24,8 +24,7 @@ constexpr Exact kExact[] = {
     {"/v1/chat/completions", "/v1/chat/completions", Method::post, Surface::chat, Dialect::openai},
     {"/v1/embeddings", "/v1/embeddings", Method::post, Surface::embeddings, Dialect::openai},
     {"/v1/messages", "/v1/messages", Method::post, Surface::messages, Dialect::anthropic},
-    {"/anthropic/v1/messages", "/v1/messages", Method::post, Surface::messages,
-     Dialect::anthropic},
+    {"/anthropic/v1/messages", "/v1/messages", Method::post, Surface::messages, Dialect::anthropic},
     {"/v1/messages/count_tokens", "/v1/messages/count_tokens", Method::post, Surface::count_tokens,
      Dialect::anthropic},
     {"/anthropic/v1/messages/count_tokens", "/v1/messages/count_tokens", Method::post,
@@ -76,8 +75,8 @@ Route match_route(const protocol::http::RequestHead& head,
     route.dialect = Dialect::jsonrpc;
     route.name = segment(path.substr(5), rest);
     route.allowed_methods = "POST, GET, DELETE";
-    route.method_allowed = head.method == Method::post || head.method == Method::get ||
-                           head.method == Method::del;
+    route.method_allowed =
+        head.method == Method::post || head.method == Method::get || head.method == Method::del;
     route.json_body = head.method == Method::post;
     if (!rest.empty()) route.surface = Surface::none;
     return route;

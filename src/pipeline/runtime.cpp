@@ -23,7 +23,8 @@ AliasRuntime::AliasRuntime(const config::ModelAlias& alias, const config::Snapsh
 
 namespace {
 
-/// A peer as a provider with one deployment; its name cannot clash with a model alias in the ledger.
+/// A peer as a provider with one deployment; its name cannot clash with a model alias in the
+/// ledger.
 std::unique_ptr<PeerRuntime> make_peer(std::string_view kind, const std::string& name,
                                        const config::Origin& origin,
                                        const std::vector<config::Header>& headers,
@@ -61,8 +62,9 @@ base::Result<std::shared_ptr<const Runtime>> Runtime::build(config::SnapshotPtr 
   runtime->keys =
       domain::keys::KeyRegistry::build(*snapshot, stored, shared.revocations, shared.ledger);
   for (const auto& [name, alias] : snapshot->models)
-    runtime->aliases.emplace(name, std::make_unique<AliasRuntime>(alias, *snapshot, shared.cooldowns,
-                                                                  shared.ledger, shared.registry));
+    runtime->aliases.emplace(
+        name, std::make_unique<AliasRuntime>(alias, *snapshot, shared.cooldowns, shared.ledger,
+                                             shared.registry));
   for (const auto& [name, provider] : snapshot->providers) {
     auto alias = std::make_unique<config::ModelAlias>();
     alias->name = fmt::format("other/{}", name);
@@ -81,7 +83,8 @@ base::Result<std::shared_ptr<const Runtime>> Runtime::build(config::SnapshotPtr 
     runtime->made_up_.push_back(std::move(alias));
   }
   for (const auto& [name, server] : snapshot->mcp_servers) {
-    auto peer = make_peer("mcp", name, server.origin, server.headers, server.price_per_call, shared);
+    auto peer =
+        make_peer("mcp", name, server.origin, server.headers, server.price_per_call, shared);
     peer->mcp = &server;
     runtime->mcp.emplace(name, std::move(peer));
   }
@@ -91,8 +94,8 @@ base::Result<std::shared_ptr<const Runtime>> Runtime::build(config::SnapshotPtr 
     runtime->a2a.emplace(name, std::move(peer));
   }
   for (const auto& [name, guardrail] : snapshot->guardrails)
-    runtime->guardrail_series.emplace(
-        name, telemetry::GuardrailSeries::resolve(shared.registry, name));
+    runtime->guardrail_series.emplace(name,
+                                      telemetry::GuardrailSeries::resolve(shared.registry, name));
   // Compile the usual combination now, so that the first call does not.
   TG_CHECK(runtime->policy->rules_for(snapshot->default_guardrails));
   runtime->snapshot = std::move(snapshot);

@@ -20,8 +20,8 @@ using net::IoResult;
 using pipeline::RequestContext;
 using pipeline::Verdict;
 using protocol::http::BodyKind;
-using protocol::http::HeadState;
 using protocol::http::HeaderId;
+using protocol::http::HeadState;
 
 namespace {
 
@@ -206,6 +206,7 @@ base::Task<void> Session::serve() {
   context.head = &head;
   client_ = protocol::http::client_address(peer_, head.headers, listener_->trusted_proxies);
   context.set_client(client_);
+  context.is_tls = listener_->tls;
   context.route = pipeline::match_route(head, context.target);
 
   pipeline::Chain& chain = host_.chain();
@@ -252,8 +253,8 @@ base::Task<bool> Session::read_body() {
   const std::string_view encoding = head.value(HeaderId::content_encoding);
   if (!encoding.empty() && !base::iequals(encoding, "identity")) {
     if (!base::iequals(encoding, "gzip")) {
-      refusal_ = Error(ErrorCode::unsupported_media_type,
-                       "Content-Encoding must be identity or gzip");
+      refusal_ =
+          Error(ErrorCode::unsupported_media_type, "Content-Encoding must be identity or gzip");
       co_return false;
     }
     gzip = true;
@@ -277,8 +278,8 @@ base::Task<bool> Session::read_body() {
     limits.max_ratio = config.limits.gzip_ratio;
     inflater_->reset(limits);
   }
-  const bool complete = head.chunked ? co_await read_chunked(gzip)
-                                     : co_await read_length(*head.content_length, gzip);
+  const bool complete =
+      head.chunked ? co_await read_chunked(gzip) : co_await read_length(*head.content_length, gzip);
   if (!complete) co_return false;
   if (gzip) {
     auto finished = inflater_->finish();
@@ -414,7 +415,7 @@ base::Task<bool> Session::respond(int status, std::string_view header_lines,
                  protocol::http::reason_phrase(status));
   if (status != 204 && status >= 200 && status != 304)
     fmt::format_to(std::back_inserter(out_head_), "Content-Length: {}\r\n", length);
-  if (closing_) keep_alive_ = false;
+  if (closing_ || host_.announcing_drain()) keep_alive_ = false;
   append_common_headers(out_head_, !keep_alive_);
   out_head_ += header_lines;
   out_head_ += "\r\n";
@@ -434,7 +435,7 @@ base::Task<bool> Session::respond(int status, std::string_view header_lines,
 base::Task<bool> Session::start_stream(int status, std::string_view header_lines) {
   chunked_out_ = parser_.head().version_minor >= 1;
   streaming_ = true;
-  if (!chunked_out_ || closing_) keep_alive_ = false;
+  if (!chunked_out_ || closing_ || host_.announcing_drain()) keep_alive_ = false;
   // Written together with the first piece, in one system call.
   out_head_.clear();
   fmt::format_to(std::back_inserter(out_head_), "HTTP/1.1 {} {}\r\n", status,
@@ -488,8 +489,8 @@ base::Task<bool> Session::finish() {
 }
 
 void Session::abort() noexcept {
-  // A FIN without the last chunk: every client sees a broken message. HTTP/1.0 has no last chunk, so
-  // there only a reset tells.
+  // A FIN without the last chunk: every client sees a broken message. HTTP/1.0 has no last chunk,
+  // so there only a reset tells.
   keep_alive_ = false;
   streaming_ = false;
   if (chunked_out_) {

@@ -65,7 +65,9 @@ WorkerHost::WorkerHost(unsigned index, const Shared& shared, pipeline::RuntimePt
   pool_.set_tls_contexts(std::move(tls));
 }
 
-WorkerHost::~WorkerHost() { worker_.join(); }
+WorkerHost::~WorkerHost() {
+  worker_.join();
+}
 
 void WorkerHost::accept(std::shared_ptr<const ListenerState> listener, net::tcp::socket socket,
                         const net::tcp::endpoint& peer) {
@@ -122,6 +124,10 @@ void WorkerHost::set_runtime(pipeline::RuntimePtr runtime,
     runtime_ = std::move(runtime);
     pool_.set_tls_contexts(std::move(tls));
   });
+}
+
+void WorkerHost::announce_drain() {
+  worker_.post([this] { announcing_ = true; });
 }
 
 void WorkerHost::drain() {

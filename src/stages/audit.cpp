@@ -61,6 +61,12 @@ class AuditStage final : public pipeline::Stage {
 
   void on_complete(RequestContext& context) noexcept override {
     count(context);
+    // A caller that auth knew but did not permit never got to on_head here; it has a row too.
+    if (context.key != nullptr && !context.audit_slot && !context.unrecorded &&
+        context.refusal && context.refusal->code() != ErrorCode::audit_unavailable) {
+      Verdict late = on_head(context);
+      if (late.refused()) return;
+    }
     if (!context.record || (!context.audit_slot && !context.unrecorded)) return;
     fill(context, *context.record);
     if (context.audit_slot) {
@@ -120,8 +126,7 @@ class AuditStage final : public pipeline::Stage {
                                                          : context.served_model;
       record.provider = context.served_by->provider->name;
       record.deployment = context.served_by->deployment->id;
-      if (!record.attempts.empty())
-        record.attempts.back().billed = context.cost;
+      if (!record.attempts.empty()) record.attempts.back().billed = context.cost;
     }
     const auto& counts = payload.final_counts;
     record.tokens.input = counts.input;
@@ -137,15 +142,18 @@ class AuditStage final : public pipeline::Stage {
     record.total_us = micros(context.finished_at - context.received_at);
     if (context.gateway_time.count() > 0) record.gateway_us = micros(context.gateway_time);
     if (context.upstream_time.count() > 0) record.upstream_us = micros(context.upstream_time);
-    const base::MonoTime first =
-        context.is_stream && context.first_content_at != base::MonoTime{} ? context.first_content_at
-                                                                          : context.first_byte_at;
+    const base::MonoTime first = context.is_stream && context.first_content_at != base::MonoTime{}
+                                     ? context.first_content_at
+                                     : context.first_byte_at;
     if (first != base::MonoTime{}) record.ttft_us = micros(first - context.received_at);
     record.outcome = outcome_of(context);
     record.status = context.status != 0 ? context.status : (context.client_gone() ? 499 : 0);
-    if (context.refusal) record.error_code = base::info(context.refusal->code()).name;
-    else if (context.client_gone()) record.error_code = base::info(ErrorCode::client_closed).name;
-    else if (context.upstream_cut) record.error_code = base::info(ErrorCode::upstream_cut).name;
+    if (context.refusal)
+      record.error_code = base::info(context.refusal->code()).name;
+    else if (context.client_gone())
+      record.error_code = base::info(ErrorCode::client_closed).name;
+    else if (context.upstream_cut)
+      record.error_code = base::info(ErrorCode::upstream_cut).name;
     record.stream = context.is_stream;
     record.request_bytes = context.body.size();
     record.response_bytes = context.response_bytes;
@@ -178,6 +186,8 @@ class AuditStage final : public pipeline::Stage {
 
 }  // namespace
 
-std::unique_ptr<pipeline::Stage> make_audit_stage() { return std::make_unique<AuditStage>(); }
+std::unique_ptr<pipeline::Stage> make_audit_stage() {
+  return std::make_unique<AuditStage>();
+}
 
 }  // namespace tollgate::stages

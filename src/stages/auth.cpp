@@ -23,12 +23,18 @@ using telemetry::AuthFailure;
 
 std::string_view reason_name(AuthFailure failure) {
   switch (failure) {
-    case AuthFailure::missing: return "missing";
-    case AuthFailure::malformed: return "malformed";
-    case AuthFailure::unknown: return "unknown";
-    case AuthFailure::revoked: return "revoked";
-    case AuthFailure::expired: return "expired";
-    case AuthFailure::throttled: return "throttled";
+    case AuthFailure::missing:
+      return "missing";
+    case AuthFailure::malformed:
+      return "malformed";
+    case AuthFailure::unknown:
+      return "unknown";
+    case AuthFailure::revoked:
+      return "revoked";
+    case AuthFailure::expired:
+      return "expired";
+    case AuthFailure::throttled:
+      return "throttled";
   }
   return "unknown";
 }
@@ -67,8 +73,7 @@ class AuthStage final : public pipeline::Stage {
     auto presented = credential.finish();
     if (presented.has_error()) return reject(context, AuthFailure::missing, presented.error());
     auto found = context.runtime->keys->authenticate(*presented, context.started);
-    if (found.has_error())
-      return reject(context, why(context, *presented), found.error());
+    if (found.has_error()) return reject(context, why(context, *presented), found.error());
     context.key = *found;
     return permit(context);
   }
@@ -143,6 +148,7 @@ class AuthStage final : public pipeline::Stage {
       Verdict verdict = find_alias(context);
       if (verdict.refused()) return verdict;
       context.free_of_charge = surface == Surface::count_tokens;
+      if (surface == Surface::other) set_flat_price(context);
     }
     const auto& permissions = context.key->permissions;
     const bool any_provider = context.peer != nullptr;
@@ -165,9 +171,8 @@ class AuthStage final : public pipeline::Stage {
     const auto alias = aliases.find(payload.model);
     if (!context.key->permissions.model(payload.model)) {
       return Verdict::refuse(
-          Error(ErrorCode::model_not_allowed,
-                fmt::format("this key may not use the model `{}`",
-                            base::printable(payload.model, 100)))
+          Error(ErrorCode::model_not_allowed, fmt::format("this key may not use the model `{}`",
+                                                          base::printable(payload.model, 100)))
               .with_param("model"));
     }
     if (alias == aliases.end()) {
@@ -208,15 +213,29 @@ class AuthStage final : public pipeline::Stage {
               "the body names no model: say which provider in the header x-tollgate-provider"));
   }
 
+  /// Other paths cost what the configuration says, whatever model they name; without a price the
+  /// budget stage treats them as unpriced.
+  static void set_flat_price(RequestContext& context) {
+    context.priced = *context.alias->routable.deployments().front().deployment;
+    context.priced->price.reset();
+    if (const auto price = context.config().spending.other_path_price) {
+      config::Price flat;
+      flat.per_call = *price;
+      context.priced->price = flat;
+    }
+  }
+
   static Verdict permit_rpc(RequestContext& context) {
     const Payload& payload = context.payload;
     const auto& permissions = context.key->permissions;
     const std::string_view name = context.route.name;
     if (context.route.surface == Surface::mcp) {
       if (payload.rpc_method == "tools/call" && !permissions.mcp_tool(name, payload.tool))
-        return deny(fmt::format("this key may not call the tool `{}`",
-                                base::printable(payload.tool, 100)));
-    } else if (!payload.rpc_method.empty() && !permissions.a2a_method(name, payload.rpc_method)) {
+        return deny(
+            fmt::format("this key may not call the tool `{}`", base::printable(payload.tool, 100)));
+    } else if (/* either version's spelling in the list will do */ !payload.rpc_method.empty() &&
+               !permissions.a2a_method(name, payload.rpc_method) &&
+               !permissions.a2a_method(name, payload.a2a.name)) {
       return deny(fmt::format("this key may not call `{}` of this agent",
                               base::printable(payload.rpc_method, 100)));
     }
@@ -226,6 +245,8 @@ class AuthStage final : public pipeline::Stage {
 
 }  // namespace
 
-std::unique_ptr<pipeline::Stage> make_auth_stage() { return std::make_unique<AuthStage>(); }
+std::unique_ptr<pipeline::Stage> make_auth_stage() {
+  return std::make_unique<AuthStage>();
+}
 
 }  // namespace tollgate::stages

@@ -156,6 +156,8 @@ class BudgetStage final : public pipeline::Stage {
 
 }  // namespace
 
-std::unique_ptr<pipeline::Stage> make_budget_stage() { return std::make_unique<BudgetStage>(); }
+std::unique_ptr<pipeline::Stage> make_budget_stage() {
+  return std::make_unique<BudgetStage>();
+}
 
 }  // namespace tollgate::stages

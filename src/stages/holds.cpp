@@ -45,23 +45,21 @@ base::Result<void> hold_for(RequestContext& context, std::size_t candidate) {
     if (moved.has_error()) {
       // The whole does not fit. What would, beside the money this call has already?
       const auto room = context.services->ledger.available(context.key->scopes, what);
-      const base::NanoUsd fits = room.free == base::NanoUsd::max()
-                                     ? room.free
-                                     : room.free + context.hold.amount();
+      const base::NanoUsd fits =
+          room.free == base::NanoUsd::max() ? room.free : room.free + context.hold.amount();
       const auto lowered =
           domain::budget::fit_output_cap(plan, fits, deployment, context.bound, spending);
       if (!lowered) return domain::budget::to_error(moved.error(), spending.show_amounts);
       plan = *lowered;
       moved = context.hold.rebase(what, plan.amount);
-      if (moved.has_error())
-        return domain::budget::to_error(moved.error(), spending.show_amounts);
+      if (moved.has_error()) return domain::budget::to_error(moved.error(), spending.show_amounts);
     }
     accept(context, candidate, plan);
     return {};
   }
 
-  auto held = context.services->ledger.hold_between(context.key->scopes, what, plan.least,
-                                                    plan.amount);
+  auto held =
+      context.services->ledger.hold_between(context.key->scopes, what, plan.least, plan.amount);
   if (held.has_error()) return domain::budget::to_error(held.error(), spending.show_amounts);
   context.hold = std::move(*held);
   if (context.hold.amount() < plan.amount) {
@@ -111,9 +109,8 @@ base::NanoUsd charge_abandoned(RequestContext& context) {
   domain::budget::TokenCounts seen;
   seen.input = std::min(estimate_tokens(context.body.size()), context.bound.input_tokens);
   const std::size_t candidate = context.held_candidate;
-  const base::NanoUsd cost =
-      domain::budget::settle_cost(deployment_of(context, candidate).price, seen,
-                                  context.config().spending);
+  const base::NanoUsd cost = domain::budget::settle_cost(deployment_of(context, candidate).price,
+                                                         seen, context.config().spending);
   const auto settlement = context.hold.settle(std::min(cost, context.hold.amount()));
   book(context, settlement, candidate, true, store::LedgerKind::abandoned);
   return settlement.amount;

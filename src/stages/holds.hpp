@@ -10,8 +10,8 @@
 /// (later candidates, abandoned attempts).
 namespace tollgate::stages {
 
-/// Prices `candidate` and makes or changes the call's hold to cover it, lowering the output cap when
-/// that makes it fit. On success context.hold, hold_plan and held_candidate speak of it.
+/// Prices `candidate` and makes or changes the call's hold to cover it, lowering the output cap
+/// when that makes it fit. On success context.hold, hold_plan and held_candidate speak of it.
 /// Errors: unpriced_model, unbounded_input, budget_exceeded (the hold is unchanged, or absent).
 [[nodiscard]] base::Result<void> hold_for(pipeline::RequestContext& context, std::size_t candidate);
 
@@ -23,8 +23,8 @@ namespace tollgate::stages {
 /// leaves the call without a hold. Returns what it was charged.
 base::NanoUsd charge_abandoned(pipeline::RequestContext& context);
 
-/// Tokens of a text, when the provider does not say: a quarter of its bytes, rounded up. The rule of
-/// thumb for English text in current vocabularies; rows settled by it are marked `estimated`.
+/// Tokens of a text, when the provider does not say: a quarter of its bytes, rounded up. The rule
+/// of thumb for English text in current vocabularies; rows settled by it are marked `estimated`.
 [[nodiscard]] constexpr std::int64_t estimate_tokens(std::uint64_t bytes) noexcept {
   return static_cast<std::int64_t>((bytes + 3) / 4);
 }

@@ -51,8 +51,7 @@ Verdict list_models(const RequestContext& context, std::string& body) {
     // One entry: the list's only element.
     const std::string list = dialect.models_body(std::span(&model, 1));
     json::Document parsed;
-    if (!parsed.parse(list).has_error())
-      body = parsed.root().find("data").at(0).raw();
+    if (!parsed.parse(list).has_error()) body = parsed.root().find("data").at(0).raw();
     return Verdict::proceed();
   }
   return Verdict::refuse(Error(ErrorCode::model_not_found, "no such model for this key"));

@@ -19,12 +19,12 @@ namespace {
 
 using base::Error;
 using base::ErrorCode;
+using config::GuardAction;
 using domain::policy::Direction;
 using domain::policy::Match;
 using domain::policy::RuleSet;
 using domain::policy::StreamGuard;
 using domain::policy::StreamVerdict;
-using config::GuardAction;
 using pipeline::Answer;
 using pipeline::Payload;
 using pipeline::RequestContext;
@@ -73,9 +73,10 @@ Error blocked(const RuleSet& rules, std::span<const Match> matches, Direction di
                  fmt::format("the {} was blocked by the guardrail `{}` (rule `{}`)",
                              to_string(direction), rule.guardrail, rule.name));
   }
-  return Error(ErrorCode::guardrail_blocked,
-               fmt::format("the {} holds text that a guardrail must mask where it cannot be changed",
-                           to_string(direction)));
+  return Error(
+      ErrorCode::guardrail_blocked,
+      fmt::format("the {} holds text that a guardrail must mask where it cannot be changed",
+                  to_string(direction)));
 }
 
 /// The stream half of the stage for one call: guards per channel, and a template of each channel's
@@ -154,33 +155,58 @@ class PolicyStage final : public pipeline::Stage {
     if (rules.has_error()) return Verdict::refuse(rules.error());
     context.rules = *rules;
     context.request_inspected = true;
-    if (context.rules->empty(Direction::request) || context.body.empty())
-      return Verdict::proceed();
+    if (context.rules->empty(Direction::request) || context.body.empty()) return Verdict::proceed();
     if (!context.has_document) return inspect_opaque(context);
     context.edits.reset(context.body);
     spans_.clear();
     if (context.payload.dialect != nullptr) {
       context.payload.dialect->request_texts(context.payload.fields, spans_);
     } else {
-      collect_free_form(context.document.root());
+      refs_.clear();
+      if (context.route.surface == pipeline::Surface::mcp) {
+        protocol::mcp::append_request_texts(context.payload.mcp, context.payload.rpc, refs_);
+      } else {
+        protocol::a2a::append_request_texts(context.payload.rpc, refs_);
+      }
+      spans_from_refs();
     }
     return scan_spans(context, Direction::request, context.edits);
   }
 
   /// A body that is not JSON can be read for guarded text but not changed.
   Verdict inspect_opaque(RequestContext& context) {
-    const GuardAction action = context.services->scanner.scan(*context.rules, Direction::request,
-                                                              context.body, matches_);
+    const GuardAction action =
+        context.services->scanner.scan(*context.rules, Direction::request, context.body, matches_);
     note(context, Direction::request, matches_);
     if (action == GuardAction::mask || action == GuardAction::block)
       return Verdict::refuse(blocked(*context.rules, matches_, Direction::request));
     return Verdict::proceed();
   }
 
-  /// Every string of a JSON-RPC message (keys too): nothing in it is known to be harmless.
+  /// Every string (keys too) of JSON in which nothing is known to be harmless.
   void collect_free_form(json::NodeRef root) {
     refs_.clear();
     json::append_texts(root, true, refs_);
+    spans_from_refs();
+  }
+
+  /// Texts of a JSON-RPC answer or stream message; free form when it is none.
+  void collect_rpc(const RequestContext& context, const json::Document& document) {
+    const auto message = protocol::jsonrpc::read_message(document);
+    if (message.has_error()) {
+      collect_free_form(document.root());
+      return;
+    }
+    refs_.clear();
+    if (context.route.surface == pipeline::Surface::mcp) {
+      protocol::mcp::append_response_texts(*message, refs_);
+    } else {
+      protocol::a2a::append_response_texts(*message, refs_);
+    }
+    spans_from_refs();
+  }
+
+  void spans_from_refs() {
     for (const auto& ref : refs_) {
       TextSpan span;
       span.ref = ref;
@@ -223,6 +249,8 @@ class PolicyStage final : public pipeline::Stage {
     spans_.clear();
     if (context.payload.kind == Payload::Kind::model) {
       context.payload.dialect->response_texts(*answer.document, spans_);
+    } else if (context.payload.kind == Payload::Kind::rpc) {
+      collect_rpc(context, *answer.document);
     } else {
       collect_free_form(answer.document->root());
     }
@@ -238,8 +266,8 @@ class PolicyStage final : public pipeline::Stage {
   }
 
   Verdict inspect_text_answer(RequestContext& context, Answer& answer) {
-    const GuardAction action = context.services->scanner.scan(*context.rules, Direction::response,
-                                                              *answer.body, matches_);
+    const GuardAction action =
+        context.services->scanner.scan(*context.rules, Direction::response, *answer.body, matches_);
     if (action == GuardAction::allow) return Verdict::proceed();
     note(context, Direction::response, matches_);
     if (action == GuardAction::block)
@@ -337,7 +365,7 @@ class PolicyStage final : public pipeline::Stage {
   void inspect_rpc_event(RequestContext& context, StreamEvent& event) {
     if (!event.has_document) return;
     spans_.clear();
-    collect_free_form(event.document.root());
+    collect_rpc(context, event.document);
     Verdict verdict = scan_spans(context, Direction::response, event.edits);
     if (verdict.refused()) event.end_with = std::move(verdict.error());
   }
@@ -350,6 +378,8 @@ class PolicyStage final : public pipeline::Stage {
 
 }  // namespace
 
-std::unique_ptr<pipeline::Stage> make_policy_stage() { return std::make_unique<PolicyStage>(); }
+std::unique_ptr<pipeline::Stage> make_policy_stage() {
+  return std::make_unique<PolicyStage>();
+}
 
 }  // namespace tollgate::stages

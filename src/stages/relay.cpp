@@ -89,8 +89,8 @@ base::Task<RelayEnd> Relay::finish_stream() {
   }
   if (!started_) {
     // An empty but complete stream.
-    const bool begun = co_await context_.downstream->start_stream(exchange_.head().status,
-                                                                  header_lines_);
+    const bool begun =
+        co_await context_.downstream->start_stream(exchange_.head().status, header_lines_);
     if (!begun) co_return RelayEnd::client_gone;
   }
   const bool finished = co_await context_.downstream->finish();
@@ -150,8 +150,10 @@ void Relay::take_event(const protocol::sse::Event& event) {
     return;
   }
   if (event_.drop) return;
-  if (event_.edits.empty()) {
+  if (event_.edits.empty() && event_.rewritten.empty()) {
     out_ += event.raw;
+  } else if (event_.edits.empty()) {
+    protocol::sse::append_with_data(out_, event, event_.rewritten);
   } else {
     protocol::sse::append_with_data(out_, event, event_.edits.str());
   }

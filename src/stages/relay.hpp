@@ -11,10 +11,10 @@ namespace tollgate::stages {
 
 /// How relaying one event stream ended.
 enum class RelayEnd : std::uint8_t {
-  complete,       ///< the stream's own end was seen and passed on
-  not_started,    ///< it broke before anything was sent: the router may fail over
-  cut,            ///< it broke after the commit point: error event sent, connection cut
-  stopped,        ///< a stage ended it (guardrail): error event sent, connection cut
+  complete,     ///< the stream's own end was seen and passed on
+  not_started,  ///< it broke before anything was sent: the router may fail over
+  cut,          ///< it broke after the commit point: error event sent, connection cut
+  stopped,      ///< a stage ended it (guardrail): error event sent, connection cut
   client_gone,
 };
 
@@ -50,8 +50,8 @@ class Relay {
   pipeline::StreamEvent event_;
   std::string out_;
   pipeline::TransportFailure failure_ = pipeline::TransportFailure::none;
-  bool started_ = false;       ///< start_stream was called
-  bool end_seen_ = false;      ///< the dialect's end (or a finish) went by
+  bool started_ = false;   ///< start_stream was called
+  bool end_seen_ = false;  ///< the dialect's end (or a finish) went by
   bool stopped_ = false;
   bool error_first_ = false;
   bool any_event_ = false;

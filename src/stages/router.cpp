@@ -6,6 +6,7 @@
 
 #include "stages/holds.hpp"
 #include "stages/local_answers.hpp"
+#include "stages/peer_answers.hpp"
 #include "stages/relay.hpp"
 #include "stages/wire.hpp"
 #include "tollgate/domain/routing/attempt_loop.hpp"
@@ -37,16 +38,26 @@ using protocol::http::HeaderId;
 
 FailureKind to_domain(TransportFailure failure) {
   switch (failure) {
-    case TransportFailure::dns: return FailureKind::dns;
-    case TransportFailure::connect: return FailureKind::connect;
-    case TransportFailure::tls: return FailureKind::tls;
-    case TransportFailure::stale_connection: return FailureKind::stale_connection;
-    case TransportFailure::reset: return FailureKind::reset;
-    case TransportFailure::first_byte_timeout: return FailureKind::first_byte_timeout;
-    case TransportFailure::cut: return FailureKind::cut;
-    case TransportFailure::idle_timeout: return FailureKind::idle_timeout;
-    case TransportFailure::invalid: return FailureKind::invalid;
-    case TransportFailure::too_large: return FailureKind::too_large;
+    case TransportFailure::dns:
+      return FailureKind::dns;
+    case TransportFailure::connect:
+      return FailureKind::connect;
+    case TransportFailure::tls:
+      return FailureKind::tls;
+    case TransportFailure::stale_connection:
+      return FailureKind::stale_connection;
+    case TransportFailure::reset:
+      return FailureKind::reset;
+    case TransportFailure::first_byte_timeout:
+      return FailureKind::first_byte_timeout;
+    case TransportFailure::cut:
+      return FailureKind::cut;
+    case TransportFailure::idle_timeout:
+      return FailureKind::idle_timeout;
+    case TransportFailure::invalid:
+      return FailureKind::invalid;
+    case TransportFailure::too_large:
+      return FailureKind::too_large;
     case TransportFailure::none:
     case TransportFailure::cancelled:
       return FailureKind::cancelled;
@@ -92,9 +103,9 @@ class BorrowedRequest {
 
 /// What one attempt came to.
 enum class AttemptEnd : std::uint8_t {
-  answered,     ///< something was sent to the agent: the call is over
-  next,         ///< the loop decides what follows
-  over,         ///< nothing may follow; the error is the loop's
+  answered,  ///< something was sent to the agent: the call is over
+  next,      ///< the loop decides what follows
+  over,      ///< nothing may follow; the error is the loop's
   client_gone,
 };
 
@@ -102,11 +113,19 @@ class RouterStage final : public pipeline::Stage {
  public:
   [[nodiscard]] std::string_view name() const noexcept override { return "router"; }
 
+  Verdict on_answer(RequestContext& context, Answer& answer) override {
+    return answer.from_upstream ? rewrite_peer_answer(context, answer, answer_document_)
+                                : Verdict::proceed();
+  }
+
+  void on_event(RequestContext& context, pipeline::StreamEvent& event) override {
+    rewrite_peer_event(context, event);
+  }
+
   base::Task<Verdict> on_request(RequestContext& context) override {
     if (context.alias == nullptr) co_return co_await answer_locally(context);
     context.services->retry_budget.on_call(context.services->clock.mono());
-    const Repeat repeat =
-        context.payload.safe_to_repeat ? Repeat::safe : Repeat::only_unsent;
+    const Repeat repeat = context.payload.safe_to_repeat ? Repeat::safe : Repeat::only_unsent;
     AttemptLoop loop(context.plan, context.config().routing, context.services->retry_budget,
                      context.services->rng, context.deadline, repeat);
     std::optional<Error> unaffordable;
@@ -119,14 +138,12 @@ class RouterStage final : public pipeline::Stage {
       }
       if (step == AttemptLoop::Step::wait) {
         const base::Deadline until(loop.wait_until());
-        const bool waited =
-            co_await context.services->upstream.sleep_until(until, context.cancel);
+        const bool waited = co_await context.services->upstream.sleep_until(until, context.cancel);
         if (!waited) co_return Verdict::proceed();
         continue;
       }
       const std::size_t candidate = loop.candidate();
-      if (!context.free_of_charge &&
-          (!context.hold || context.held_candidate != candidate)) {
+      if (!context.free_of_charge && (!context.hold || context.held_candidate != candidate)) {
         auto held = hold_for(context, candidate);
         if (held.has_error()) {
           const bool unpriced = held.error().code() == ErrorCode::unpriced_model;
@@ -152,9 +169,9 @@ class RouterStage final : public pipeline::Stage {
     store::AuditAttempt* attempt = &unrecorded;
     if (context.record) attempt = &context.record->attempts.emplace_back();
     attempt->deployment = deployment;
-    attempt->started_us = std::chrono::duration_cast<std::chrono::microseconds>(
-                              started - context.received_at)
-                              .count();
+    attempt->started_us =
+        std::chrono::duration_cast<std::chrono::microseconds>(started - context.received_at)
+            .count();
     return *attempt;
   }
 
@@ -184,8 +201,8 @@ class RouterStage final : public pipeline::Stage {
       context.request_sent = true;  // perhaps: settled as an estimate, never free
       return AttemptEnd::client_gone;
     }
-    if (pipeline::may_have_been_sent(failure) &&
-        failure != TransportFailure::stale_connection && context.hold) {
+    if (pipeline::may_have_been_sent(failure) && failure != TransportFailure::stale_connection &&
+        context.hold) {
       const base::NanoUsd charged = charge_abandoned(context);
       if (context.record) context.record->attempts[index].billed = charged;
     }
@@ -219,13 +236,14 @@ class RouterStage final : public pipeline::Stage {
     if (!encoding.empty() && !base::iequals(encoding, "identity"))
       co_return fail(context, loop, candidate, index, started, TransportFailure::invalid);
     if (head.status < 200 || head.status >= 300) {
-      const AttemptEnd end = co_await take_error(context, loop, candidate, index, started, *exchange);
+      const AttemptEnd end =
+          co_await take_error(context, loop, candidate, index, started, *exchange);
       co_return end;
     }
     context.served_by = &target;
     context.served_candidate = candidate;
-    const AttemptEnd end = co_await take_answer(context, loop, candidate, index, started,
-                                                *exchange, usage_injected);
+    const AttemptEnd end =
+        co_await take_answer(context, loop, candidate, index, started, *exchange, usage_injected);
     if (end == AttemptEnd::next || end == AttemptEnd::over) context.served_by = nullptr;
     co_return end;
   }
@@ -246,8 +264,8 @@ class RouterStage final : public pipeline::Stage {
     if (verdict != domain::routing::Verdict::final) co_return AttemptEnd::next;
     const config::Provider& provider = *context.plan.candidates[candidate].target->provider;
     if (status == 401 && context.peer == nullptr) {
-      // The gateway's credential was refused. The agent's own key is fine: telling it 401 would send
-      // it looking in the wrong place.
+      // The gateway's credential was refused. The agent's own key is fine: telling it 401 would
+      // send it looking in the wrong place.
       context.refuse(Error(ErrorCode::upstream_failed,
                            "the provider refused the gateway's credential for this model")
                          .with_side(base::Side::upstream));
@@ -266,7 +284,8 @@ class RouterStage final : public pipeline::Stage {
     int status = 0;
     pipeline::render_error(context, *context.refusal, status, header_lines, body);
     const std::string_view piece = body;
-    const bool sent = co_await context.downstream->respond(status, header_lines, std::span(&piece, 1));
+    const bool sent =
+        co_await context.downstream->respond(status, header_lines, std::span(&piece, 1));
     co_return sent ? AttemptEnd::answered : AttemptEnd::client_gone;
   }
 
@@ -290,7 +309,8 @@ class RouterStage final : public pipeline::Stage {
       finish_stream(context, loop, candidate, index, started, relay, end);
       co_return end == RelayEnd::client_gone ? AttemptEnd::client_gone : AttemptEnd::answered;
     }
-    const bool passes_as_it_comes = context.payload.kind != Payload::Kind::model &&
+    const bool passes_as_it_comes = head.body_kind != protocol::http::BodyKind::none &&
+                                    context.payload.kind != Payload::Kind::model &&
                                     context.payload.kind != Payload::Kind::rpc &&
                                     !is_json_type(head.value(HeaderId::content_type)) &&
                                     !head.value(HeaderId::content_type).starts_with("text/");
@@ -309,10 +329,11 @@ class RouterStage final : public pipeline::Stage {
     }
     end_attempt(context, candidate, index, started, "ok", head.status,
                 telemetry::attempt_status(head.status));
-    const auto verdict = loop.on_outcome(AttemptOutcome::status(head.status), true,
-                                         context.services->clock.mono());
+    const auto verdict =
+        loop.on_outcome(AttemptOutcome::status(head.status), true, context.services->clock.mono());
     static_cast<void>(verdict);  // a success is final
-    const AttemptEnd end = co_await send_answer(context, exchange, std::move(body), loop.attempts());
+    const AttemptEnd end =
+        co_await send_answer(context, exchange, std::move(body), loop.attempts());
     co_return end;
   }
 
@@ -343,9 +364,9 @@ class RouterStage final : public pipeline::Stage {
     answer.status = head.status;
     answer.body = &body;
     answer.from_upstream = true;
-    answer.is_json = is_json_type(head.value(HeaderId::content_type)) ||
-                     (context.payload.kind == Payload::Kind::model && !body.empty() &&
-                      body.front() == '{');
+    answer.is_json =
+        is_json_type(head.value(HeaderId::content_type)) ||
+        (context.payload.kind == Payload::Kind::model && !body.empty() && body.front() == '{');
     if (answer.is_json && !body.empty()) {
       json::ParseLimits limits;
       limits.allow_lone_surrogates = true;
@@ -438,6 +459,8 @@ class RouterStage final : public pipeline::Stage {
 
 }  // namespace
 
-std::unique_ptr<pipeline::Stage> make_router_stage() { return std::make_unique<RouterStage>(); }
+std::unique_ptr<pipeline::Stage> make_router_stage() {
+  return std::make_unique<RouterStage>();
+}
 
 }  // namespace tollgate::stages

@@ -41,7 +41,10 @@ void AttemptRequest::build(RequestContext& context, std::size_t candidate) {
       context.payload.wants_stream
           ? provider.first_byte_stream.value_or(config.timeouts.first_byte_stream)
           : provider.first_byte_json.value_or(config.timeouts.first_byte_json);
-  wire.idle_timeout = config.timeouts.stream_idle;
+  // The server-to-client stream of an MCP session is silent until something happens.
+  const bool may_be_silent =
+      context.route.surface == Surface::mcp && context.head->method == protocol::http::Method::get;
+  wire.idle_timeout = may_be_silent ? std::chrono::milliseconds(0) : config.timeouts.stream_idle;
   wire.write_timeout = config.timeouts.client_write;
   wire.pool_wait = config.timeouts.pool_wait;
   wire.max_header_bytes = config.limits.upstream_header_bytes;
@@ -93,8 +96,8 @@ void AttemptRequest::build_headers(const RequestContext& context,
     protocol::http::append_field(headers_, own.name, own.value.reveal());
 }
 
-void AttemptRequest::build_body(const RequestContext& context,
-                                const config::Deployment& deployment, config::ProviderKind kind) {
+void AttemptRequest::build_body(const RequestContext& context, const config::Deployment& deployment,
+                                config::ProviderKind kind) {
   pieces_.clear();
   usage_injected = false;
   if (context.body.empty()) return;
@@ -109,9 +112,8 @@ void AttemptRequest::build_body(const RequestContext& context,
     if (deployment.model != payload.model)
       payload.dialect->set_model(payload.fields, edits_, deployment.model);
     if (context.hold_plan.output_cap_to_forward) {
-      const CapField absent = kind == config::ProviderKind::openai
-                                  ? CapField::max_completion_tokens
-                                  : CapField::max_tokens;
+      const CapField absent = kind == config::ProviderKind::openai ? CapField::max_completion_tokens
+                                                                   : CapField::max_tokens;
       payload.dialect->set_output_cap(payload.fields, edits_,
                                       *context.hold_plan.output_cap_to_forward, absent);
     }

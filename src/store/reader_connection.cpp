@@ -42,6 +42,11 @@ base::Result<void> AuditReader::Connection::open() {
                            std::to_string(newest_schema()) +
                            "; start the daemon once to migrate it");
   }
+  // Table-valued functions are declared at their first use, which the authorizer of user SQL would
+  // take for a CREATE TABLE: use them once before.
+  for (const char* sql : {"SELECT 1 FROM json_each('[]')", "SELECT 1 FROM json_tree('[]')"}) {
+    if (db.exec(sql) != SQLITE_OK) return failed();
+  }
   // Bounds what one value of a user's query may take in memory.
   sqlite3_limit(db.raw(), SQLITE_LIMIT_LENGTH, 16 << 20);
   return {};

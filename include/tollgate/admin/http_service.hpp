@@ -28,8 +28,8 @@ struct Response {
 /// One entry of the route table. Deny by default: a path that is not here does not exist.
 struct Route {
   std::string method;
-  std::string path;      ///< exact
-  bool open = false;     ///< answers without a token (health only)
+  std::string path;                                ///< exact
+  bool open = false;                               ///< answers without a token (health only)
   std::function<Response(const Request&)> handle;  ///< may block: runs on the service's own thread
 };
 

@@ -56,12 +56,26 @@ class Error {
   /// The request field at fault, OpenAI's `param`; empty when none.
   [[nodiscard]] const std::string& param() const noexcept { return param_; }
   /// Seconds for `Retry-After`; absent when waiting does not help.
-  [[nodiscard]] std::optional<std::int64_t> retry_after_s() const noexcept { return retry_after_s_; }
+  [[nodiscard]] std::optional<std::int64_t> retry_after_s() const noexcept {
+    return retry_after_s_;
+  }
 
-  Error&& with_side(Side s) && { side_ = s; return std::move(*this); }
-  Error&& with_retry(Retry r) && { retry_ = r; return std::move(*this); }
-  Error&& with_param(std::string p) && { param_ = std::move(p); return std::move(*this); }
-  Error&& with_retry_after(std::int64_t s) && { retry_after_s_ = s; return std::move(*this); }
+  Error&& with_side(Side s) && {
+    side_ = s;
+    return std::move(*this);
+  }
+  Error&& with_retry(Retry r) && {
+    retry_ = r;
+    return std::move(*this);
+  }
+  Error&& with_param(std::string p) && {
+    param_ = std::move(p);
+    return std::move(*this);
+  }
+  Error&& with_retry_after(std::int64_t s) && {
+    retry_after_s_ = s;
+    return std::move(*this);
+  }
 
  private:
   ErrorCode code_;

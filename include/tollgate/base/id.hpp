@@ -10,9 +10,9 @@ namespace tollgate::base {
 
 /// Makes request ids that sort by time and are unique across replicas without talking to them.
 ///
-/// Form: `prefix` + 26 characters of Crockford base32 = 48 bits of milliseconds, then 80 random bits
-/// (a 64-bit counter seeded at random per generator, plus 16 fixed random bits), so an id cannot be
-/// guessed from outside but costs no system call. Threads: one generator per thread.
+/// Form: `prefix` + 26 characters of Crockford base32 = 48 bits of milliseconds, then 80 random
+/// bits (a 64-bit counter seeded at random per generator, plus 16 fixed random bits), so an id
+/// cannot be guessed from outside but costs no system call. Threads: one generator per thread.
 class IdGenerator {
  public:
   IdGenerator();

@@ -23,10 +23,10 @@ using Result = boost::system::result<T, Error>;
 /// Assigns the value of a Result to `target`, or returns its error from the enclosing function.
 #define TG_CONCAT_(a, b) a##b
 #define TG_CONCAT(a, b) TG_CONCAT_(a, b)
-#define TG_TRY(target, expr)                              \
-  auto TG_CONCAT(tg_result_, __LINE__) = (expr);          \
-  if (TG_CONCAT(tg_result_, __LINE__).has_error())        \
+#define TG_TRY(target, expr)                                   \
+  auto TG_CONCAT(tg_result_, __LINE__) = (expr);               \
+  if (TG_CONCAT(tg_result_, __LINE__).has_error())             \
     return std::move(TG_CONCAT(tg_result_, __LINE__)).error(); \
   target = std::move(*TG_CONCAT(tg_result_, __LINE__))
-#define TG_CHECK(expr)                                    \
+#define TG_CHECK(expr) \
   if (auto tg_check_ = (expr); tg_check_.has_error()) return std::move(tg_check_).error()

@@ -28,7 +28,9 @@ namespace tollgate::base {
 /// Transparent hash, so that string_view finds std::string keys without a copy.
 struct StringHash {
   using is_transparent = void;
-  std::size_t operator()(std::string_view s) const noexcept { return std::hash<std::string_view>{}(s); }
+  std::size_t operator()(std::string_view s) const noexcept {
+    return std::hash<std::string_view>{}(s);
+  }
 };
 
 }  // namespace tollgate::base

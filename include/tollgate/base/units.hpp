@@ -15,8 +15,14 @@ struct NanoUsd {
   constexpr auto operator<=>(const NanoUsd&) const = default;
   constexpr NanoUsd operator+(NanoUsd o) const { return {value + o.value}; }
   constexpr NanoUsd operator-(NanoUsd o) const { return {value - o.value}; }
-  constexpr NanoUsd& operator+=(NanoUsd o) { value += o.value; return *this; }
-  constexpr NanoUsd& operator-=(NanoUsd o) { value -= o.value; return *this; }
+  constexpr NanoUsd& operator+=(NanoUsd o) {
+    value += o.value;
+    return *this;
+  }
+  constexpr NanoUsd& operator-=(NanoUsd o) {
+    value -= o.value;
+    return *this;
+  }
   static constexpr NanoUsd max() { return {std::numeric_limits<std::int64_t>::max()}; }
 };
 
@@ -51,8 +57,8 @@ class CostSum {
 
 /// "$0.000123" style text with up to nine decimals, trailing zeros cut to at least two.
 [[nodiscard]] std::string to_string(NanoUsd amount);
-/// Parses a plain decimal number of US dollars ("5", "0.25", "1e-6" is refused). Absent on bad input
-/// or more than nine decimals that are not zero.
+/// Parses a plain decimal number of US dollars ("5", "0.25", "1e-6" is refused). Absent on bad
+/// input or more than nine decimals that are not zero.
 [[nodiscard]] std::optional<NanoUsd> parse_usd(std::string_view text);
 /// Parses USD per million tokens ("2.5") to pico-USD per token; at most six decimals.
 [[nodiscard]] std::optional<PicoUsdPerToken> parse_usd_per_mtok(std::string_view text);

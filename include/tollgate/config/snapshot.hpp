@@ -14,8 +14,8 @@
 #include "tollgate/base/units.hpp"
 
 /// The whole configuration after validation: plain values, immutable once built, shared by
-/// `std::shared_ptr<const Snapshot>`. Each request pins the one it started with. Every field has its
-/// YAML key, default and unit in config/tollgate.example.yaml. A restart-only field says so.
+/// `std::shared_ptr<const Snapshot>`. Each request pins the one it started with. Every field has
+/// its YAML key, default and unit in config/tollgate.example.yaml. A restart-only field says so.
 namespace tollgate::config {
 
 using std::chrono::milliseconds;
@@ -39,7 +39,7 @@ struct Listener {  // restart-only, except certificates (read again on reload)
   std::uint16_t port = 8080;  ///< 0 = any free port, logged and written to `port_file`
   std::string port_file;
   std::optional<TlsServer> tls;
-  bool proxy_protocol = false;  ///< v1 and v2, from trusted_proxies only
+  bool proxy_protocol = false;               ///< v1 and v2, from trusted_proxies only
   std::vector<std::string> trusted_proxies;  ///< CIDRs whose X-Forwarded-For is believed
 };
 
@@ -57,13 +57,13 @@ struct Limits {
   std::uint32_t header_field_bytes = 16 * 1024;
   std::uint32_t header_count = 100;
   std::uint64_t body_bytes = 16ull << 20;
-  std::uint32_t gzip_ratio = 20;            ///< largest inflated:deflated ratio of a request body
+  std::uint32_t gzip_ratio = 20;  ///< largest inflated:deflated ratio of a request body
   std::uint32_t json_depth = 64;
-  std::uint32_t json_nodes = 1'000'000;     ///< values in one request body
+  std::uint32_t json_nodes = 1'000'000;  ///< values in one request body
   std::uint32_t connections = 10'000;
   std::uint32_t connections_per_ip = 1'024;
   std::uint32_t requests_per_connection = 10'000;
-  std::uint32_t in_flight = 20'000;         ///< requests inside the pipeline at once
+  std::uint32_t in_flight = 20'000;  ///< requests inside the pipeline at once
   std::uint32_t upstream_header_bytes = 64 * 1024;
   std::uint64_t response_body_bytes = 32ull << 20;  ///< a JSON answer, buffered whole
   std::uint32_t sse_event_bytes = 1 << 20;
@@ -73,18 +73,18 @@ struct Limits {
 struct Timeouts {
   milliseconds tls_handshake{5'000};
   milliseconds header{10'000};
-  milliseconds body{60'000};           ///< whole body after its head
+  milliseconds body{60'000};  ///< whole body after its head
   milliseconds keep_alive_idle{60'000};
-  milliseconds client_write{30'000};   ///< no progress writing to the agent
-  milliseconds connect{5'000};         ///< TCP to one upstream address
+  milliseconds client_write{30'000};  ///< no progress writing to the agent
+  milliseconds connect{5'000};        ///< TCP to one upstream address
   milliseconds upstream_tls{5'000};
   milliseconds first_byte_stream{60'000};
   milliseconds first_byte_json{600'000};
-  milliseconds stream_idle{120'000};   ///< between two reads of a stream
-  milliseconds total{1'200'000};       ///< whole call, streams included
-  milliseconds pool_wait{5'000};       ///< for a free connection when the origin is at its limit
+  milliseconds stream_idle{120'000};  ///< between two reads of a stream
+  milliseconds total{1'200'000};      ///< whole call, streams included
+  milliseconds pool_wait{5'000};      ///< for a free connection when the origin is at its limit
   milliseconds drain{30'000};
-  milliseconds drain_min_delay{0};     ///< not ready, still accepting
+  milliseconds drain_min_delay{0};  ///< not ready, still accepting
 };
 
 // ---- upstreams ----
@@ -92,10 +92,10 @@ struct Timeouts {
 enum class ProviderKind : std::uint8_t { openai, anthropic, openai_compatible, demo };
 
 struct UpstreamTls {
-  std::string ca_file;             ///< empty: the system's bundle
-  std::string certificate_file;    ///< client certificate, optional
+  std::string ca_file;           ///< empty: the system's bundle
+  std::string certificate_file;  ///< client certificate, optional
   std::string private_key_file;
-  bool verify = true;              ///< false is logged loudly at start and shown in /status
+  bool verify = true;  ///< false is logged loudly at start and shown in /status
 };
 
 /// One network peer and how to reach it: the key of connection pools.
@@ -106,7 +106,7 @@ struct Origin {
   /// "" or "/v1" style. Of a provider without trailing slash; of an MCP or A2A endpoint as written.
   std::string base_path;
   UpstreamTls tls;
-  std::string proxy;   ///< "" = none; "http://host:port" for CONNECT (https) or absolute-form (http)
+  std::string proxy;  ///< "" = none; "http://host:port" for CONNECT (https) or absolute-form (http)
   base::Secret proxy_authorization;       ///< value of Proxy-Authorization; empty = none
   std::uint32_t max_connections = 1'024;  ///< per worker
   std::uint32_t max_idle = 128;           ///< per worker
@@ -123,10 +123,10 @@ struct Header {
 struct Price {
   base::PicoUsdPerToken input;
   base::PicoUsdPerToken output;
-  std::optional<base::PicoUsdPerToken> cache_read;   ///< absent: as input
-  std::optional<base::PicoUsdPerToken> cache_write;  ///< absent: as input
+  std::optional<base::PicoUsdPerToken> cache_read;      ///< absent: as input
+  std::optional<base::PicoUsdPerToken> cache_write;     ///< absent: as input
   std::optional<base::PicoUsdPerToken> cache_write_1h;  ///< absent: as cache_write
-  base::NanoUsd per_call;  ///< added to every call
+  base::NanoUsd per_call;                               ///< added to every call
 };
 
 struct CatalogueEntry {
@@ -138,7 +138,7 @@ struct CatalogueEntry {
 struct Provider {
   std::string name;
   ProviderKind kind = ProviderKind::openai;
-  Origin origin;             ///< unused for demo
+  Origin origin;  ///< unused for demo
   base::Secret api_key;
   std::vector<Header> headers;  ///< sent with every call
   /// Price catalogue section ("openai", "anthropic", ...); default from the kind.
@@ -150,7 +150,7 @@ struct Provider {
 struct Deployment {
   std::string id;  ///< "alias/provider/model", unique and stable across reloads; cooldown key
   std::string provider;
-  std::string model;  ///< the provider's own name
+  std::string model;           ///< the provider's own name
   std::uint32_t priority = 0;  ///< lower first
   std::uint32_t weight = 1;    ///< inside a priority; 0 = never chosen unless alone
   std::optional<Price> price;  ///< resolved: override, else catalogue
@@ -166,7 +166,7 @@ struct ModelAlias {
 
 struct McpServer {
   std::string name;
-  Origin origin;         ///< base_path = the server's endpoint path
+  Origin origin;  ///< base_path = the server's endpoint path
   std::vector<Header> headers;
   base::NanoUsd price_per_call;  ///< tools/call; other methods are free
   std::map<std::string, base::NanoUsd, std::less<>> tool_prices;
@@ -175,24 +175,24 @@ struct McpServer {
 
 struct A2aAgent {
   std::string name;
-  Origin origin;          ///< base_path = the JSON-RPC endpoint path
+  Origin origin;  ///< base_path = the JSON-RPC endpoint path
   std::string card_path = "/.well-known/agent-card.json";  ///< on the origin's host
   std::vector<Header> headers;
   base::NanoUsd price_per_call;  ///< message/send, message/stream and their v1.0 names
 };
 
 struct Routing {
-  std::uint32_t max_attempts = 4;          ///< over all deployments, first one included
+  std::uint32_t max_attempts = 4;  ///< over all deployments, first one included
   std::uint32_t retries_per_deployment = 1;
   milliseconds backoff_base{100};
   milliseconds backoff_max{2'000};
-  std::uint32_t retry_budget_percent = 20; ///< of calls in the last 10 s ...
-  std::uint32_t retry_budget_min = 10;     ///< ... or this many, if more
-  milliseconds cooldown{5'000};            ///< after a failure that tells no Retry-After
-  milliseconds cooldown_max{300'000};      ///< cap on what Retry-After may ask
-  std::uint32_t cooldown_failures = 3;     ///< connect/5xx failures in a row; 429 cools at once
+  std::uint32_t retry_budget_percent = 20;  ///< of calls in the last 10 s ...
+  std::uint32_t retry_budget_min = 10;      ///< ... or this many, if more
+  milliseconds cooldown{5'000};             ///< after a failure that tells no Retry-After
+  milliseconds cooldown_max{300'000};       ///< cap on what Retry-After may ask
+  std::uint32_t cooldown_failures = 3;      ///< connect/5xx failures in a row; 429 cools at once
   milliseconds dns_ttl{30'000};
-  milliseconds dns_stale{300'000};         ///< a stale answer is used that long when DNS fails
+  milliseconds dns_stale{300'000};  ///< a stale answer is used that long when DNS fails
 };
 
 // ---- who may, and for how much ----
@@ -211,7 +211,8 @@ struct Budget {
 enum class ScopeKind : std::uint8_t { key, agent, team, org, model, provider };
 
 struct Allow {
-  std::vector<std::string> surfaces;   ///< globs over surface names; default all LLM surfaces, mcp, a2a
+  std::vector<std::string>
+      surfaces;  ///< globs over surface names; default all LLM surfaces, mcp, a2a
   std::vector<std::string> models;     ///< globs over aliases; default "*"
   std::vector<std::string> providers;  ///< globs; default "*"
   std::vector<std::string> paths;      ///< globs over other /v1/* paths; default none
@@ -251,13 +252,14 @@ struct Spending {
   std::int64_t default_output_cap = 4'096;  ///< tokens, when neither agent nor catalogue says
   std::int64_t min_output_tokens = 16;      ///< never lower the agent's cap below this
   UnpricedAction unpriced = UnpricedAction::refuse;
-  base::NanoUsd unpriced_hold;              ///< held and charged per call of an unpriced model
+  base::NanoUsd unpriced_hold;  ///< held and charged per call of an unpriced model
   UnpricedAction unbounded_input = UnpricedAction::refuse;
   base::NanoUsd unbounded_input_hold;
-  std::optional<base::NanoUsd> other_path_price;  ///< other /v1/*: charged per call; absent = refused
-  bool charge_abandoned_attempts = true;    ///< settle an attempt cut after sending as estimated
-  milliseconds hold_wait{0};                ///< wait for other calls' holds at most this long; 0 = refuse
-  bool show_amounts = true;                 ///< name limit and spend in 402 messages
+  std::optional<base::NanoUsd>
+      other_path_price;                   ///< other /v1/*: charged per call; absent = refused
+  bool charge_abandoned_attempts = true;  ///< settle an attempt cut after sending as estimated
+  milliseconds hold_wait{0};  ///< wait for other calls' holds at most this long; 0 = refuse
+  bool show_amounts = true;   ///< name limit and spend in 402 messages
 };
 
 // ---- policy ----
@@ -267,14 +269,15 @@ enum class GuardDirection : std::uint8_t { request, response, both };
 enum class RuleKind : std::uint8_t { detector, regex, keyword };
 
 struct GuardRule {
-  std::string name;     ///< shown in verdicts; for detectors = the detector's name
+  std::string name;  ///< shown in verdicts; for detectors = the detector's name
   RuleKind kind = RuleKind::detector;
-  /// detector: email | payment_card | iban | api_key | private_key; regex: the pattern; keyword: the word
+  /// detector: email | payment_card | iban | api_key | private_key; regex: the pattern; keyword:
+  /// the word
   std::string pattern;
   bool case_insensitive = false;
   GuardAction action = GuardAction::flag;
   std::string replacement;  ///< for mask; default "[REDACTED:<name>]"
-  std::string path;  ///< "guardrails.strict.rules[0]" in the YAML; empty for the built-in
+  std::string path;         ///< "guardrails.strict.rules[0]" in the YAML; empty for the built-in
 };
 
 struct Guardrail {
@@ -291,12 +294,12 @@ enum class AuditOnFull : std::uint8_t { refuse, drop };
 struct Audit {
   std::string path = "data/tollgate.db";  // restart-only
   BodyCapture bodies = BodyCapture::masked;
-  std::uint32_t body_bytes = 64 * 1024;   ///< stored per body; digest and length are of the whole
-  std::uint32_t queue = 65'536;           // restart-only; records
+  std::uint32_t body_bytes = 64 * 1024;  ///< stored per body; digest and length are of the whole
+  std::uint32_t queue = 65'536;          // restart-only; records
   AuditOnFull on_full = AuditOnFull::refuse;
   milliseconds flush_interval{10};
   std::uint32_t batch = 1'000;
-  bool sync_full = false;                 ///< synchronous=FULL
+  bool sync_full = false;  ///< synchronous=FULL
   std::chrono::hours retention_age{30 * 24};
   std::uint64_t retention_bytes = 10ull << 30;
   std::uint64_t segment_bytes = 64ull << 20;
@@ -317,12 +320,12 @@ struct Log {
 };
 
 struct Snapshot {
-  std::uint64_t generation = 0;      ///< counts successful loads
-  std::string source_digest;         ///< hex SHA-256 of the YAML, recorded with each call
+  std::uint64_t generation = 0;  ///< counts successful loads
+  std::string source_digest;     ///< hex SHA-256 of the YAML, recorded with each call
   std::vector<Listener> listeners;
   Admin admin;
-  std::string control_socket = "data/tollgate.sock";  // restart-only
-  std::uint32_t workers = 0;         // restart-only; 0 = one per core
+  std::string control_socket = "data/tollgate.sock";    // restart-only
+  std::uint32_t workers = 0;                            // restart-only; 0 = one per core
   AcceptBalance accept_balance = AcceptBalance::exact;  // restart-only
   Limits limits;
   Timeouts timeouts;
@@ -339,7 +342,8 @@ struct Snapshot {
   Spending spending;
   Audit audit;
   std::vector<Webhook> webhooks;
-  std::vector<std::string> mcp_allowed_origins;  ///< Origin values browsers may send to /mcp and /a2a
+  std::vector<std::string>
+      mcp_allowed_origins;  ///< Origin values browsers may send to /mcp and /a2a
   Log log;
 };
 

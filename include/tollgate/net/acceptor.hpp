@@ -18,7 +18,8 @@ namespace tollgate::net {
 ///
 /// `exact`: one socket, connections dealt round-robin (agents hold few, long connections, which the
 /// kernel's hash would pile on one worker). `kernel`: one SO_REUSEPORT socket per worker, for many
-/// short ones. Threads: `open`, `stop` from the main thread; handing over runs on the target worker.
+/// short ones. Threads: `open`, `stop` from the main thread; handing over runs on the target
+/// worker.
 class Acceptor {
  public:
   /// Receives an accepted, non-blocking socket on the worker it belongs to.

@@ -19,9 +19,9 @@ namespace tollgate::net {
 
 /// Host names to addresses, for all workers, without ever blocking one.
 ///
-/// `getaddrinfo` cannot be cancelled, so it runs on a thread of its own. Answers are kept for `ttl`;
-/// when a name stops resolving, the last good answer is used for `stale` longer. Concurrent questions
-/// for one name are asked once.
+/// `getaddrinfo` cannot be cancelled, so it runs on a thread of its own. Answers are kept for
+/// `ttl`; when a name stops resolving, the last good answer is used for `stale` longer. Concurrent
+/// questions for one name are asked once.
 class DnsCache {
  public:
   struct Options {

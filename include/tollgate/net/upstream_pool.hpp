@@ -35,9 +35,9 @@ struct PoolCounters {
 
 /// Kept-alive connections to upstreams, per worker and origin, with limits on idle and total.
 ///
-/// Survives reloads: an origin is known by its pool_key. An idle connection keeps a read outstanding,
-/// so one that the upstream closes leaves the pool at once.
-/// Threads: the worker's, except counters().
+/// Survives reloads: an origin is known by its pool_key. An idle connection keeps a read
+/// outstanding, so one that the upstream closes leaves the pool at once. Threads: the worker's,
+/// except counters().
 class UpstreamPool {
   struct OriginPool;
 
@@ -79,7 +79,8 @@ class UpstreamPool {
 
   void set_tls_contexts(std::shared_ptr<const TlsContexts> contexts) { tls_ = std::move(contexts); }
 
-  /// Awaits an idle connection or makes one. `allow_reuse` false forces a new one (after a stale one).
+  /// Awaits an idle connection or makes one. `allow_reuse` false forces a new one (after a stale
+  /// one).
   base::Task<AcquireResult> acquire(const config::Origin& origin,
                                     const pipeline::WireRequest& request, bool allow_reuse,
                                     pipeline::CancelSignal& cancel);
@@ -104,7 +105,8 @@ class UpstreamPool {
   PoolCounters counters_;
 };
 
-/// Builds the client context of one TLS profile. Throws std::runtime_error naming the file at fault.
+/// Builds the client context of one TLS profile. Throws std::runtime_error naming the file at
+/// fault.
 [[nodiscard]] std::shared_ptr<asio::ssl::context> make_client_context(
     const config::UpstreamTls& profile);
 /// Builds the server context of a listener: TLS 1.2 (AEAD, ECDHE) and 1.3, ALPN http/1.1.

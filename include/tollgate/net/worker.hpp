@@ -45,7 +45,9 @@ class Worker {
   [[nodiscard]] std::size_t channel_count() const { return channels_.size(); }
 
   /// Runs at every sweep (about 50 ms): lag measurement, idle trimming.
-  void on_sweep(std::function<void(base::MonoTime)> hook) { sweep_hooks_.push_back(std::move(hook)); }
+  void on_sweep(std::function<void(base::MonoTime)> hook) {
+    sweep_hooks_.push_back(std::move(hook));
+  }
 
   /// Awaits `deadline`, or returns early with false when `cancel` fires. Resolution: a real timer,
   /// about a millisecond. For waits that are rare (backoff, demo delays), not per operation.

@@ -6,14 +6,14 @@
 #include <string_view>
 #include <vector>
 
+#include "tollgate/base/digest.hpp"
 #include "tollgate/base/error.hpp"
+#include "tollgate/base/strings.hpp"
 #include "tollgate/domain/budget/ledger.hpp"
 #include "tollgate/domain/budget/pricing.hpp"
 #include "tollgate/domain/keys/key_registry.hpp"
 #include "tollgate/domain/policy/rule_set.hpp"
 #include "tollgate/domain/routing/plan.hpp"
-#include "tollgate/base/digest.hpp"
-#include "tollgate/base/strings.hpp"
 #include "tollgate/json/document.hpp"
 #include "tollgate/json/splice.hpp"
 #include "tollgate/pipeline/cancel.hpp"
@@ -36,12 +36,12 @@ class Chain;
 class Answer {
  public:
   int status = 0;
-  std::string_view header_lines;      ///< already filtered
-  std::string* body = nullptr;        ///< may be rewritten
-  bool is_json = false;               ///< its content type says so
+  std::string_view header_lines;  ///< already filtered
+  std::string* body = nullptr;    ///< may be rewritten
+  bool is_json = false;           ///< its content type says so
   /// The parsed body, when it is JSON and well formed; null otherwise, and after a rewrite.
   const json::Document* document = nullptr;
-  bool from_upstream = false;         ///< else made by the gateway
+  bool from_upstream = false;  ///< else made by the gateway
 };
 
 /// Everything that is known about one call, typed, in one place.
@@ -69,10 +69,10 @@ class RequestContext {
   Downstream* downstream = nullptr;
   Chain* chain = nullptr;
   CancelSignal cancel;
-  base::Deadline deadline;            ///< of the whole call
-  base::MonoTime received_at{};       ///< head complete
-  base::MonoTime body_read_at{};      ///< request fully read
-  base::MonoTime first_byte_at{};     ///< first byte of the answer written
+  base::Deadline deadline;         ///< of the whole call
+  base::MonoTime received_at{};    ///< head complete
+  base::MonoTime body_read_at{};   ///< request fully read
+  base::MonoTime first_byte_at{};  ///< first byte of the answer written
   base::MonoTime finished_at{};
   base::WallTime started{};
   std::string request_id;
@@ -80,12 +80,15 @@ class RequestContext {
   protocol::http::Target target;
   Route route;
   std::string client_address;
-  std::string body;                   ///< inflated; padded for the JSON parser
-  json::Document document;            ///< of the body, when it is JSON
+  bool is_tls = false;      ///< the agent's connection
+  std::string body;         ///< inflated; padded for the JSON parser
+  json::Document document;  ///< of the body, when it is JSON
   bool has_document = false;
-  bool in_flight = false;             ///< counted in Services::in_flight
+  bool in_flight = false;  ///< counted in Services::in_flight
 
-  void set_client(const protocol::http::IpAddress& address) { client_address = address.to_string(); }
+  void set_client(const protocol::http::IpAddress& address) {
+    client_address = address.to_string();
+  }
   void note_first_byte(base::MonoTime now) noexcept {
     if (first_byte_at == base::MonoTime{}) first_byte_at = now;
   }
@@ -101,52 +104,55 @@ class RequestContext {
 
   // ---- auth ----
   const domain::keys::KeyRecord* key = nullptr;
-  const AliasRuntime* alias = nullptr;      ///< null for what has no upstream (models, me)
-  const PeerRuntime* peer = nullptr;        ///< MCP server or A2A agent
+  const AliasRuntime* alias = nullptr;  ///< null for what has no upstream (models, me)
+  const PeerRuntime* peer = nullptr;    ///< MCP server or A2A agent
   domain::routing::RoutePlan plan;
-  const domain::policy::RuleSet* rules = nullptr;  ///< guardrails of this call; never null after auth
+  const domain::policy::RuleSet* rules =
+      nullptr;  ///< guardrails of this call; never null after auth
 
   // ---- budget ----
-  domain::budget::Hold hold;                ///< of the attempt that runs (or is about to)
+  domain::budget::Hold hold;  ///< of the attempt that runs (or is about to)
   domain::budget::CallBound bound;
   domain::budget::HoldPlan hold_plan;
-  std::size_t held_candidate = 0;           ///< plan index the hold is priced for
+  std::size_t held_candidate = 0;  ///< plan index the hold is priced for
   base::NanoUsd largest_hold;
-  bool free_of_charge = true;               ///< costs nothing whatever happens
-  std::optional<config::Deployment> priced; ///< the deployment with a tool's own price, if it has one
+  bool free_of_charge = true;  ///< costs nothing whatever happens
+  std::optional<config::Deployment>
+      priced;  ///< the deployment with a tool's own price, if it has one
 
   // ---- policy ----
-  json::Splicer edits;                      ///< masked request text; the router adds to a copy
-  std::unique_ptr<StageState> policy_state; ///< stream guards
-  bool request_inspected = false;           ///< guardrails have seen the request
+  json::Splicer edits;                       ///< masked request text; the router adds to a copy
+  std::unique_ptr<StageState> policy_state;  ///< stream guards
+  bool request_inspected = false;            ///< guardrails have seen the request
 
   // ---- router ----
-  bool is_stream = false;                   ///< the answer is an event stream
-  bool request_sent = false;                ///< some upstream may have begun to work
-  bool upstream_cut = false;                ///< the answer broke after the commit point
-  int status = 0;                           ///< HTTP status sent
-  std::uint64_t response_bytes = 0;         ///< body bytes sent to the agent
+  bool is_stream = false;            ///< the answer is an event stream
+  bool request_sent = false;         ///< some upstream may have begun to work
+  bool upstream_cut = false;         ///< the answer broke after the commit point
+  int status = 0;                    ///< HTTP status sent
+  std::uint64_t response_bytes = 0;  ///< body bytes sent to the agent
   std::chrono::nanoseconds upstream_time{0};
-  std::chrono::nanoseconds gateway_time{0}; ///< request half + answer half, while nothing is awaited
-  base::MonoTime first_content_at{};        ///< first content event sent (streams), else first byte
+  std::chrono::nanoseconds gateway_time{
+      0};                             ///< request half + answer half, while nothing is awaited
+  base::MonoTime first_content_at{};  ///< first content event sent (streams), else first byte
   const domain::routing::RoutableDeployment* served_by = nullptr;
   std::size_t served_candidate = 0;
   protocol::llm::Usage usage;
-  bool usage_complete = false;              ///< the provider reported the whole call's use
-  std::string served_model;                 ///< as the provider names it
+  bool usage_complete = false;  ///< the provider reported the whole call's use
+  std::string served_model;     ///< as the provider names it
   bool estimated = false;
   base::NanoUsd cost;
 
   // ---- outcome ----
-  std::optional<base::Error> refusal;       ///< the error answered, if one was
+  std::optional<base::Error> refusal;  ///< the error answered, if one was
   void refuse(base::Error error) { refusal.emplace(std::move(error)); }
 
   // ---- audit ----
-  bool audit_slot = false;                  ///< a slot is held for this call
-  bool unrecorded = false;                  ///< admitted without one (audit.on_full: drop)
+  bool audit_slot = false;                     ///< a slot is held for this call
+  bool unrecorded = false;                     ///< admitted without one (audit.on_full: drop)
   std::unique_ptr<store::AuditRecord> record;  ///< filled as the call goes; handed over at the end
-  std::string captured_response;            ///< what the agent was sent, capped
-  base::Sha256 response_digest;             ///< of all that the agent was sent
+  std::string captured_response;               ///< what the agent was sent, capped
+  base::Sha256 response_digest;                ///< of all that the agent was sent
   bool response_digest_used = false;
   /// Adds to what the agent was sent, for the record.
   void capture_response(std::string_view bytes);

@@ -25,11 +25,11 @@ enum class TransportFailure : std::uint8_t {
   stale_connection,  ///< a kept-alive connection was closed by the peer before any answer byte
   reset,             ///< sent, closed or reset before the first answer byte
   first_byte_timeout,
-  cut,               ///< in the middle of the answer
-  idle_timeout,      ///< in the middle of the answer
-  invalid,           ///< the answer is not acceptable HTTP
-  too_large,         ///< the answer is over a limit
-  cancelled,         ///< the call was cancelled
+  cut,           ///< in the middle of the answer
+  idle_timeout,  ///< in the middle of the answer
+  invalid,       ///< the answer is not acceptable HTTP
+  too_large,     ///< the answer is over a limit
+  cancelled,     ///< the call was cancelled
 };
 [[nodiscard]] std::string_view to_string(TransportFailure failure) noexcept;
 /// Whether any byte of the request may have reached the upstream.
@@ -40,16 +40,16 @@ class WireRequest {
  public:
   WireRequest() = default;
   std::string_view method = "POST";
-  std::string_view path_and_query;            ///< after the origin's base path
-  std::string_view header_lines;              ///< "name: value\r\n"...; no Host, no Content-Length
-  std::span<const std::string_view> body;     ///< pieces; empty = no body
-  bool ignore_base_path = false;              ///< path_and_query is the whole path
-  bool has_body = false;                      ///< sends Content-Length even when it is 0
-  base::Deadline deadline;                    ///< of the whole call
+  std::string_view path_and_query;         ///< after the origin's base path
+  std::string_view header_lines;           ///< "name: value\r\n"...; no Host, no Content-Length
+  std::span<const std::string_view> body;  ///< pieces; empty = no body
+  bool ignore_base_path = false;           ///< path_and_query is the whole path
+  bool has_body = false;                   ///< sends Content-Length even when it is 0
+  base::Deadline deadline;                 ///< of the whole call
   std::chrono::nanoseconds connect_timeout{0}, tls_timeout{0}, first_byte_timeout{0};
   std::chrono::nanoseconds idle_timeout{0}, write_timeout{0}, pool_wait{0};
   std::uint32_t max_header_bytes = 64 * 1024;
-  std::string_view demo_model;                ///< for the demo provider only
+  std::string_view demo_model;  ///< for the demo provider only
 };
 
 /// One piece of an answer's body.
@@ -64,7 +64,8 @@ class BodyChunk {
 /// One exchange with one upstream: request out, head in, body in pieces.
 ///
 /// Destroying it before the body's end closes the connection; after a clean end the connection
-/// goes back to its pool. Every wait ends by a deadline or by the CancelSignal. Worker's thread only.
+/// goes back to its pool. Every wait ends by a deadline or by the CancelSignal. Worker's thread
+/// only.
 class UpstreamExchange {
  public:
   virtual ~UpstreamExchange() = default;
@@ -75,7 +76,8 @@ class UpstreamExchange {
   virtual base::Task<BodyChunk> read() = 0;
   /// Appends the whole body to `into`; `too_large` past `limit`.
   virtual base::Task<TransportFailure> read_all(std::string& into, std::uint64_t limit) = 0;
-  /// When the request's last byte had been handed to the kernel, and when the first answer byte came.
+  /// When the request's last byte had been handed to the kernel, and when the first answer byte
+  /// came.
   [[nodiscard]] virtual base::MonoTime sent_at() const noexcept = 0;
   [[nodiscard]] virtual base::MonoTime first_byte_at() const noexcept = 0;
 };

@@ -1,15 +1,18 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "tollgate/domain/budget/pricing.hpp"
 #include "tollgate/pipeline/route.hpp"
+#include "tollgate/protocol/a2a/message.hpp"
 #include "tollgate/protocol/jsonrpc/message.hpp"
 #include "tollgate/protocol/llm/dialect.hpp"
 #include "tollgate/protocol/llm/types.hpp"
+#include "tollgate/protocol/mcp/message.hpp"
 
 namespace tollgate::pipeline {
 
@@ -34,11 +37,14 @@ class Payload {
   bool wants_stream = false;
 
   // MCP and A2A, for policy and the record
-  std::string_view rpc_method;   ///< canonical
-  std::string_view tool;         ///< MCP tool, prompt or resource named
-  std::string_view task_id;      ///< A2A
-  bool billable = false;         ///< the call has a price
-  base::NanoUsd flat_price;      ///< of this tool, when it is not the server's
+  std::string_view rpc_method;  ///< canonical
+  std::string_view tool;        ///< MCP tool, prompt or resource named
+  std::string task_id;          ///< A2A: asked for, or made by the agent
+  protocol::mcp::Call mcp;
+  protocol::a2a::Call a2a;
+  /// A refusal that JSON-RPC has its own number for.
+  std::optional<protocol::mcp::Fault> fault;
+  bool billable = false;  ///< the call has a price
   bool safe_to_repeat = true;
 
   std::string trace_id, session_id, parent_id;

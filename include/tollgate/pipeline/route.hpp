@@ -10,7 +10,17 @@ namespace tollgate::pipeline {
 
 /// What an agent can talk to. The names are those of `allow.surfaces` and of the audit log.
 enum class Surface : std::uint8_t {
-  chat, embeddings, messages, count_tokens, models, other, mcp, a2a, me, probe, none
+  chat,
+  embeddings,
+  messages,
+  count_tokens,
+  models,
+  other,
+  mcp,
+  a2a,
+  me,
+  probe,
+  none
 };
 [[nodiscard]] std::string_view to_string(Surface surface) noexcept;
 inline constexpr std::size_t kSurfaces = static_cast<std::size_t>(Surface::none) + 1;

@@ -36,8 +36,8 @@ struct AliasRuntime {
 
 /// One MCP server or A2A agent: a plan of one deployment, so that the router needs no second path.
 struct PeerRuntime {
-  config::Snapshot made_up;       ///< one provider made from the peer: origin, headers
-  config::ModelAlias alias;       ///< "mcp/<server>" or "a2a/<agent>", one deployment
+  config::Snapshot made_up;  ///< one provider made from the peer: origin, headers
+  config::ModelAlias alias;  ///< "mcp/<server>" or "a2a/<agent>", one deployment
   std::unique_ptr<AliasRuntime> target;
   const config::McpServer* mcp = nullptr;
   const config::A2aAgent* a2a = nullptr;

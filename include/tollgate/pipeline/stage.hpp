@@ -26,7 +26,8 @@ class Verdict {
   std::optional<base::Error> error_;
 };
 
-/// What a stage keeps for one call beyond the fields of RequestContext; only that stage looks inside.
+/// What a stage keeps for one call beyond the fields of RequestContext; only that stage looks
+/// inside.
 class StageState {
  public:
   virtual ~StageState() = default;
@@ -53,8 +54,8 @@ class Stage {
   /// A refusal replaces the answer.
   virtual Verdict on_answer(RequestContext&, Answer&) { return Verdict::proceed(); }
 
-  /// One event of a stream is about to be sent. Synchronous, no IO: runs once per token. May replace
-  /// or drop the event, or end the stream (StreamEvent says how).
+  /// One event of a stream is about to be sent. Synchronous, no IO: runs once per token. May
+  /// replace or drop the event, or end the stream (StreamEvent says how).
   virtual void on_event(RequestContext&, StreamEvent&) {}
 
   /// The stream's last event has been seen (or its upstream died): release what is held back.

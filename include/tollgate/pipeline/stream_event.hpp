@@ -22,10 +22,11 @@ class StreamEvent {
   const protocol::sse::Event* event = nullptr;  ///< null in on_stream_end
   /// Model dialects: what the event says. Its NodeRefs point into `document`.
   protocol::llm::StreamEvent llm;
-  json::Document document;       ///< the event's data, when it is JSON
+  json::Document document;  ///< the event's data, when it is JSON
   bool has_document = false;
-  json::Splicer edits;           ///< over the event's data
-  std::string before;            ///< whole events to send first
+  json::Splicer edits;    ///< over the event's data, or over `rewritten`
+  std::string rewritten;  ///< other data for the event; empty = its own
+  std::string before;     ///< whole events to send first
   bool drop = false;
   std::optional<base::Error> end_with;
 
@@ -34,6 +35,7 @@ class StreamEvent {
     llm.reset();
     has_document = false;
     edits.reset({});
+    rewritten.clear();
     before.clear();
     drop = false;
     end_with.reset();

@@ -65,7 +65,8 @@ class Session final : public pipeline::Downstream,
   base::Task<bool> read_length(std::uint64_t length, bool gzip);
   base::Task<bool> read_chunked(bool gzip);
   bool take_payload(std::string_view payload, bool gzip);
-  /// Answers with an error made here, in the caller's dialect, through the chain when a call exists.
+  /// Answers with an error made here, in the caller's dialect, through the chain when a call
+  /// exists.
   base::Task<void> answer_error(base::Error error);
   base::Task<void> linger();
   void append_common_headers(std::string& out, bool close);

@@ -92,9 +92,7 @@ class WorkerHost {
   [[nodiscard]] pipeline::RuntimePtr runtime() const noexcept { return runtime_; }
   [[nodiscard]] pipeline::Services& services() noexcept { return services_; }
   [[nodiscard]] pipeline::Chain& chain() noexcept { return *chain_; }
-  [[nodiscard]] const net::PoolCounters& pool_counters() const noexcept {
-    return pool_.counters();
-  }
+  [[nodiscard]] const net::PoolCounters& pool_counters() const noexcept { return pool_.counters(); }
 
   /// Takes a connection on this worker's thread (Acceptor::OnAccept).
   void accept(std::shared_ptr<const ListenerState> listener, net::tcp::socket socket,
@@ -102,6 +100,9 @@ class WorkerHost {
 
   /// Any thread: calls begun after this use the new runtime.
   void set_runtime(pipeline::RuntimePtr runtime, std::shared_ptr<const net::TlsContexts> tls);
+  /// Any thread: tell agents to go elsewhere with their next call (Connection: close).
+  void announce_drain();
+  [[nodiscard]] bool announcing_drain() const noexcept { return announcing_; }
   /// Any thread: close idle connections, let running calls finish and close after them.
   void drain();
   /// Any thread: end every connection now.
@@ -123,6 +124,7 @@ class WorkerHost {
   std::unique_ptr<pipeline::Chain> chain_;
   boost::intrusive::list<Session, boost::intrusive::constant_time_size<false>> sessions_;
   std::atomic<std::int64_t> session_count_{0};
+  bool announcing_ = false;
   bool draining_ = false;
 };
 

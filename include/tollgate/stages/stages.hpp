@@ -5,8 +5,8 @@
 #include "tollgate/pipeline/services.hpp"
 #include "tollgate/pipeline/stage.hpp"
 
-/// The five stages. Each is thin: domain objects decide, the stage moves values between them and the
-/// RequestContext.
+/// The five stages. Each is thin: domain objects decide, the stage moves values between them and
+/// the RequestContext.
 namespace tollgate::stages {
 
 /// Credential -> key; may it use this surface, model, tool? Makes the route plan.

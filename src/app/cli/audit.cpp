@@ -56,11 +56,16 @@ base::WallTime parse_when(const std::string& text, base::WallTime now) {
     if (amount && *amount < 1'000'000) {
       const auto n = static_cast<std::int64_t>(*amount);
       switch (text.back()) {
-        case 's': return now - std::chrono::seconds(n);
-        case 'm': return now - std::chrono::minutes(n);
-        case 'h': return now - std::chrono::hours(n);
-        case 'd': return now - std::chrono::hours(24 * n);
-        default: break;
+        case 's':
+          return now - std::chrono::seconds(n);
+        case 'm':
+          return now - std::chrono::minutes(n);
+        case 'h':
+          return now - std::chrono::hours(n);
+        case 'd':
+          return now - std::chrono::hours(24 * n);
+        default:
+          break;
       }
     }
   }
@@ -139,13 +144,14 @@ json to_json(const StoredCall& call) {
 void print_line(const StoredCall& call) {
   const auto& record = call.record;
   const std::string what = !record.model_asked.empty() ? record.model_asked
-                           : !record.tool.empty() ? record.rpc_target + "/" + record.tool
-                                                  : record.rpc_method;
+                           : !record.tool.empty()      ? record.rpc_target + "/" + record.tool
+                                                       : record.rpc_method;
   fmt::print("{} {} {:<12} {:<10} {:<24} {} {:<14} {:>8} {:>7}ms {}\n",
              base::format_rfc3339(record.started), record.request_id,
-             base::printable(record.principal.key_id, 24), record.surface, base::printable(what, 60),
-             record.status, record.error_code.empty() ? "ok" : record.error_code,
-             to_string(record.cost), record.total_us / 1000,
+             base::printable(record.principal.key_id, 24), record.surface,
+             base::printable(what, 60), record.status,
+             record.error_code.empty() ? "ok" : record.error_code, to_string(record.cost),
+             record.total_us / 1000,
              record.attempts.size() > 1 ? fmt::format("attempts={}", record.attempts.size()) : "");
 }
 
@@ -183,12 +189,14 @@ int show(const Options& options) {
   }
   json out = to_json(*call);
   if (options.bodies) {
-    const auto body = [&](const char* name, const store::AuditBody& meta, const store::BodyPlace& place) {
+    const auto body = [&](const char* name, const store::AuditBody& meta,
+                          const store::BodyPlace& place) {
       if (!meta.captured) return;
       out[name] = {{"bytes", meta.full_bytes}, {"sha256", base::to_hex(meta.sha256)}};
       if (place.stored_bytes == 0) return;
       auto bytes = reader->read_body(meta, place);
-      out[name]["text"] = bytes.has_error() ? json("(" + bytes.error().message() + ")") : json(*bytes);
+      out[name]["text"] =
+          bytes.has_error() ? json("(" + bytes.error().message() + ")") : json(*bytes);
     };
     body("request_body", call->record.request_body, call->request_place);
     body("response_body", call->record.response_body, call->response_place);

@@ -36,15 +36,16 @@ json from_record(const config::Snapshot& snapshot) {
     if (done.has_error()) throw std::runtime_error(done.error().message());
   json rows = json::array();
   for (const auto& row : ledger.snapshot_all())
-    rows.push_back({{"scope", std::string(config::name_of(row.scope))},
-                    {"id", std::string(row.scope_id)},
-                    {"budget", std::string(row.budget)},
-                    {"window", std::string(config::name_of(row.window))},
-                    {"limit_nusd", row.limit.value},
-                    {"spent_nusd", row.spent.value},
-                    {"held_nusd", row.held.value},
-                    {"resets_at", row.reset_at ? json(base::format_rfc3339(*row.reset_at)) : json()},
-                    {"closed", row.is_closed}});
+    rows.push_back(
+        {{"scope", std::string(config::name_of(row.scope))},
+         {"id", std::string(row.scope_id)},
+         {"budget", std::string(row.budget)},
+         {"window", std::string(config::name_of(row.window))},
+         {"limit_nusd", row.limit.value},
+         {"spent_nusd", row.spent.value},
+         {"held_nusd", row.held.value},
+         {"resets_at", row.reset_at ? json(base::format_rfc3339(*row.reset_at)) : json()},
+         {"closed", row.is_closed}});
   return {{"budgets", rows}};
 }
 
@@ -86,10 +87,12 @@ int show(const Options& options) {
 
 void add_budgets(CLI::App& app, Action& action) {
   CLI::App* const command = app.add_subcommand(
-      "budgets", "Every budget: limit, spent, held, reset (from a running gateway, else the record)");
+      "budgets",
+      "Every budget: limit, spent, held, reset (from a running gateway, else the record)");
   auto options = std::make_shared<Options>();
   command->add_option("-c,--config", options->config, "Configuration file")->capture_default_str();
-  command->add_option("--scope", options->scope, "Only this kind: key, agent, team, org, model, provider");
+  command->add_option("--scope", options->scope,
+                      "Only this kind: key, agent, team, org, model, provider");
   command->add_option("--id", options->id, "Only this scope id");
   command->add_flag("--json", options->as_json, "As JSON");
   command->callback([options, &action] { action = [options] { return show(*options); }; });

@@ -94,13 +94,14 @@ File open_new(const std::filesystem::path& path, mode_t mode, bool force) {
   return file;
 }
 
-void write_pair(const std::filesystem::path& directory, const std::string& stem,
-                EVP_PKEY* key, X509* certificate, bool force) {
+void write_pair(const std::filesystem::path& directory, const std::string& stem, EVP_PKEY* key,
+                X509* certificate, bool force) {
   const File key_file = open_new(directory / (stem + ".key"), 0600, force);
   if (PEM_write_PrivateKey(key_file.get(), key, nullptr, nullptr, 0, nullptr, nullptr) != 1)
     fail("cannot write the key");
   const File certificate_file = open_new(directory / (stem + ".crt"), 0644, force);
-  if (PEM_write_X509(certificate_file.get(), certificate) != 1) fail("cannot write the certificate");
+  if (PEM_write_X509(certificate_file.get(), certificate) != 1)
+    fail("cannot write the certificate");
 }
 
 int make_dev(const std::string& directory, const std::vector<std::string>& hosts, int days,
@@ -108,9 +109,8 @@ int make_dev(const std::string& directory, const std::vector<std::string>& hosts
   std::filesystem::create_directories(directory);
   std::string alt_names;
   for (const std::string& host : hosts) {
-    const bool is_address =
-        host.find(':') != std::string::npos ||
-        host.find_first_not_of("0123456789.") == std::string::npos;
+    const bool is_address = host.find(':') != std::string::npos ||
+                            host.find_first_not_of("0123456789.") == std::string::npos;
     if (!alt_names.empty()) alt_names += ',';
     alt_names += (is_address ? "IP:" : "DNS:") + host;
   }
@@ -119,17 +119,18 @@ int make_dev(const std::string& directory, const std::vector<std::string>& hosts
       make_certificate(ca_key.get(), "Tollgate development CA", nullptr, ca_key.get(), "", days);
   write_pair(directory, "ca", ca_key.get(), ca.get(), force);
   const Key server_key = make_key();
-  const Certificate server = make_certificate(server_key.get(), hosts.front(), ca.get(),
-                                              ca_key.get(), alt_names, days);
+  const Certificate server =
+      make_certificate(server_key.get(), hosts.front(), ca.get(), ca_key.get(), alt_names, days);
   write_pair(directory, "server", server_key.get(), server.get(), force);
   const Key client_key = make_key();
   const Certificate client = make_certificate(client_key.get(), "tollgate-dev-client", ca.get(),
                                               ca_key.get(), "DNS:client.invalid", days);
   write_pair(directory, "client", client_key.get(), client.get(), force);
-  fmt::print("wrote {0}/ca.crt, {0}/server.crt, {0}/client.crt and their keys ({1} days)\n"
-             "listener:  tls: {{ certificate: {0}/server.crt, private_key: {0}/server.key }}\n"
-             "agents:    SSL_CERT_FILE={0}/ca.crt or NODE_EXTRA_CA_CERTS={0}/ca.crt\n",
-             directory, days);
+  fmt::print(
+      "wrote {0}/ca.crt, {0}/server.crt, {0}/client.crt and their keys ({1} days)\n"
+      "listener:  tls: {{ certificate: {0}/server.crt, private_key: {0}/server.key }}\n"
+      "agents:    SSL_CERT_FILE={0}/ca.crt or NODE_EXTRA_CA_CERTS={0}/ca.crt\n",
+      directory, days);
   return kOk;
 }
 
@@ -151,7 +152,8 @@ void add_cert(CLI::App& app, Action& action) {
   dev->add_option("--dir", options->directory, "Where to write")->capture_default_str();
   dev->add_option("--host", options->hosts, "Names and addresses of the server")
       ->capture_default_str();
-  dev->add_option("--days", options->days, "Validity")->check(CLI::Range(1, 825))
+  dev->add_option("--days", options->days, "Validity")
+      ->check(CLI::Range(1, 825))
       ->capture_default_str();
   dev->add_flag("--force", options->force, "Replace files that exist");
   dev->callback([options, &action] {

@@ -10,9 +10,12 @@ namespace tollgate::app::cli {
 namespace {
 
 nlohmann::json to_json(const config::Problem& problem) {
-  return {{"file", problem.file},         {"line", problem.line},
-          {"column", problem.column},     {"path", problem.path},
-          {"what", problem.what},         {"expected", problem.expected},
+  return {{"file", problem.file},
+          {"line", problem.line},
+          {"column", problem.column},
+          {"path", problem.path},
+          {"what", problem.what},
+          {"expected", problem.expected},
           {"suggestion", problem.suggestion}};
 }
 
@@ -30,11 +33,12 @@ int check(const std::string& path, bool as_json, bool dump) {
   }
   const bool good = loaded.problems.empty();
   if (as_json) {
-    nlohmann::json out = {{"ok", good}, {"problems", nlohmann::json::array()},
-                          {"warnings", nlohmann::json::array()}};
+    nlohmann::json out = {
+        {"ok", good}, {"problems", nlohmann::json::array()}, {"warnings", nlohmann::json::array()}};
     for (const auto& problem : loaded.problems) out["problems"].push_back(to_json(problem));
     for (const auto& warning : loaded.warnings) out["warnings"].push_back(to_json(warning));
-    if (dump && loaded.ok()) out["configuration"] = nlohmann::json::parse(config::dump(*loaded.snapshot));
+    if (dump && loaded.ok())
+      out["configuration"] = nlohmann::json::parse(config::dump(*loaded.snapshot));
     fmt::print("{}\n", out.dump(2));
     return good ? kOk : kNo;
   }

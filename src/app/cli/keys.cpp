@@ -193,7 +193,10 @@ void print_list(const json& body) {
     fmt::print("{:<24} {:<6} {:<6} {:<16} {:<16} {:<16} {:<8} {}\n", key["id"].get<std::string>(),
                key["last4"].get<std::string>(), key["source"].get<std::string>(),
                key["agent"].get<std::string>(), key["team"].get<std::string>(),
-               key["org"].get<std::string>(), revoked ? "revoked" : disabled ? "disabled" : "ok",
+               key["org"].get<std::string>(),
+               revoked    ? "revoked"
+               : disabled ? "disabled"
+                          : "ok",
                key["expires"].is_null() ? "never" : key["expires"].get<std::string>());
   }
 }
@@ -257,7 +260,8 @@ void add_keys(CLI::App& app, Action& action) {
   make->add_option("--guardrail", options->guardrails, "Guardrail (repeatable)");
   make->callback([options, &action] { action = [options] { return make_key(*options); }; });
 
-  CLI::App* const list = keys->add_subcommand("list", "List keys; of each only the last four characters");
+  CLI::App* const list =
+      keys->add_subcommand("list", "List keys; of each only the last four characters");
   common(list);
   list->callback([options, &action] { action = [options] { return list_keys(*options); }; });
 
