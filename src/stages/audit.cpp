@@ -62,8 +62,8 @@ class AuditStage final : public pipeline::Stage {
   void on_complete(RequestContext& context) noexcept override {
     count(context);
     // A caller that auth knew but did not permit never got to on_head here; it has a row too.
-    if (context.key != nullptr && !context.audit_slot && !context.unrecorded &&
-        context.refusal && context.refusal->code() != ErrorCode::audit_unavailable) {
+    if (context.key != nullptr && !context.audit_slot && !context.unrecorded && context.refusal &&
+        context.refusal->code() != ErrorCode::audit_unavailable) {
       Verdict late = on_head(context);
       if (late.refused()) return;
     }

@@ -134,6 +134,7 @@ teams: {t: {org: o, budgets: )" +
                            budget("team") + R"(}}
 agents: {a: {team: t, budgets: )" +
                            budget("agent") + R"(}}
+spending: {min_output_tokens: 900}
 keys: [{id: k, digest: "@{digest:agent}", agent: a, budgets: )" +
                            budget("key") + "}]\n";
   Daemon daemon(yaml, {.variables = {{"UP", upstream.url()}}});

@@ -30,7 +30,10 @@ orgs: {acme: {}}
 teams: {research: {org: acme}}
 agents: {coder: {team: research}}
 keys:
-  - {id: k1, digest: "@{digest:agent}", agent: coder, tags: [ci]}
+  - id: k1
+    digest: "@{digest:agent}"
+    agent: coder
+    tags: [ci]
 )";
 
 std::string chat_request(std::string_view model, std::string_view text, std::string_view more) {

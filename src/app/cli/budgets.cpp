@@ -64,9 +64,11 @@ int show(const Options& options) {
     if (!options.id.empty() && row["id"] != options.id) continue;
     chosen.push_back(row);
   }
+  const bool filtered = !options.scope.empty() || !options.id.empty();
+  const int code = filtered && chosen.empty() ? kNo : kOk;
   if (options.as_json) {
     fmt::print("{}\n", json{{"budgets", chosen}}.dump(2));
-    return chosen.empty() ? kNo : kOk;
+    return code;
   }
   fmt::print("{:<9} {:<24} {:<14} {:<6} {:>14} {:>14} {:>14}  {}\n", "SCOPE", "ID", "BUDGET",
              "WINDOW", "LIMIT", "SPENT", "HELD", "RESETS");
@@ -80,7 +82,7 @@ int show(const Options& options) {
                usd(row, "limit_nusd"), usd(row, "spent_nusd"), usd(row, "held_nusd"),
                row["resets_at"].is_null() ? "never" : row["resets_at"].get<std::string>(),
                row["closed"].get<bool>() ? " (closed by an overrun)" : "");
-  return chosen.empty() ? kNo : kOk;
+  return code;
 }
 
 }  // namespace

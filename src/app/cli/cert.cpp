@@ -149,7 +149,7 @@ void add_cert(CLI::App& app, Action& action) {
   CLI::App* const dev = cert->add_subcommand(
       "dev", "Make a development CA, a server and a client certificate (not for production)");
   auto options = std::make_shared<Options>();
-  dev->add_option("--dir", options->directory, "Where to write")->capture_default_str();
+  dev->add_option("--dir,--out", options->directory, "Where to write")->capture_default_str();
   dev->add_option("--host", options->hosts, "Names and addresses of the server")
       ->capture_default_str();
   dev->add_option("--days", options->days, "Validity")
