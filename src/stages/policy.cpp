@@ -1,12 +1,11 @@
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
 #include <map>
 #include <optional>
 #include <vector>
 
-#include "tollgate/config/names.hpp"
+#include "stages/guard_verdicts.hpp"
+#include "stages/rpc_guard.hpp"
 #include "tollgate/domain/policy/engine.hpp"
 #include "tollgate/domain/policy/stream_guard.hpp"
 #include "tollgate/json/writer.hpp"
@@ -32,52 +31,6 @@ using pipeline::StreamEvent;
 using pipeline::Verdict;
 using protocol::llm::Channel;
 using protocol::llm::TextSpan;
-
-std::string_view to_string(Direction direction) {
-  return direction == Direction::request ? "request" : "response";
-}
-
-/// Counts matches per rule into the record and the metrics. Never the matched text.
-void note(RequestContext& context, Direction direction, std::span<const Match> matches) {
-  for (const Match& match : matches) {
-    const auto& rule = context.rules->rule(match);
-    const auto series = context.runtime->guardrail_series.find(rule.guardrail);
-    if (series != context.runtime->guardrail_series.end())
-      context.services->metrics.guardrail_verdicts(series->second, rule.action).inc();
-    if (!context.record) continue;
-    const std::string_view way = to_string(direction);
-    auto& verdicts = context.record->verdicts;
-    const auto same = std::find_if(verdicts.begin(), verdicts.end(), [&](const auto& verdict) {
-      return verdict.guardrail == rule.guardrail && verdict.rule == rule.name &&
-             verdict.direction == way;
-    });
-    if (same != verdicts.end()) {
-      ++same->count;
-      continue;
-    }
-    store::AuditVerdict verdict;
-    verdict.guardrail = rule.guardrail;
-    verdict.rule = rule.name;
-    verdict.action = config::name_of(rule.action);
-    verdict.direction = way;
-    verdict.count = 1;
-    verdicts.push_back(std::move(verdict));
-  }
-}
-
-Error blocked(const RuleSet& rules, std::span<const Match> matches, Direction direction) {
-  for (const Match& match : matches) {
-    const auto& rule = rules.rule(match);
-    if (rule.action != GuardAction::block) continue;
-    return Error(ErrorCode::guardrail_blocked,
-                 fmt::format("the {} was blocked by the guardrail `{}` (rule `{}`)",
-                             to_string(direction), rule.guardrail, rule.name));
-  }
-  return Error(
-      ErrorCode::guardrail_blocked,
-      fmt::format("the {} holds text that a guardrail must mask where it cannot be changed",
-                  to_string(direction)));
-}
 
 /// The stream half of the stage for one call: guards per channel, and a template of each channel's
 /// last event so that held text can be sent in a well-formed event of its own.
@@ -119,7 +72,7 @@ class PolicyStage final : public pipeline::Stage {
   void on_event(RequestContext& context, StreamEvent& event) override {
     if (context.rules == nullptr || context.rules->empty(Direction::response)) return;
     if (context.payload.kind == Payload::Kind::rpc) {
-      inspect_rpc_event(context, event);
+      rpc_.inspect_event(context, event);
       return;
     }
     if (context.payload.kind != Payload::Kind::model) return;
@@ -157,19 +110,10 @@ class PolicyStage final : public pipeline::Stage {
     context.request_inspected = true;
     if (context.rules->empty(Direction::request) || context.body.empty()) return Verdict::proceed();
     if (!context.has_document) return inspect_opaque(context);
+    if (context.payload.kind == Payload::Kind::rpc) return rpc_.inspect_request(context);
     context.edits.reset(context.body);
     spans_.clear();
-    if (context.payload.dialect != nullptr) {
-      context.payload.dialect->request_texts(context.payload.fields, spans_);
-    } else {
-      refs_.clear();
-      if (context.route.surface == pipeline::Surface::mcp) {
-        protocol::mcp::append_request_texts(context.payload.mcp, context.payload.rpc, refs_);
-      } else {
-        protocol::a2a::append_request_texts(context.payload.rpc, refs_);
-      }
-      spans_from_refs();
-    }
+    context.payload.dialect->request_texts(context.payload.fields, spans_);
     return scan_spans(context, Direction::request, context.edits);
   }
 
@@ -177,9 +121,9 @@ class PolicyStage final : public pipeline::Stage {
   Verdict inspect_opaque(RequestContext& context) {
     const GuardAction action =
         context.services->scanner.scan(*context.rules, Direction::request, context.body, matches_);
-    note(context, Direction::request, matches_);
+    note_matches(context, Direction::request, matches_);
     if (action == GuardAction::mask || action == GuardAction::block)
-      return Verdict::refuse(blocked(*context.rules, matches_, Direction::request));
+      return Verdict::refuse(guardrail_refusal(*context.rules, matches_, Direction::request));
     return Verdict::proceed();
   }
 
@@ -187,22 +131,6 @@ class PolicyStage final : public pipeline::Stage {
   void collect_free_form(json::NodeRef root) {
     refs_.clear();
     json::append_texts(root, true, refs_);
-    spans_from_refs();
-  }
-
-  /// Texts of a JSON-RPC answer or stream message; free form when it is none.
-  void collect_rpc(const RequestContext& context, const json::Document& document) {
-    const auto message = protocol::jsonrpc::read_message(document);
-    if (message.has_error()) {
-      collect_free_form(document.root());
-      return;
-    }
-    refs_.clear();
-    if (context.route.surface == pipeline::Surface::mcp) {
-      protocol::mcp::append_response_texts(*message, refs_);
-    } else {
-      protocol::a2a::append_response_texts(*message, refs_);
-    }
     spans_from_refs();
   }
 
@@ -221,9 +149,9 @@ class PolicyStage final : public pipeline::Stage {
       const GuardAction action =
           context.services->scanner.scan(*context.rules, direction, text, matches_);
       if (action == GuardAction::allow) continue;
-      note(context, direction, matches_);
+      note_matches(context, direction, matches_);
       if (action == GuardAction::block || (action == GuardAction::mask && span.read_only))
-        return Verdict::refuse(blocked(*context.rules, matches_, direction));
+        return Verdict::refuse(guardrail_refusal(*context.rules, matches_, direction));
       if (action != GuardAction::mask) continue;
       masked_.clear();
       context.rules->mask_to(masked_, text, matches_);
@@ -231,7 +159,7 @@ class PolicyStage final : public pipeline::Stage {
       json::quote_into(json_, masked_);
       // Spans of one document never overlap; if they did, sending the text unmasked is no option.
       if (!edits.replace(span.ref.begin_offset(), span.ref.end_offset(), json_))
-        return Verdict::refuse(blocked(*context.rules, matches_, direction));
+        return Verdict::refuse(guardrail_refusal(*context.rules, matches_, direction));
     }
     return Verdict::proceed();
   }
@@ -246,11 +174,10 @@ class PolicyStage final : public pipeline::Stage {
                                    "the upstream's answer is not the JSON it claims to be")
                                  .with_side(base::Side::upstream));
     }
+    if (context.payload.kind == Payload::Kind::rpc) return rpc_.inspect_answer(context, answer);
     spans_.clear();
     if (context.payload.kind == Payload::Kind::model) {
       context.payload.dialect->response_texts(*answer.document, spans_);
-    } else if (context.payload.kind == Payload::Kind::rpc) {
-      collect_rpc(context, *answer.document);
     } else {
       collect_free_form(answer.document->root());
     }
@@ -269,9 +196,9 @@ class PolicyStage final : public pipeline::Stage {
     const GuardAction action =
         context.services->scanner.scan(*context.rules, Direction::response, *answer.body, matches_);
     if (action == GuardAction::allow) return Verdict::proceed();
-    note(context, Direction::response, matches_);
+    note_matches(context, Direction::response, matches_);
     if (action == GuardAction::block)
-      return Verdict::refuse(blocked(*context.rules, matches_, Direction::response));
+      return Verdict::refuse(guardrail_refusal(*context.rules, matches_, Direction::response));
     if (action == GuardAction::mask) *answer.body = context.rules->mask(*answer.body, matches_);
     return Verdict::proceed();
   }
@@ -290,9 +217,9 @@ class PolicyStage final : public pipeline::Stage {
     const std::string_view text = piece.node.text(text_);
     const std::uint64_t key = piece.channel.key();
     const StreamVerdict verdict = state.guard.feed(key, text);
-    note(context, Direction::response, verdict.matches);
+    note_matches(context, Direction::response, verdict.matches);
     if (verdict.action == GuardAction::block) {
-      event.end_with = blocked(*context.rules, verdict.matches, Direction::response);
+      event.end_with = guardrail_refusal(*context.rules, verdict.matches, Direction::response);
       return;
     }
     if (verdict.release != text) {
@@ -300,7 +227,7 @@ class PolicyStage final : public pipeline::Stage {
         // Thinking must stay byte for byte (its signature covers it): what would be held back goes
         // out, and a match ends the stream instead.
         if (verdict.action == GuardAction::mask)
-          event.end_with = blocked(*context.rules, verdict.matches, Direction::response);
+          event.end_with = guardrail_refusal(*context.rules, verdict.matches, Direction::response);
         return;
       }
       state.json.clear();
@@ -317,9 +244,9 @@ class PolicyStage final : public pipeline::Stage {
 
   void flush(RequestContext& context, StreamState& state, StreamEvent& event, std::uint64_t key) {
     const StreamVerdict verdict = state.guard.finish(key);
-    note(context, Direction::response, verdict.matches);
+    note_matches(context, Direction::response, verdict.matches);
     if (verdict.action == GuardAction::block) {
-      event.end_with = blocked(*context.rules, verdict.matches, Direction::response);
+      event.end_with = guardrail_refusal(*context.rules, verdict.matches, Direction::response);
       return;
     }
     if (verdict.release.empty()) return;
@@ -360,16 +287,7 @@ class PolicyStage final : public pipeline::Stage {
     }
   }
 
-  // ---- JSON-RPC streams ----
-
-  void inspect_rpc_event(RequestContext& context, StreamEvent& event) {
-    if (!event.has_document) return;
-    spans_.clear();
-    collect_rpc(context, event.document);
-    Verdict verdict = scan_spans(context, Direction::response, event.edits);
-    if (verdict.refused()) event.end_with = std::move(verdict.error());
-  }
-
+  RpcGuard rpc_;
   std::vector<TextSpan> spans_;
   std::vector<json::TextRef> refs_;
   std::vector<Match> matches_;

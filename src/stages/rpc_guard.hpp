@@ -1,0 +1,37 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "tollgate/domain/policy/rule_set.hpp"
+#include "tollgate/json/text_ref.hpp"
+#include "tollgate/pipeline/context.hpp"
+#include "tollgate/pipeline/stream_event.hpp"
+
+namespace tollgate::stages {
+
+/// The guardrails of MCP and A2A calls: which texts of a message are read, and what becomes of
+/// them. Called by the policy stage only, and only when rules apply in that direction.
+///
+/// Lifetime: of the stage (one per worker); between two calls it holds scratch memory only.
+class RpcGuard {
+ public:
+  /// Scans a parsed request; masks go to context.edits.
+  [[nodiscard]] pipeline::Verdict inspect_request(pipeline::RequestContext& context);
+  /// Scans a parsed answer and masks in its body. `answer.document` must be there.
+  [[nodiscard]] pipeline::Verdict inspect_answer(pipeline::RequestContext& context,
+                                                 pipeline::Answer& answer);
+  /// Scans one event of a stream; masks go to event.edits.
+  void inspect_event(pipeline::RequestContext& context, pipeline::StreamEvent& event);
+
+ private:
+  void collect(const pipeline::RequestContext& context, const json::Document& document);
+  [[nodiscard]] pipeline::Verdict scan(pipeline::RequestContext& context,
+                                       domain::policy::Direction direction, json::Splicer& edits);
+
+  std::vector<json::TextRef> refs_;
+  std::vector<domain::policy::Match> matches_;
+  std::string text_, masked_, json_;
+};
+
+}  // namespace tollgate::stages
