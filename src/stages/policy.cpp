@@ -59,7 +59,12 @@ class PolicyStage final : public pipeline::Stage {
  public:
   [[nodiscard]] std::string_view name() const noexcept override { return "policy"; }
 
-  base::Task<Verdict> on_request(RequestContext& context) override { co_return inspect(context); }
+  base::Task<Verdict> on_request(RequestContext& context) override {
+    Verdict verdict = inspect(context);
+    // What a guardrail refused holds what it was refused for: the record must not keep its text.
+    context.request_inspected = !verdict.refused();
+    co_return verdict;
+  }
 
   Verdict on_answer(RequestContext& context, Answer& answer) override {
     if (!answer.from_upstream || context.rules == nullptr ||
@@ -107,7 +112,6 @@ class PolicyStage final : public pipeline::Stage {
     // The loader has checked every name: this cannot fail, and must not pass when it does.
     if (rules.has_error()) return Verdict::refuse(rules.error());
     context.rules = *rules;
-    context.request_inspected = true;
     if (context.rules->empty(Direction::request) || context.body.empty()) return Verdict::proceed();
     if (!context.has_document) return inspect_opaque(context);
     if (context.payload.kind == Payload::Kind::rpc) return rpc_.inspect_request(context);
