@@ -163,6 +163,16 @@ base::Result<base::NanoUsd> AuditReader::spend_since(config::ScopeKind scope, st
   return sum;
 }
 
+base::Result<bool> AuditReader::has_overrun_since(config::ScopeKind scope, std::string_view id,
+                                                  base::WallTime since) {
+  const Connection::Limited limited(*connection_);
+  bool found = false;
+  if (const int rc = store::has_overrun_since(connection_->db, scope, id, micros(since), found)) {
+    return connection_->error(rc);
+  }
+  return found;
+}
+
 base::Result<std::vector<ScopeSpend>> AuditReader::spend_by_scope(config::ScopeKind scope,
                                                                   base::WallTime since) {
   const Connection::Limited limited(*connection_);

@@ -3,6 +3,10 @@
 namespace tollgate::store {
 
 base::Result<AuditReader*> SpendOnRecord::reader() {
+  if (quiesce_ && !quiesce_()) {
+    return base::Error(base::ErrorCode::overloaded,
+                       "the workers did not come to rest in time to read the spend on record");
+  }
   // Each question flushes: the interface asks for every row handed over before the call. With an
   // empty queue that is one round trip to the writer.
   if (!store_.flush_now()) {
@@ -20,6 +24,13 @@ base::Result<base::NanoUsd> SpendOnRecord::settled_since(config::ScopeKind kind,
                                                          base::WallTime since) {
   TG_TRY(AuditReader* const reader, this->reader());
   return reader->spend_since(kind, scope_id, since);
+}
+
+base::Result<bool> SpendOnRecord::has_overrun_since(config::ScopeKind kind,
+                                                    std::string_view scope_id,
+                                                    base::WallTime since) {
+  TG_TRY(AuditReader* const reader, this->reader());
+  return reader->has_overrun_since(kind, scope_id, since);
 }
 
 base::Result<std::optional<base::WallTime>> SpendOnRecord::newest_charge() {

@@ -120,6 +120,25 @@ int sums_by_scope(Database& db, config::ScopeKind scope, std::int64_t since_us,
   return rc;
 }
 
+int has_overrun_since(Database& db, config::ScopeKind scope, std::string_view id,
+                      std::int64_t since_us, bool& found) {
+  found = false;
+  Statement row;
+  // From the newest row back: an overrun that broke a limit stands near the end, since little is
+  // charged to a scope after it.
+  if (const int rc =
+          db.prepare("SELECT 1 FROM ledger WHERE overrun<>0 AND charged_us>=?1 AND " +
+                         std::string(ledger_column(scope)) + "=?2 ORDER BY id DESC LIMIT 1",
+                     row)) {
+    return rc;
+  }
+  row.bind(1, since_us);
+  row.bind(2, id);
+  const int rc = row.step();
+  found = rc == SQLITE_ROW;
+  return found || rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
 int newest_charge(Database& db, std::optional<std::int64_t>& charged_us) {
   charged_us.reset();
   Statement row;

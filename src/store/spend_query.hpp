@@ -15,6 +15,8 @@ namespace tollgate::store {
                             std::int64_t since_us, std::int64_t& nusd);
 [[nodiscard]] int sums_by_scope(Database& db, config::ScopeKind scope, std::int64_t since_us,
                                 std::vector<ScopeSpend>& out);
+[[nodiscard]] int has_overrun_since(Database& db, config::ScopeKind scope, std::string_view id,
+                                    std::int64_t since_us, bool& found);
 /// The greatest `charged_us` ever on record, kept when its row goes.
 [[nodiscard]] int newest_charge(Database& db, std::optional<std::int64_t>& charged_us);
 

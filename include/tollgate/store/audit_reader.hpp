@@ -115,6 +115,11 @@ class AuditReader {
   /// quarter counts. Beyond 62 days back sums are per UTC day, and the whole day counts.
   [[nodiscard]] base::Result<base::NanoUsd> spend_since(config::ScopeKind scope,
                                                         std::string_view id, base::WallTime since);
+  /// Whether a ledger row of a scope, charged at or after `since`, says that more was billed than
+  /// held. Knows of rows only, not of the sums that outlive them. Reads the ledger from its newest
+  /// end, without an index on time: not for the path of a call.
+  [[nodiscard]] base::Result<bool> has_overrun_since(config::ScopeKind scope, std::string_view id,
+                                                     base::WallTime since);
   /// The latest instant any charge counts for; absent before the first.
   [[nodiscard]] base::Result<std::optional<base::WallTime>> newest_charge();
   /// All scopes of a kind that were charged since then, dearest first; rounds `since` as above.

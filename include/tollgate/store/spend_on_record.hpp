@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -11,21 +12,30 @@ namespace tollgate::store {
 
 /// The budget ledger's view of the record: sums of committed ledger rows.
 ///
+/// A call's end settles with the ledger first and hands its row to the store a moment later.
+/// `quiesce` waits until every call that had settled when it was called has done so too (false:
+/// they did not in time); without it nothing may settle during a question.
+///
 /// Place:    app hands one to domain::budget::Ledger at start and at each reload.
 /// Lifetime: must not outlive `store`. Threads: one at a time.
 class SpendOnRecord final : public domain::budget::SpendHistory {
  public:
-  SpendOnRecord(AuditStore& store, std::string path) : store_(store), path_(std::move(path)) {}
+  SpendOnRecord(AuditStore& store, std::string path, std::function<bool()> quiesce = {})
+      : store_(store), path_(std::move(path)), quiesce_(std::move(quiesce)) {}
 
   [[nodiscard]] base::Result<base::NanoUsd> settled_since(config::ScopeKind kind,
                                                           std::string_view scope_id,
                                                           base::WallTime since) override;
+  [[nodiscard]] base::Result<bool> has_overrun_since(config::ScopeKind kind,
+                                                     std::string_view scope_id,
+                                                     base::WallTime since) override;
   [[nodiscard]] base::Result<std::optional<base::WallTime>> newest_charge() override;
 
  private:
   [[nodiscard]] base::Result<AuditReader*> reader();
   AuditStore& store_;
   std::string path_;
+  std::function<bool()> quiesce_;
   std::unique_ptr<AuditReader> reader_;
 };
 

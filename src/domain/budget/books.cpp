@@ -43,6 +43,7 @@ std::uint32_t Books::take_slot() {
   const std::uint32_t number = first_free;
   Slot& taken = slot(number);
   first_free = taken.next_free;
+  taken.amount = 0;
   taken.size = 0;
   taken.who_size = 0;
   taken.is_open = true;
@@ -52,6 +53,7 @@ std::uint32_t Books::take_slot() {
 
 void Books::free_slot(std::uint32_t number) noexcept {
   Slot& freed = slot(number);
+  open_amount -= freed.amount;
   freed.is_open = false;
   freed.next_free = first_free;
   first_free = number;
@@ -132,6 +134,7 @@ std::uint32_t Books::try_hold(const ScopePath& who, const ScopePath& what, Nanos
   fresh.amount = std::min(most, free);
   fresh.held_at = now;
   add_held(fresh, now, fresh.amount);
+  open_amount += fresh.amount;
   return number;
 }
 

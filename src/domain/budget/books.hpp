@@ -74,6 +74,7 @@ struct Books {
   std::vector<std::unique_ptr<Slot[]>> slot_chunks;
   std::uint32_t first_free = kNone;
   std::size_t open_count = 0;
+  Wide open_amount = 0;  ///< sum of the open slots' amounts
 
   WaitList waiters;
   std::uint64_t scan = 0;

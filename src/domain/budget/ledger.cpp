@@ -68,10 +68,12 @@ Room Ledger::available(const ScopePath& who, const ScopePath& what) noexcept {
   return room;
 }
 
-ReholdResult Ledger::rehold(Hold& hold, const ScopePath* what, NanoUsd total) noexcept {
+ReholdResult Ledger::rehold(Hold& hold, const ScopePath& what, NanoUsd least,
+                            NanoUsd most) noexcept {
   Books& books = *books_;
   const base::WallTime wall = books.clock.wall();
-  const Nanos amount = std::max<Nanos>(total.value, 0);
+  const Nanos low = std::max<Nanos>(least.value, 0);
+  const Nanos high = std::max(low, most.value);
   ReholdResult result;
   WaitList done;
   {
@@ -79,25 +81,25 @@ ReholdResult Ledger::rehold(Hold& hold, const ScopePath* what, NanoUsd total) no
     books.advance(wall);
     Slot& slot = books.slot(hold.slot_);
     Slot next = slot;
-    if (what != nullptr) {
-      next.size = next.who_size;
-      Books::append(next, *what);
-    }
+    next.size = next.who_size;
+    Books::append(next, what);
     // Take the old hold out, judge the new one as if it were the first, and put one of them in:
     // shared scopes then need no case of their own, and nobody sees the moment between.
     for (std::size_t i = 0; i < slot.size; ++i) books.roll(books.scopes[slot.scopes[i]]);
     books.add_held(slot, slot.held_at, -slot.amount);
-    if (amount > books.room(next)) {
+    const Nanos room = books.room(next);
+    if (low > room) {
       std::uint32_t refusing = 0;
-      result = books.blame(next, amount, refusing);
+      result = books.blame(next, low, refusing);
       books.add_held(slot, slot.held_at, slot.amount);
     } else {
-      next.amount = amount;
+      next.amount = std::min(high, room);
       next.held_at = books.now;
-      books.add_held(next, next.held_at, amount);
+      books.add_held(next, next.held_at, next.amount);
+      books.open_amount += next.amount - slot.amount;
       const Slot old = slot;
       slot = next;
-      hold.amount_.value = amount;
+      hold.amount_.value = next.amount;
       books.serve(old, done);
     }
     books.serve_if_rolled(done);
@@ -114,6 +116,7 @@ void Ledger::shrink(Hold& hold, NanoUsd total) noexcept {
     const std::lock_guard lock(books.mutex);
     Slot& slot = books.slot(hold.slot_);
     books.add_held(slot, slot.held_at, amount - slot.amount);
+    books.open_amount += amount - slot.amount;
     slot.amount = amount;
     hold.amount_.value = amount;
     books.serve(slot, done);
@@ -216,6 +219,11 @@ bool Ledger::cancel(const Waiter& waiter) noexcept {
 std::size_t Ledger::open_holds() const noexcept {
   const std::lock_guard lock(books_->mutex);
   return books_->open_count;
+}
+
+NanoUsd Ledger::held() const noexcept {
+  const std::lock_guard lock(books_->mutex);
+  return {narrow(books_->open_amount)};
 }
 
 std::size_t Ledger::waiting() const noexcept {

@@ -26,10 +26,12 @@ struct Incoming {
   Nanos limit;
   std::vector<std::uint32_t> percents;
   bool needs_history = false;
+  bool was_closed = false;
   // What the record said, and when in the life of the scope it was asked.
   Micros since = 0;
   Nanos recorded = 0;
   Nanos total_before = 0;
+  bool has_overrun = false;
 };
 
 Account* find_account(Scope& scope, std::string_view name) {
@@ -54,6 +56,11 @@ base::Result<void> read_spend(Books& books, SpendHistory& history, Incoming& in)
     }
     TG_TRY(const NanoUsd recorded, history.settled_since(name.kind, name.id, to_wall(in.since)));
     in.recorded = recorded.value;
+    in.has_overrun = false;
+    // A cap that calls within their holds have used up is full; one broken by an overrun is closed.
+    if (in.was_closed || in.recorded > in.limit) {
+      TG_TRY(in.has_overrun, history.has_overrun_since(name.kind, name.id, to_wall(in.since)));
+    }
     const std::lock_guard lock(books.mutex);
     if (books.scopes[in.scope].settled_total == in.total_before) break;
   }
@@ -67,9 +74,11 @@ bool is_current(const Books& books, const Incoming& in) {
 
 /// Puts the record into an account. Holds in flight are added by recount_held().
 void install(Books& books, const Incoming& in, Account& account) {
+  const bool was_closed = account.is_closed;
   account.open_window(books.now);
   const Nanos settled_meanwhile = books.scopes[in.scope].settled_total - in.total_before;
   account.restore_spent(add_saturated(in.recorded, settled_meanwhile));
+  account.is_closed = in.has_overrun && (was_closed || account.spent > account.limit);
 }
 
 /// Counts the holds in flight into the accounts just installed: those of `fresh`, by scope and
@@ -121,6 +130,7 @@ base::Result<void> Ledger::configure(const config::Snapshot& snapshot, SpendHist
       in.time_zone = books.intern(in.time_zone);
       const Account* known = find_account(books.scopes[in.scope], in.name);
       in.needs_history = known == nullptr || known->calendar != in.calendar;
+      in.was_closed = known != nullptr && known->is_closed;
     }
   }
   std::vector<std::pair<std::uint32_t, std::string_view>> wanted;

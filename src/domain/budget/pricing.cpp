@@ -34,18 +34,20 @@ PicoUsdPerToken dearest_input(const config::Price& price, CacheWrites writes) {
   return dearest;
 }
 
-/// All of the hold except output.
+std::int64_t choices_of(const CallBound& bound) {
+  return std::max<std::int64_t>(bound.choices, 1);
+}
+
+/// All of the hold that no output cap can lower.
 CostSum fixed_part(const config::Price& price, const CallBound& bound,
                    const config::Spending& spending) {
   CostSum sum;
   sum.add(bound.input_tokens, dearest_input(price, bound.cache_writes));
   sum.add(price.per_call);
   if (bound.has_unbounded_input) sum.add(spending.unbounded_input_hold);
+  if (bound.has_output && bound.extra_output_tokens > 0)
+    sum.add(multiply_saturated(bound.extra_output_tokens, choices_of(bound)), price.output);
   return sum;
-}
-
-std::int64_t choices_of(const CallBound& bound) {
-  return std::max<std::int64_t>(bound.choices, 1);
 }
 
 NanoUsd amount_for(std::int64_t cap, const config::Price& price, const CallBound& bound,

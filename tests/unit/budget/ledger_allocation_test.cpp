@@ -35,7 +35,7 @@ TEST_F(LedgerAllocation, CallPathAllocatesNothing) {
   for (int i = 0; i < 200; ++i) {
     HoldResult h = hold(cents(10));
     HoldResult other = ledger.hold_between(who, other_what, cents(1), cents(5));
-    (void)h->grow(cents(20));
+    (void)h->rebase(what, cents(5), cents(20));
     (void)h->rebase(other_what, cents(15));
     h->shrink(cents(12));
     if (hold(usd(2)).has_error()) ++refused;

@@ -35,10 +35,12 @@ class FakeHistory final : public SpendHistory {
     std::string id;
     NanoUsd amount;
     WallTime charged_at;
+    bool is_overrun = false;
   };
 
-  void record(ScopeKind kind, std::string id, NanoUsd amount, WallTime at) {
-    rows.push_back({kind, std::move(id), amount, at});
+  void record(ScopeKind kind, std::string id, NanoUsd amount, WallTime at,
+              bool is_overrun = false) {
+    rows.push_back({kind, std::move(id), amount, at, is_overrun});
   }
   base::Result<NanoUsd> settled_since(ScopeKind kind, std::string_view id,
                                       WallTime since) override {
@@ -50,6 +52,14 @@ class FakeHistory final : public SpendHistory {
       if (row.kind == kind && row.id == id && row.charged_at >= since) sum += row.amount;
     }
     return sum;
+  }
+  base::Result<bool> has_overrun_since(ScopeKind kind, std::string_view id,
+                                       WallTime since) override {
+    for (const Row& row : rows) {
+      if (row.kind == kind && row.id == id && row.charged_at >= since && row.is_overrun)
+        return true;
+    }
+    return false;
   }
   base::Result<std::optional<WallTime>> newest_charge() override {
     if (fails) return base::Error(base::ErrorCode::audit_unavailable, "no store");

@@ -79,7 +79,7 @@ TEST_F(LedgerRace, MixedWorkKeepsTheCapAndTheSum) {
   run(3, 6'000, [&](int i) {
     HoldResult h = ledger.hold_between(who, i % 2 ? what : other_what, cents(1), cents(5));
     if (!h.has_value()) return;
-    if (i % 3 == 0) (void)h->grow(cents(6));
+    if (i % 3 == 0) (void)h->rebase(i % 2 ? what : other_what, cents(2), cents(6));
     if (i % 5 == 0) (void)h->rebase(i % 2 ? other_what : what, cents(4));
     if (i % 7 == 0) return;  // dropped
     const NanoUsd actual{h->amount().value / (1 + i % 4)};

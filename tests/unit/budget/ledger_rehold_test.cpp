@@ -1,4 +1,4 @@
-// grow, shrink and rebase: one hold changing while it is open.
+// shrink and rebase: one hold changing while it is open.
 #include "unit/budget/ledger_fixture.hpp"
 
 namespace tollgate::domain::budget {
@@ -10,10 +10,10 @@ TEST_F(LedgerRehold, GrowIsAllOrNothing) {
   configure(
       {budget_of(ScopeKind::key, "k1", usd(1)), budget_of(ScopeKind::provider, "p1", cents(60))});
   HoldResult h = hold(cents(20));
-  ASSERT_TRUE(h->grow(cents(50)).has_value());
+  ASSERT_TRUE(h->rebase(what, cents(50)).has_value());
   EXPECT_EQ(h->amount(), cents(50));
   EXPECT_EQ(row(ScopeKind::key, "k1").held, cents(50));
-  const ReholdResult refused = h->grow(cents(61));
+  const ReholdResult refused = h->rebase(what, cents(61));
   ASSERT_TRUE(refused.has_error());
   EXPECT_EQ(refused.error().scope, ScopeKind::provider);
   EXPECT_EQ(refused.error().held, NanoUsd{});  // its own hold is not in its own way
@@ -21,17 +21,15 @@ TEST_F(LedgerRehold, GrowIsAllOrNothing) {
   EXPECT_EQ(h->amount(), cents(50));
   EXPECT_EQ(row(ScopeKind::key, "k1").held, cents(50));
   EXPECT_EQ(row(ScopeKind::provider, "p1").held, cents(50));
-  EXPECT_TRUE(h->grow(cents(10)).has_value());  // enough is held already
-  EXPECT_EQ(h->amount(), cents(50));
-  EXPECT_TRUE(h->grow(cents(60)).has_value());
+  EXPECT_TRUE(h->rebase(what, cents(60)).has_value());
 }
 
 TEST_F(LedgerRehold, GrowCanWaitOnlyForOthers) {
   configure({budget_of(ScopeKind::key, "k1", usd(1))});
   HoldResult h = hold(cents(20));
   const HoldResult other = hold(cents(60));
-  EXPECT_TRUE(h->grow(cents(90)).error().can_wait);
-  EXPECT_FALSE(h->grow(cents(101)).error().can_wait);
+  EXPECT_TRUE(h->rebase(what, cents(90)).error().can_wait);
+  EXPECT_FALSE(h->rebase(what, cents(101)).error().can_wait);
 }
 
 TEST_F(LedgerRehold, ShrinkFreesAtOnce) {
@@ -79,6 +77,40 @@ TEST_F(LedgerRehold, RebaseNeedsRoomForTheDifferenceOnly) {
   EXPECT_EQ(row(ScopeKind::key, "k1").held, usd(1));
 }
 
+TEST_F(LedgerRehold, RebaseBetweenTakesTheMostThatFits) {
+  configure({budget_of(ScopeKind::key, "k1", usd(1))});
+  HoldResult h = hold(cents(30));
+  HoldResult other = hold(cents(40));
+  ASSERT_TRUE(h->rebase(what, cents(35), cents(90)).has_value());
+  EXPECT_EQ(h->amount(), cents(60));  // all that the other call leaves
+  EXPECT_EQ(row(ScopeKind::key, "k1").held, usd(1));
+  const ReholdResult refused = h->rebase(other_what, cents(61), cents(90));
+  ASSERT_TRUE(refused.has_error());
+  EXPECT_EQ(refused.error().asked, cents(61));
+  EXPECT_TRUE(refused.error().can_wait);
+  EXPECT_EQ(h->amount(), cents(60));
+  other->release();
+  ASSERT_TRUE(h->rebase(other_what, cents(1), cents(90)).has_value());
+  EXPECT_EQ(h->amount(), cents(90));
+}
+
+TEST_F(LedgerRehold, HeldCountsEachOpenHoldOnce) {
+  configure({budget_of(ScopeKind::key, "k1", usd(5)), budget_of(ScopeKind::agent, "a1", usd(5)),
+             budget_of(ScopeKind::key, "k1", usd(9), WindowKind::month, "m")});
+  HoldResult first = hold(cents(30));
+  // A call on scopes without any budget holds as well.
+  const ScopePath nobody = ledger.resolve({{ScopeKind::key, "k9"}});
+  HoldResult second = ledger.hold(nobody, {}, cents(20));
+  EXPECT_EQ(ledger.held(), cents(50));
+  ASSERT_TRUE(first->rebase(other_what, cents(45)).has_value());
+  second->shrink(cents(5));
+  EXPECT_EQ(ledger.held(), cents(50));
+  (void)first->settle(cents(45));
+  EXPECT_EQ(ledger.held(), cents(5));
+  second->release();
+  EXPECT_EQ(ledger.held(), NanoUsd{});
+}
+
 TEST_F(LedgerRehold, AfterTheWindowTheHoldIsMadeAnew) {
   configure({budget_of(ScopeKind::key, "k1", usd(1)),
              budget_of(ScopeKind::key, "k1", usd(2), WindowKind::month, "m")});
@@ -86,12 +118,12 @@ TEST_F(LedgerRehold, AfterTheWindowTheHoldIsMadeAnew) {
   clock.set_wall("2026-11-26T00:00:00Z");
   spend(cents(50));
   // In today's window all of it counts, not just the difference.
-  EXPECT_TRUE(h->grow(cents(61)).has_error());
+  EXPECT_TRUE(h->rebase(what, cents(61)).has_error());
   EXPECT_EQ(row(ScopeKind::key, "k1").held, NanoUsd{});
   EXPECT_EQ(row(ScopeKind::key, "k1", "m").held, cents(60));
   spend(NanoUsd{});
   clock.set_wall("2026-11-27T00:00:00Z");
-  ASSERT_TRUE(h->grow(cents(70)).has_value());
+  ASSERT_TRUE(h->rebase(what, cents(70)).has_value());
   EXPECT_EQ(row(ScopeKind::key, "k1").held, cents(70));
   EXPECT_EQ(row(ScopeKind::key, "k1", "m").held, cents(70));
   EXPECT_EQ(h->settle(cents(70)).charged_at, FakeClock::at("2026-11-27T00:00:00Z"));
@@ -101,7 +133,6 @@ TEST_F(LedgerRehold, AfterTheWindowTheHoldIsMadeAnew) {
 
 TEST_F(LedgerRehold, AnEndedHoldRefuses) {
   Hold none;
-  EXPECT_TRUE(none.grow(cents(1)).has_error());
   EXPECT_TRUE(none.rebase(what, cents(1)).has_error());
   none.shrink({});
   EXPECT_EQ(ledger.open_holds(), 0u);

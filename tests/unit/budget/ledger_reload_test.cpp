@@ -216,6 +216,54 @@ TEST_F(LedgerReload, RestartReadsTheRecord) {
   }
 }
 
+TEST_F(LedgerReload, ABudgetClosedByAnOverrunIsClosedAfterARestart) {
+  const auto noon = FakeClock::at("2026-11-25T12:00:00Z");
+  history.record(ScopeKind::key, "k1", usd(2), noon, true);
+  history.record(ScopeKind::org, "o1", usd(2), noon, true);
+  history.record(ScopeKind::agent, "a1", usd(2), noon);
+  history.record(ScopeKind::team, "t1", usd(2), FakeClock::at("2026-11-24T12:00:00Z"), true);
+  history.record(ScopeKind::team, "t1", usd(2), noon);
+  Ledger restarted(clock);
+  config::Snapshot snapshot;
+  snapshot.budgets = {
+      budget_of(ScopeKind::agent, "a1", usd(1)), budget_of(ScopeKind::key, "k1", usd(1)),
+      budget_of(ScopeKind::org, "o1", usd(100)), budget_of(ScopeKind::team, "t1", usd(1))};
+  ASSERT_TRUE(restarted.configure(snapshot, history).has_value());
+  ASSERT_TRUE(restarted.load(history).has_value());
+  const auto is_closed = [&](std::string_view id) {
+    for (const BudgetRow& r : restarted.snapshot_all())
+      if (r.scope_id == id) return r.is_closed;
+    ADD_FAILURE() << id;
+    return false;
+  };
+  EXPECT_TRUE(is_closed("k1"));
+  EXPECT_FALSE(is_closed("o1")) << "its limit was not broken";
+  EXPECT_FALSE(is_closed("a1")) << "full, but nobody billed more than was held";
+  EXPECT_FALSE(is_closed("t1")) << "that was yesterday's window";
+  const ScopePath key = restarted.resolve({{ScopeKind::key, "k1"}});
+  EXPECT_TRUE(restarted.hold(key, {}, {1}).error().is_closed);
+  // As in a ledger that saw the overrun: more money opens it, the next window too.
+  snapshot.budgets[1].budget.limit = usd(3);
+  ASSERT_TRUE(restarted.configure(snapshot, history).has_value());
+  EXPECT_TRUE(restarted.hold(key, {}, usd(1)).has_value());
+}
+
+TEST_F(LedgerReload, AChangedWindowStaysClosedWhileTheOverrunIsInIt) {
+  configure({budget_of(ScopeKind::key, "k1", usd(1))});
+  HoldResult other = hold(cents(50));
+  (void)hold(cents(50))->settle(cents(80));
+  (void)other->settle(cents(5));  // below the limit again, closed all the same
+  history.record(ScopeKind::key, "k1", cents(80), clock.wall(), true);
+  history.record(ScopeKind::key, "k1", cents(5), clock.wall());
+  configure({budget_of(ScopeKind::key, "k1", usd(1), WindowKind::month)});
+  EXPECT_TRUE(row(ScopeKind::key, "k1").is_closed);
+  EXPECT_TRUE(hold({1}).has_error());
+  clock.set_wall("2026-11-26T12:00:00Z");
+  configure({budget_of(ScopeKind::key, "k1", usd(1), WindowKind::day)});
+  EXPECT_FALSE(row(ScopeKind::key, "k1").is_closed);
+  EXPECT_TRUE(hold(usd(1)).has_value());
+}
+
 TEST_F(LedgerReload, ARestartAfterAStepBackOpensNothingAgain) {
   history.record(ScopeKind::key, "k1", usd(1), FakeClock::at("2026-11-26T00:30:00Z"));
   clock.set_wall("2026-11-25T23:30:00Z");

@@ -258,12 +258,13 @@ class Simulation {
       if (total < before) call.amount = total;
       call.hold.shrink(total);
     } else if (way == 1) {
-      const ReholdResult result = call.hold.grow(total);
+      const NanoUsd most = total + random_amount();
+      const ReholdResult result = call.hold.rebase(path(call.what), total, most);
       if (result.has_error()) return check_refusal(call.who, call.what, total, &call);
-      if (total > call.amount) {
-        call.amount = total;
-        call.held_at = now_;
-      }
+      EXPECT_GE(call.hold.amount(), total);
+      EXPECT_LE(call.hold.amount(), most);
+      call.amount = call.hold.amount();
+      call.held_at = now_;
     } else {
       auto what = random_what();
       const ReholdResult result = call.hold.rebase(path(what), total);

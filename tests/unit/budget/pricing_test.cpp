@@ -117,6 +117,22 @@ TEST(PlanHold, PerCallAndCallsWithoutOutput) {
   EXPECT_FALSE(plan->output_cap_to_forward.has_value());
 }
 
+TEST(PlanHold, WhatMayBeBilledOverTheCapIsHeldToo) {
+  const config::Spending spending;
+  const config::Deployment d = priced(1'000'000, 10'000'000);
+  CallBound b = bound_of(100, 1'000, 2);
+  b.extra_output_tokens = 300;
+  const auto plan = plan_hold(d, b, spending);
+  EXPECT_EQ(plan->amount.value, 100'000 + 2 * (1'000 + 300) * 10'000);
+  EXPECT_FALSE(plan->output_cap_to_forward.has_value());
+  // It is no part of the cap: lowering that leaves it in full.
+  const NanoUsd room{100'000 + 2 * (200 + 300) * 10'000};
+  const auto lowered = fit_output_cap(*plan, room, d, b, spending);
+  ASSERT_TRUE(lowered.has_value());
+  EXPECT_EQ(lowered->output_cap, 200);
+  EXPECT_EQ(lowered->amount, room);
+}
+
 TEST(PlanHold, UnpricedModels) {
   config::Spending spending;
   config::Deployment d;

@@ -194,6 +194,9 @@ TEST_F(Registry, HoldsThroughTheRecordsPath) {
                                               base::WallTime) override {
       return base::NanoUsd{};
     }
+    base::Result<bool> has_overrun_since(ScopeKind, std::string_view, base::WallTime) override {
+      return false;
+    }
     base::Result<std::optional<base::WallTime>> newest_charge() override {
       return std::optional<base::WallTime>();
     }

@@ -52,6 +52,42 @@ INSTANTIATE_TEST_SUITE_P(All, EveryScope,
                                            ScopeCase{ScopeKind::model, "fast"},
                                            ScopeCase{ScopeKind::provider, "openai"}));
 
+TEST_F(MoneyTest, AnOverrunIsFoundByScopeAndTime) {
+  open();
+  put(call("req_1", 100));
+  AuditRecord over = call("req_2", 200);
+  over.principal.key_id = "key-2";
+  over.overrun = true;
+  put(over);
+  ASSERT_TRUE(store_->flush_now());
+  EXPECT_EQ(number("SELECT count(*) FROM ledger WHERE overrun=1"), 1);
+  SpendOnRecord history(*store_, options_.audit.path);
+  const auto charged = number("SELECT charged_us FROM ledger WHERE overrun=1");
+  const auto has = [&](ScopeKind kind, const char* id, std::int64_t us) {
+    return *history.has_overrun_since(kind, id, at(us));
+  };
+  EXPECT_TRUE(has(ScopeKind::key, "key-2", 0));
+  EXPECT_TRUE(has(ScopeKind::key, "key-2", charged));
+  EXPECT_FALSE(has(ScopeKind::key, "key-2", charged + 1));
+  EXPECT_FALSE(has(ScopeKind::key, "key-1", 0));
+  EXPECT_TRUE(has(ScopeKind::agent, "agent-1", 0));
+  EXPECT_FALSE(has(ScopeKind::org, "nobody", 0));
+}
+
+TEST_F(MoneyTest, TheSpendIsReadOnceTheWorkersAreAtRest) {
+  open();
+  int asked = 0;
+  bool at_rest = true;
+  SpendOnRecord history(*store_, options_.audit.path, [&] {
+    // What settled before the question arrives while the workers come to rest.
+    if (++asked == 1) put(call("req_1", 100));
+    return at_rest;
+  });
+  EXPECT_EQ(history.settled_since(ScopeKind::key, "key-1", at(0))->value, 100);
+  at_rest = false;
+  EXPECT_TRUE(history.settled_since(ScopeKind::key, "key-1", at(0)).has_error());
+}
+
 TEST_F(MoneyTest, AFreeCallHasNoLedgerRow) {
   open();
   put(call("req_1", 0));

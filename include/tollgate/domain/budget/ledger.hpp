@@ -129,16 +129,17 @@ class Hold {
   [[nodiscard]] explicit operator bool() const noexcept { return ledger_ != nullptr; }
   [[nodiscard]] base::NanoUsd amount() const noexcept { return amount_; }
 
-  /// Raises the hold to `total` on every scope, all or nothing (a rewrite lengthened the body);
-  /// no-op when that much is held already. A hold whose window ended is made anew in the open
-  /// windows.
-  [[nodiscard]] ReholdResult grow(base::NanoUsd total) noexcept;
   /// Lowers the hold to `total`; no-op when less is held. The difference is free at once.
   void shrink(base::NanoUsd total) noexcept;
-  /// Makes it a hold of exactly `total` with other model and provider scopes (failover), in one
-  /// step, all or nothing. A hold whose window ended is made anew in the open windows. Grow and
-  /// rebase of an ended hold are refused with an empty Refusal.
-  [[nodiscard]] ReholdResult rebase(const ScopePath& what, base::NanoUsd total) noexcept;
+  /// Makes it a hold on `what` (other model and provider scopes after a failover, the same after a
+  /// rewrite that lengthened the body) of the largest amount in [least, most] that fits beside all
+  /// other holds, in one step, all or nothing. A hold whose window ended is made anew in the open
+  /// windows. An ended hold is refused with an empty Refusal.
+  [[nodiscard]] ReholdResult rebase(const ScopePath& what, base::NanoUsd least,
+                                    base::NanoUsd most) noexcept;
+  [[nodiscard]] ReholdResult rebase(const ScopePath& what, base::NanoUsd total) noexcept {
+    return rebase(what, total, total);
+  }
 
   /// Charges `actual` (below 0 counts as 0), frees the rest and ends the hold. More than was held
   /// is charged truly, and closes every budget whose limit it breaks until that budget's reset. An
@@ -222,11 +223,13 @@ class Ledger {
   ///
   /// A budget is known by (scope kind, scope id, name). Known: limit and alerts are edited in
   /// place. New, or with another window or zone: its spend is read from `history`, holds in flight
-  /// on its scope count. Gone: dropped at once; holds in flight on it settle elsewhere as before.
+  /// on its scope count, and it is closed when an overrun on record broke its limit. Gone: dropped
+  /// at once; holds in flight on it settle elsewhere as before.
   /// Not for the hot path. Errors: invalid_request (unknown zone), whatever `history` says.
   [[nodiscard]] base::Result<void> configure(const config::Snapshot& snapshot,
                                              SpendHistory& history);
-  /// Sets every budget's spend from the record and budget time to the newest row, once at start,
+  /// Sets every budget's spend from the record (and closes those whose limit an overrun has broken)
+  /// and budget time to the newest row, once at start,
   /// before or after the first configure(). Rows from more than 32 days ahead of the clock are
   /// taken for a clock fault and do not move budget time.
   [[nodiscard]] base::Result<void> load(SpendHistory& history);
@@ -237,12 +240,14 @@ class Ledger {
   [[nodiscard]] std::vector<BudgetRow> snapshot_of(const ScopePath& path);
   /// Calls that hold money now, and calls that wait: for metrics.
   [[nodiscard]] std::size_t open_holds() const noexcept;
+  /// The sum of all open holds, each counted once however many scopes it is on.
+  [[nodiscard]] base::NanoUsd held() const noexcept;
   [[nodiscard]] std::size_t waiting() const noexcept;
 
  private:
   friend class Hold;
-  [[nodiscard]] ReholdResult rehold(Hold& hold, const ScopePath* what,
-                                    base::NanoUsd total) noexcept;
+  [[nodiscard]] ReholdResult rehold(Hold& hold, const ScopePath& what, base::NanoUsd least,
+                                    base::NanoUsd most) noexcept;
   void shrink(Hold& hold, base::NanoUsd total) noexcept;
   [[nodiscard]] Settlement settle(Hold& hold, base::NanoUsd actual) noexcept;
   void release(Hold& hold) noexcept;
@@ -250,17 +255,13 @@ class Ledger {
   std::unique_ptr<Books> books_;
 };
 
-inline ReholdResult Hold::grow(base::NanoUsd total) noexcept {
-  if (ledger_ == nullptr) return Refusal{};
-  if (total <= amount_) return {};
-  return ledger_->rehold(*this, nullptr, total);
-}
 inline void Hold::shrink(base::NanoUsd total) noexcept {
   if (ledger_ != nullptr && total < amount_) ledger_->shrink(*this, total);
 }
-inline ReholdResult Hold::rebase(const ScopePath& what, base::NanoUsd total) noexcept {
+inline ReholdResult Hold::rebase(const ScopePath& what, base::NanoUsd least,
+                                 base::NanoUsd most) noexcept {
   if (ledger_ == nullptr) return Refusal{};
-  return ledger_->rehold(*this, &what, total);
+  return ledger_->rehold(*this, what, least, most);
 }
 inline Settlement Hold::settle(base::NanoUsd actual) noexcept {
   return ledger_ == nullptr ? Settlement{} : ledger_->settle(*this, actual);

@@ -25,7 +25,9 @@ enum class CacheWrites : std::uint8_t { none, five_minutes, any };
 struct CallBound {
   std::int64_t input_tokens = 0;  ///< upper bound, tokens of all kinds together
   std::optional<std::int64_t>
-      output_cap;                    ///< sent by the agent, tokens per choice; below 0 = absent
+      output_cap;  ///< sent by the agent, tokens per choice; below 0 = absent
+  /// Billed as output over the cap, tokens per choice (a rejected `prediction`).
+  std::int64_t extra_output_tokens = 0;
   std::int64_t choices = 1;          ///< `n`; below 1 counts as 1
   bool has_output = true;            ///< false for embeddings and token counting
   bool has_unbounded_input = false;  ///< URLs, file ids, stored conversations, server tools
@@ -45,9 +47,9 @@ struct HoldPlan {
 /// Plans the hold for a call before anything is known about room in the budgets.
 ///
 /// Input is bounded at the dearest of input, cache read and the cache writes the body may cause,
-/// output at cap x choices; a call's own price and a configured sum for unbounded input come on
-/// top. No cap from the agent: the model's maximum (nothing forwarded, the provider stops there by
-/// itself), else `spending.default_output_cap`, forwarded.
+/// output at (cap + what may be billed over it) x choices; a call's own price and a configured sum
+/// for unbounded input come on top. No cap from the agent: the model's maximum (nothing forwarded,
+/// the provider stops there by itself), else `spending.default_output_cap`, forwarded.
 ///
 /// @param deployment  for its resolved price and max_output.
 /// Errors: unpriced_model, unbounded_input when `spending` says refuse. An unpriced model with a

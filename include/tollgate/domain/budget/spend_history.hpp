@@ -27,6 +27,13 @@ class SpendHistory {
                                                                   std::string_view scope_id,
                                                                   base::WallTime since) = 0;
 
+  /// Whether a row of the scope, with a `charged_at` at or after `since`, says that more was billed
+  /// than held. Asked only for a budget that is closed, or whose limit the spend has broken. Sees
+  /// the same rows as settled_since.
+  [[nodiscard]] virtual base::Result<bool> has_overrun_since(config::ScopeKind kind,
+                                                             std::string_view scope_id,
+                                                             base::WallTime since) = 0;
+
   /// The greatest `charged_at` of all rows; absent when there is none.
   [[nodiscard]] virtual base::Result<std::optional<base::WallTime>> newest_charge() = 0;
 };
