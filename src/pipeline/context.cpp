@@ -23,6 +23,7 @@ void RequestContext::reset() {
   client_gone_ = false;
   received_at = body_read_at = first_byte_at = finished_at = first_content_at = {};
   head = nullptr;
+  head_fault.reset();
   route = {};
   client_address.clear();
   body.clear();
@@ -36,16 +37,17 @@ void RequestContext::reset() {
   plan.candidates.clear();
   plan.skipped.clear();
   rules = nullptr;
+  secrets = nullptr;
   bound = {};
   hold_plan = {};
   held_candidate = 0;
   largest_hold = {};
   free_of_charge = true;
   priced.reset();
-  usage_complete = false;
+  usage_complete = answer_unmeasured = false;
   edits.reset({});
   request_inspected = false;
-  is_stream = request_sent = upstream_cut = false;
+  is_stream = upstream_cut = false;
   status = 0;
   response_bytes = 0;
   upstream_time = gateway_time = {};
@@ -69,6 +71,16 @@ void RequestContext::capture_response(std::string_view bytes) {
     captured_response.append(bytes.substr(0, audit.body_bytes - captured_response.size()));
 }
 
+void RequestContext::capture_unread_response(std::string_view bytes) {
+  if (config().audit.bodies != config::BodyCapture::masked) {
+    capture_response(bytes);
+    return;
+  }
+  if (!record) return;
+  response_digest_used = true;
+  response_digest.update(bytes);
+}
+
 void RequestContext::end() {
   if (response_digest_used) {
     const auto unused = response_digest.finish();
@@ -76,6 +88,7 @@ void RequestContext::end() {
     response_digest_used = false;
   }
   hold.release();
+  abandoned.clear();
   policy_state.reset();
   if (audit_slot) services->store.release();  // taken, but nothing was recorded
   audit_slot = unrecorded = false;
@@ -84,8 +97,13 @@ void RequestContext::end() {
     services->metrics.in_flight().dec();
     in_flight = false;
   }
+  // Now, not at the next call: the connection may be idle for long.
+  if (body.capacity() > kKeepBytes) std::string().swap(body);
+  if (has_document) document.trim();
+  has_document = false;
   key = nullptr;
   rules = nullptr;
+  secrets = nullptr;
   head = nullptr;
   runtime.reset();
 }

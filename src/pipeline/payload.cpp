@@ -22,6 +22,11 @@ domain::budget::CacheWrites to_budget(protocol::llm::CacheWrites writes) {
   return domain::budget::CacheWrites::any;
 }
 
+/// Whether the kind of call generates anything; embeddings and token counts do not.
+bool has_output(RequestKind kind) {
+  return kind == RequestKind::chat_completions || kind == RequestKind::messages;
+}
+
 }  // namespace
 
 void Payload::reset() {
@@ -40,6 +45,7 @@ void Payload::reset() {
   safe_to_repeat = true;
   trace_id.clear();
   session_id.clear();
+  mcp_session = {};
   parent_id.clear();
   final_counts = {};
   output_text_bytes = 0;
@@ -53,9 +59,9 @@ CallBound Payload::bound(std::size_t body_bytes) const {
     return bound;
   }
   bound.input_tokens = dialect->input_token_bound(body_bytes, fields);
-  bound.has_output =
-      fields.kind == RequestKind::chat_completions || fields.kind == RequestKind::messages;
+  bound.has_output = has_output(fields.kind);
   bound.output_cap = fields.output_cap;
+  bound.extra_output_tokens = fields.extra_output_bound;
   bound.choices = fields.choices;
   bound.has_unbounded_input = fields.has_unbounded_input();
   bound.cache_writes = to_budget(fields.cache_writes);
@@ -78,7 +84,7 @@ TokenCounts Payload::estimate(const protocol::llm::Usage& usage, std::size_t bod
     return static_cast<std::int64_t>((bytes + 3) / 4);
   };
   if (usage.total_input() == 0) counts.input = quarter(body_bytes);
-  counts.output = std::max(counts.output, quarter(output_text_bytes));
+  if (has_output(fields.kind)) counts.output = std::max(counts.output, quarter(output_text_bytes));
   return counts;
 }
 

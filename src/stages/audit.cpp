@@ -2,6 +2,7 @@
 
 #include "tollgate/base/digest.hpp"
 #include "tollgate/config/names.hpp"
+#include "tollgate/domain/keys/key_format.hpp"
 #include "tollgate/pipeline/context.hpp"
 #include "tollgate/stages/stages.hpp"
 
@@ -20,6 +21,7 @@ std::int64_t micros(std::chrono::nanoseconds span) {
 
 store::Outcome outcome_of(const RequestContext& context) {
   if (context.client_gone()) return store::Outcome::client_closed;
+  if (context.stopped_by_gateway()) return store::Outcome::failed;
   if (context.upstream_cut) return store::Outcome::upstream_cut;
   if (!context.refusal) return context.status >= 400 ? store::Outcome::failed : store::Outcome::ok;
   return context.refusal->http_status() >= 500 ? store::Outcome::failed : store::Outcome::refused;
@@ -53,11 +55,11 @@ class AuditStage final : public pipeline::Stage {
                                      "the audit log cannot take a record now; try again shortly")
                                    .with_retry_after(1));
     }
-    if (!context.record) context.record = std::make_unique<AuditRecord>();
+    if (!context.record) context.record = take_record(*context.services);
     return Verdict::proceed();
   }
 
-  base::Task<Verdict> on_request(RequestContext&) override { co_return Verdict::proceed(); }
+  pipeline::Decision on_request(RequestContext&) override { return Verdict::proceed(); }
 
   void on_complete(RequestContext& context) noexcept override {
     count(context);
@@ -79,12 +81,22 @@ class AuditStage final : public pipeline::Stage {
   }
 
  private:
+  std::unique_ptr<AuditRecord> take_record(pipeline::Services& services) {
+    if (spares_.empty()) services.store.spare_records(spares_);
+    if (spares_.empty()) return std::make_unique<AuditRecord>();
+    auto record = std::move(spares_.back());
+    spares_.pop_back();
+    return record;
+  }
+
   static void count(RequestContext& context) {
     auto& metrics = context.services->metrics;
     const auto surface = context.route.surface;
     auto outcome = telemetry::CallOutcome::ok();
     if (context.client_gone()) {
       outcome = telemetry::CallOutcome::error(ErrorCode::client_closed);
+    } else if (context.stopped_by_gateway()) {
+      outcome = telemetry::CallOutcome::error(ErrorCode::draining);
     } else if (context.refusal) {
       outcome = telemetry::CallOutcome::error(context.refusal->code());
     } else if (context.status >= 400) {
@@ -115,7 +127,7 @@ class AuditStage final : public pipeline::Stage {
     record.client_address = context.client_address;
     record.surface = to_string(context.route.surface);
     record.method = context.head->method_text;
-    record.path = context.target.path();
+    record.path = context.head_fault ? context.target.raw_path() : context.target.path();
     record.model_asked = payload.model;
     record.rpc_method = payload.rpc_method;
     record.rpc_target = context.peer != nullptr ? context.route.name : std::string_view{};
@@ -126,7 +138,6 @@ class AuditStage final : public pipeline::Stage {
                                                          : context.served_model;
       record.provider = context.served_by->provider->name;
       record.deployment = context.served_by->deployment->id;
-      if (!record.attempts.empty()) record.attempts.back().billed = context.cost;
     }
     const auto& counts = payload.final_counts;
     record.tokens.input = counts.input;
@@ -138,6 +149,7 @@ class AuditStage final : public pipeline::Stage {
     record.estimated = context.estimated;
     record.cost = context.cost;
     record.held = context.largest_hold;
+    record.price_source = price_source(context);
     record.output_cap_lowered = context.hold_plan.is_lowered;
     record.total_us = micros(context.finished_at - context.received_at);
     if (context.gateway_time.count() > 0) record.gateway_us = micros(context.gateway_time);
@@ -152,27 +164,52 @@ class AuditStage final : public pipeline::Stage {
       record.error_code = base::info(context.refusal->code()).name;
     else if (context.client_gone())
       record.error_code = base::info(ErrorCode::client_closed).name;
+    else if (context.stopped_by_gateway())
+      record.error_code = base::info(ErrorCode::draining).name;
     else if (context.upstream_cut)
       record.error_code = base::info(ErrorCode::upstream_cut).name;
     record.stream = context.is_stream;
     record.request_bytes = context.body.size();
     record.response_bytes = context.response_bytes;
     record.config_digest = context.config().source_digest;
+    // Agents choose these texts, and some put their key there; no column may hold a credential.
+    for (std::string* text :
+         {&record.session_id, &record.method, &record.path, &record.model_asked,
+          &record.model_served, &record.rpc_method, &record.tool, &record.task_id})
+      domain::keys::redact_keys(*text);
     capture_bodies(context, record);
+  }
+
+  /// What the call was charged by; empty for what is free and for what reached no deployment.
+  static std::string_view price_source(const RequestContext& context) {
+    if (context.free_of_charge || context.served_by == nullptr) return {};
+    const auto& price =
+        context.priced ? context.priced->price : context.served_by->deployment->price;
+    if (!price) return "unpriced_hold";
+    switch (price->source) {
+      case config::PriceSource::catalogue:
+        return "catalogue";
+      case config::PriceSource::overrides:
+        return "override";
+      case config::PriceSource::per_call:
+        return "per_call";
+    }
+    return {};
   }
 
   static void capture_bodies(RequestContext& context, AuditRecord& record) {
     const config::Audit& audit = context.config().audit;
     if (audit.bodies == config::BodyCapture::none) return;
     if (!context.body.empty()) {
-      if (audit.bodies == config::BodyCapture::masked && !context.edits.empty()) {
+      const bool masked = audit.bodies == config::BodyCapture::masked;
+      // A request that its guardrails refused, or never saw, is not known to be clean (and may be
+      // masked in part only): of such a body the record has length and digest.
+      const bool is_clean = !masked || context.request_inspected;
+      if (masked && is_clean && !context.edits.empty()) {
         capture(record.request_body, context.edits.str(), audit.body_bytes);
       } else {
-        capture(record.request_body, context.body, audit.body_bytes);
+        capture(record.request_body, context.body, is_clean ? audit.body_bytes : 0);
       }
-      // A request that was refused before its guardrails ran is not known to be clean.
-      if (audit.bodies == config::BodyCapture::masked && !context.request_inspected)
-        record.request_body.stored.clear();
     }
     if (context.response_digest_used) {
       record.response_body.captured = true;
@@ -182,6 +219,8 @@ class AuditStage final : public pipeline::Stage {
       record.response_body.stored = std::move(context.captured_response);
     }
   }
+
+  std::vector<std::unique_ptr<AuditRecord>> spares_;  ///< written and cleared, to be filled again
 };
 
 }  // namespace

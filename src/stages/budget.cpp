@@ -65,31 +65,40 @@ class BudgetStage final : public pipeline::Stage {
  public:
   [[nodiscard]] std::string_view name() const noexcept override { return "budget"; }
 
-  base::Task<Verdict> on_request(RequestContext& context) override {
-    if (context.free_of_charge || context.plan.candidates.empty()) co_return Verdict::proceed();
+  pipeline::Decision on_request(RequestContext& context) override {
+    if (context.free_of_charge || context.plan.candidates.empty()) return Verdict::proceed();
     context.bound = context.payload.bound(context.body.size());
-    std::optional<Error> first;
-    // The first candidate that can be paid for; those before it are the router's to skip.
-    for (std::size_t i = 0; i < context.plan.candidates.size(); ++i) {
-      auto held = hold_for(context, i);
-      if (held.has_error() && held.error().code() == ErrorCode::budget_exceeded &&
-          context.config().spending.hold_wait.count() > 0) {
-        const bool granted = co_await wait_for(context, i);
-        if (granted) co_return Verdict::proceed();
-        if (context.cancel.cancelled()) co_return Verdict::proceed();
-      }
-      if (!held.has_error()) co_return Verdict::proceed();
-      if (!first) first = held.error();
-    }
-    co_return Verdict::refuse(std::move(*first));
+    auto held = hold_for(context, 0);
+    if (!held.has_error()) return Verdict::proceed();
+    return hold_otherwise(context, std::move(held).error());
   }
 
   void on_complete(RequestContext& context) noexcept override {
-    if (context.hold) settle(context);
+    settle_abandoned(context);
+    // Without an answer nothing was sent, or an error status came back, which costs nothing.
+    if (context.hold && context.served_by != nullptr) settle(context);
     context.hold.release();
   }
 
  private:
+  /// The plan's first candidate was refused with `first`: waits in line where that may help, then
+  /// tries the next. Candidates before the one that can be paid for are the router's to skip.
+  static base::Task<Verdict> hold_otherwise(RequestContext& context, Error first) {
+    const bool may_wait = context.config().spending.hold_wait.count() > 0;
+    bool exceeded = first.code() == ErrorCode::budget_exceeded;
+    for (std::size_t i = 0;;) {
+      if (exceeded && may_wait) {
+        const bool granted = co_await wait_for(context, i);
+        if (granted || context.cancel.cancelled()) co_return Verdict::proceed();
+      }
+      if (++i == context.plan.candidates.size()) break;
+      auto held = hold_for(context, i);
+      if (!held.has_error()) co_return Verdict::proceed();
+      exceeded = held.error().code() == ErrorCode::budget_exceeded;
+    }
+    co_return Verdict::refuse(std::move(first));
+  }
+
   /// Waits for other calls' holds to come back; true when the call then holds its money.
   static base::Task<bool> wait_for(RequestContext& context, std::size_t candidate) {
     auto planned = plan_for(context, candidate);
@@ -103,8 +112,11 @@ class BudgetStage final : public pipeline::Stage {
             .earlier(context.deadline);
     if (!ledger.wait(waiter)) co_return false;
     {
+      auto waiting = context.services->metrics.hold_waiting();
+      waiting.inc();
       const WakeOnCancel pass_on(context.cancel, waiter->wake);
       co_await context.services->upstream.sleep_until(until, waiter->wake);
+      waiting.dec();
     }
     if (!waiter->outcome) {
       ledger.cancel(*waiter);
@@ -113,18 +125,11 @@ class BudgetStage final : public pipeline::Stage {
       co_return false;
     }
     if (waiter->outcome->has_error()) co_return false;
-    context.hold = std::move(**waiter->outcome);
-    // Makes the plan fit what was granted (the cap may have to be lowered).
-    co_return !hold_for(context, candidate).has_error();
+    accept_hold(context, candidate, *planned, std::move(**waiter->outcome));
+    co_return true;
   }
 
   static void settle(RequestContext& context) noexcept {
-    if (context.served_by == nullptr) {
-      // No answer was relayed: either nothing was sent, an error status came back, or the call was
-      // abandoned (the router has then left request_sent set).
-      if (context.request_sent) charge_abandoned(context);
-      return;
-    }
     const config::Deployment& deployment =
         context.priced ? *context.priced : *context.served_by->deployment;
     TokenCounts counts;
@@ -136,10 +141,22 @@ class BudgetStage final : public pipeline::Stage {
       estimated = true;
     }
     context.payload.final_counts = counts;
-    const base::NanoUsd cost =
-        domain::budget::settle_cost(deployment.price, counts, context.config().spending);
+    const config::Spending& spending = context.config().spending;
+    base::NanoUsd cost = domain::budget::settle_cost(deployment.price, counts, spending);
+    if (estimated) {
+      // The hold is the most that can be billed within the cap the provider was sent; our guess is
+      // no proof of more, and must not close a budget. What the provider itself has reported is.
+      const base::NanoUsd held = context.hold.amount();
+      cost = context.answer_unmeasured ? held : std::min(cost, held);
+      if (context.usage.reported) {
+        const TokenCounts reported = context.payload.to_counts(context.usage);
+        cost = std::max(cost, domain::budget::settle_cost(deployment.price, reported, spending));
+      }
+    }
     const auto settlement = context.hold.settle(cost);
-    book(context, settlement, context.served_candidate, estimated, store::LedgerKind::call);
+    // The attempt that answered is the last one.
+    const std::size_t index = context.record ? context.record->attempts.size() - 1 : 0;
+    book(context, settlement, context.served_candidate, index, estimated, store::LedgerKind::call);
     auto& metrics = context.services->metrics;
     const auto& series = context.alias->series;
     using telemetry::TokenKind;

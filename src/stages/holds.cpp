@@ -1,11 +1,14 @@
 #include "stages/holds.hpp"
 
+#include <algorithm>
+
 #include "tollgate/domain/budget/refusal.hpp"
 
 namespace tollgate::stages {
 
 using domain::budget::HoldPlan;
 using domain::budget::ScopePath;
+using pipeline::AbandonedAttempt;
 using pipeline::RequestContext;
 
 namespace {
@@ -19,7 +22,17 @@ const ScopePath& scopes_of(const RequestContext& context, std::size_t candidate)
   return context.alias->of(context.plan.candidates[candidate]).scopes;
 }
 
-void accept(RequestContext& context, std::size_t candidate, const HoldPlan& plan) {
+/// Makes plan and hold fit each other: what is held is at least plan.least.
+void accept(RequestContext& context, std::size_t candidate, HoldPlan plan) {
+  if (context.hold.amount() < plan.amount) {
+    const auto lowered = domain::budget::fit_output_cap(plan, context.hold.amount(),
+                                                        deployment_of(context, candidate),
+                                                        context.bound, context.config().spending);
+    if (lowered) {
+      plan = *lowered;
+      context.hold.shrink(plan.amount);
+    }
+  }
   context.hold_plan = plan;
   context.held_candidate = candidate;
   context.largest_hold = std::max(context.largest_hold, context.hold.amount());
@@ -27,55 +40,39 @@ void accept(RequestContext& context, std::size_t candidate, const HoldPlan& plan
 
 }  // namespace
 
-base::Result<HoldPlan> plan_for(RequestContext& context, std::size_t candidate) {
+base::Result<HoldPlan> plan_for(const RequestContext& context, std::size_t candidate) {
   return domain::budget::plan_hold(deployment_of(context, candidate), context.bound,
                                    context.config().spending);
 }
 
 base::Result<void> hold_for(RequestContext& context, std::size_t candidate) {
-  const config::Spending& spending = context.config().spending;
-  const config::Deployment& deployment = deployment_of(context, candidate);
+  const bool show_amounts = context.config().spending.show_amounts;
   const ScopePath& what = scopes_of(context, candidate);
   auto planned = plan_for(context, candidate);
   if (planned.has_error()) return planned.error();
-  HoldPlan plan = *planned;
-
+  const HoldPlan& plan = *planned;
+  // One step each: between asking for room and taking it another call could have taken it.
   if (context.hold) {
-    auto moved = context.hold.rebase(what, plan.amount);
-    if (moved.has_error()) {
-      // The whole does not fit. What would, beside the money this call has already?
-      const auto room = context.services->ledger.available(context.key->scopes, what);
-      const base::NanoUsd fits =
-          room.free == base::NanoUsd::max() ? room.free : room.free + context.hold.amount();
-      const auto lowered =
-          domain::budget::fit_output_cap(plan, fits, deployment, context.bound, spending);
-      if (!lowered) return domain::budget::to_error(moved.error(), spending.show_amounts);
-      plan = *lowered;
-      moved = context.hold.rebase(what, plan.amount);
-      if (moved.has_error()) return domain::budget::to_error(moved.error(), spending.show_amounts);
-    }
-    accept(context, candidate, plan);
-    return {};
-  }
-
-  auto held =
-      context.services->ledger.hold_between(context.key->scopes, what, plan.least, plan.amount);
-  if (held.has_error()) return domain::budget::to_error(held.error(), spending.show_amounts);
-  context.hold = std::move(*held);
-  if (context.hold.amount() < plan.amount) {
-    const auto lowered = domain::budget::fit_output_cap(plan, context.hold.amount(), deployment,
-                                                        context.bound, spending);
-    if (lowered) {
-      plan = *lowered;
-      context.hold.shrink(plan.amount);
-    }
+    const auto moved = context.hold.rebase(what, plan.least, plan.amount);
+    if (moved.has_error()) return domain::budget::to_error(moved.error(), show_amounts);
+  } else {
+    auto held =
+        context.services->ledger.hold_between(context.key->scopes, what, plan.least, plan.amount);
+    if (held.has_error()) return domain::budget::to_error(held.error(), show_amounts);
+    context.hold = std::move(*held);
   }
   accept(context, candidate, plan);
   return {};
 }
 
+void accept_hold(RequestContext& context, std::size_t candidate, const HoldPlan& plan,
+                 domain::budget::Hold granted) {
+  context.hold = std::move(granted);
+  accept(context, candidate, plan);
+}
+
 void book(RequestContext& context, const domain::budget::Settlement& settlement,
-          std::size_t candidate, bool estimated, store::LedgerKind kind) {
+          std::size_t candidate, std::size_t index, bool estimated, store::LedgerKind kind) {
   const auto& target = *context.plan.candidates[candidate].target;
   context.cost += settlement.amount;
   context.estimated = context.estimated || estimated;
@@ -91,6 +88,8 @@ void book(RequestContext& context, const domain::budget::Settlement& settlement,
     context.record->overrun = context.record->overrun || charge.overrun;
     if (settlement.amount.value > 0) context.record->charges.push_back(std::move(charge));
     context.record->held_at = settlement.charged_at;
+    if (index < context.record->attempts.size())
+      context.record->attempts[index].billed += settlement.amount;
   }
   pipeline::Services& services = *context.services;
   services.metrics.cost(context.alias->of(context.plan.candidates[candidate]).series,
@@ -99,21 +98,30 @@ void book(RequestContext& context, const domain::budget::Settlement& settlement,
   for (const auto& event : settlement.events) services.alerts.on_budget_event(event);
 }
 
-base::NanoUsd charge_abandoned(RequestContext& context) {
-  if (!context.hold) return {};
+void keep_abandoned(RequestContext& context, std::size_t index, Received received) {
+  if (!context.hold) return;
   if (!context.config().spending.charge_abandoned_attempts) {
     context.hold.release();
-    return {};
+    return;
   }
-  // No answer byte was seen: the provider has read the input at most.
-  domain::budget::TokenCounts seen;
-  seen.input = std::min(estimate_tokens(context.body.size()), context.bound.input_tokens);
   const std::size_t candidate = context.held_candidate;
-  const base::NanoUsd cost = domain::budget::settle_cost(deployment_of(context, candidate).price,
-                                                         seen, context.config().spending);
-  const auto settlement = context.hold.settle(std::min(cost, context.hold.amount()));
-  book(context, settlement, candidate, true, store::LedgerKind::abandoned);
-  return settlement.amount;
+  if (!received.is_cut_off) {
+    domain::budget::TokenCounts seen;
+    seen.input = std::min(estimate_tokens(context.body.size()), context.bound.input_tokens);
+    if (context.bound.has_output) seen.output = estimate_tokens(received.answer_bytes);
+    // An estimate of ours never breaks a cap that the provider was bound to.
+    context.hold.shrink(domain::budget::settle_cost(deployment_of(context, candidate).price, seen,
+                                                    context.config().spending));
+  }
+  context.abandoned.emplace_back(std::move(context.hold), candidate, index);
+}
+
+void settle_abandoned(RequestContext& context) {
+  for (AbandonedAttempt& attempt : context.abandoned) {
+    const auto settlement = attempt.hold.settle(attempt.hold.amount());
+    book(context, settlement, attempt.candidate, attempt.index, true, store::LedgerKind::abandoned);
+  }
+  context.abandoned.clear();
 }
 
 }  // namespace tollgate::stages

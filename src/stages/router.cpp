@@ -44,6 +44,8 @@ FailureKind to_domain(TransportFailure failure) {
       return FailureKind::connect;
     case TransportFailure::tls:
       return FailureKind::tls;
+    case TransportFailure::pool_exhausted:
+      return FailureKind::pool_exhausted;
     case TransportFailure::stale_connection:
       return FailureKind::stale_connection;
     case TransportFailure::reset:
@@ -122,16 +124,22 @@ class RouterStage final : public pipeline::Stage {
     rewrite_peer_event(context, event);
   }
 
-  base::Task<Verdict> on_request(RequestContext& context) override {
-    if (context.alias == nullptr) co_return co_await answer_locally(context);
+  pipeline::Decision on_request(RequestContext& context) override {
+    return context.alias == nullptr ? answer_locally(context) : route(context);
+  }
+
+ private:
+  base::Task<Verdict> route(RequestContext& context) {
     context.services->retry_budget.on_call(context.services->clock.mono());
     const Repeat repeat = context.payload.safe_to_repeat ? Repeat::safe : Repeat::only_unsent;
     AttemptLoop loop(context.plan, context.config().routing, context.services->retry_budget,
                      context.services->rng, context.deadline, repeat);
     std::optional<Error> unaffordable;
+    bool is_outgrown = outgrew_bound(context);
     for (;;) {
       const AttemptLoop::Step step = loop.next(context.services->clock.mono());
       if (step == AttemptLoop::Step::give_up) {
+        if (loop.retry_refused()) context.services->metrics.retries_refused().inc();
         if (unaffordable && loop.attempts() == 0)
           co_return Verdict::refuse(std::move(*unaffordable));
         co_return Verdict::refuse(loop.error());
@@ -143,7 +151,8 @@ class RouterStage final : public pipeline::Stage {
         continue;
       }
       const std::size_t candidate = loop.candidate();
-      if (!context.free_of_charge && (!context.hold || context.held_candidate != candidate)) {
+      const bool is_covered = context.hold && context.held_candidate == candidate && !is_outgrown;
+      if (!context.free_of_charge && !is_covered) {
         auto held = hold_for(context, candidate);
         if (held.has_error()) {
           const bool unpriced = held.error().code() == ErrorCode::unpriced_model;
@@ -151,8 +160,11 @@ class RouterStage final : public pipeline::Stage {
           loop.skip(unpriced ? SkipReason::unpriced : SkipReason::unaffordable);
           continue;
         }
+        is_outgrown = false;
       }
       const AttemptEnd end = co_await attempt(context, loop, candidate);
+      // Also when its socket broke in a write of ours.
+      if (end == AttemptEnd::client_gone) context.cancel_client_gone();
       if (end == AttemptEnd::answered || end == AttemptEnd::client_gone)
         co_return Verdict::proceed();
       if (end == AttemptEnd::over) {
@@ -163,6 +175,14 @@ class RouterStage final : public pipeline::Stage {
   }
 
  private:
+  /// Masks may have made the body longer than the one the money was held for: then the bound is
+  /// that of the bytes that will be sent, and the hold must be made to cover it.
+  static bool outgrew_bound(RequestContext& context) {
+    if (context.free_of_charge || context.edits.size() <= context.body.size()) return false;
+    context.bound = context.payload.bound(context.edits.size());
+    return true;
+  }
+
   static store::AuditAttempt& begin_attempt(RequestContext& context, const std::string& deployment,
                                             base::MonoTime started) {
     static thread_local store::AuditAttempt unrecorded;
@@ -191,20 +211,27 @@ class RouterStage final : public pipeline::Stage {
         std::chrono::duration_cast<std::chrono::microseconds>(now - started).count();
   }
 
-  /// A failure below HTTP: tells the loop and settles what the provider may have begun to bill.
+  /// A failure below HTTP: tells the loop, and keeps what the provider may bill for it.
   static AttemptEnd fail(RequestContext& context, AttemptLoop& loop, std::size_t candidate,
-                         std::size_t index, base::MonoTime started, TransportFailure failure) {
+                         std::size_t index, base::MonoTime started,
+                         const UpstreamExchange& exchange, TransportFailure failure,
+                         std::uint64_t answer_bytes = 0) {
     end_attempt(context, candidate, index, started, to_string(failure), 0,
                 telemetry::attempt_failure(to_domain(failure)));
     if (context.record) context.record->attempts[index].error_code = to_string(failure);
+    if (failure == TransportFailure::pool_exhausted)
+      context.services->metrics.limit_hits(telemetry::LimitHit::max_connections).inc();
     if (failure == TransportFailure::cancelled || context.cancel.cancelled()) {
-      context.request_sent = true;  // perhaps: settled as an estimate, never free
+      if (context.served_by != nullptr) {
+        context.payload.output_text_bytes = answer_bytes;  // settled as the answer it was to be
+      } else if (exchange.sent_at() != base::MonoTime{}) {
+        keep_abandoned(context, index, {});
+      }
       return AttemptEnd::client_gone;
     }
-    if (pipeline::may_have_been_sent(failure) && failure != TransportFailure::stale_connection &&
-        context.hold) {
-      const base::NanoUsd charged = charge_abandoned(context);
-      if (context.record) context.record->attempts[index].billed = charged;
+    if (pipeline::may_have_been_sent(failure) && failure != TransportFailure::stale_connection) {
+      const Received received{answer_bytes, failure == TransportFailure::too_large};
+      keep_abandoned(context, index, received);
     }
     const auto verdict = loop.on_outcome(AttemptOutcome::failure(to_domain(failure)), false,
                                          context.services->clock.mono());
@@ -222,19 +249,29 @@ class RouterStage final : public pipeline::Stage {
     const base::MonoTime started = services.clock.mono();
     if (loop.attempts() == 0) context.gateway_time = started - context.body_read_at;
     const std::size_t index = context.record ? context.record->attempts.size() : 0;
+    if (loop.attempts() > 0) {
+      // What an attempt before this one was seen to use is not this one's.
+      context.usage = {};
+      context.usage_complete = false;
+      context.served_model.clear();
+      context.payload.output_text_bytes = 0;
+    }
     begin_attempt(context, target.deployment->id, started);
+    context.secrets = context.alias->of(context.plan.candidates[candidate]).secrets.get();
+    context.policy_state.reset();  // of an attempt that broke before anything was sent
     std::unique_ptr<UpstreamExchange> exchange =
         provider.kind == config::ProviderKind::demo
             ? services.upstream.open_demo(context.cancel)
             : services.upstream.open(provider.origin, context.cancel);
     const TransportFailure failure = co_await exchange->start(request->wire);
     if (failure != TransportFailure::none)
-      co_return fail(context, loop, candidate, index, started, failure);
+      co_return fail(context, loop, candidate, index, started, *exchange, failure);
 
     const auto& head = exchange->head();
     const std::string_view encoding = head.value(HeaderId::content_encoding);
     if (!encoding.empty() && !base::iequals(encoding, "identity"))
-      co_return fail(context, loop, candidate, index, started, TransportFailure::invalid);
+      co_return fail(context, loop, candidate, index, started, *exchange,
+                     TransportFailure::invalid);
     if (head.status < 200 || head.status >= 300) {
       const AttemptEnd end =
           co_await take_error(context, loop, candidate, index, started, *exchange);
@@ -262,7 +299,12 @@ class RouterStage final : public pipeline::Stage {
     const auto verdict = loop.on_outcome(AttemptOutcome::status(status, hints), false,
                                          context.services->clock.mono());
     if (verdict != domain::routing::Verdict::final) co_return AttemptEnd::next;
-    const config::Provider& provider = *context.plan.candidates[candidate].target->provider;
+    if (status >= 300 && status < 400) {
+      // An SDK that followed it would send its key, and the prompt, past the gateway.
+      context.refuse(Error(ErrorCode::upstream_invalid, "the upstream answered with a redirection")
+                         .with_side(base::Side::upstream));
+      co_return co_await answer_refusal(context);
+    }
     if (status == 401 && context.peer == nullptr) {
       // The gateway's credential was refused. The agent's own key is fine: telling it 401 would
       // send it looking in the wrong place.
@@ -275,7 +317,6 @@ class RouterStage final : public pipeline::Stage {
     const TransportFailure failure =
         co_await exchange.read_all(body, context.config().limits.response_body_bytes);
     if (failure == TransportFailure::cancelled) co_return AttemptEnd::client_gone;
-    redact_credentials(provider, body);
     co_return co_await send_answer(context, exchange, std::move(body), loop.attempts());
   }
 
@@ -304,16 +345,16 @@ class RouterStage final : public pipeline::Stage {
         context.is_stream = false;
         const TransportFailure failure =
             relay.error_first() ? TransportFailure::invalid : relay.failure();
-        co_return fail(context, loop, candidate, index, started, failure);
+        co_return fail(context, loop, candidate, index, started, exchange, failure);
       }
       finish_stream(context, loop, candidate, index, started, relay, end);
       co_return end == RelayEnd::client_gone ? AttemptEnd::client_gone : AttemptEnd::answered;
     }
+    // Not of an MCP server or agent: whatever it calls its answer, clients may read it as JSON.
     const bool passes_as_it_comes = head.body_kind != protocol::http::BodyKind::none &&
+                                    context.peer == nullptr &&
                                     context.payload.kind != Payload::Kind::model &&
-                                    context.payload.kind != Payload::Kind::rpc &&
-                                    !is_json_type(head.value(HeaderId::content_type)) &&
-                                    !head.value(HeaderId::content_type).starts_with("text/");
+                                    is_binary_type(head.value(HeaderId::content_type));
     if (passes_as_it_comes) {
       const AttemptEnd end =
           co_await pass_binary(context, loop, candidate, index, started, exchange);
@@ -325,7 +366,7 @@ class RouterStage final : public pipeline::Stage {
     if (failure != TransportFailure::none) {
       if (failure == TransportFailure::too_large)
         context.services->metrics.limit_hits(telemetry::LimitHit::response_body_bytes).inc();
-      co_return fail(context, loop, candidate, index, started, failure);
+      co_return fail(context, loop, candidate, index, started, exchange, failure, body.size());
     }
     end_attempt(context, candidate, index, started, "ok", head.status,
                 telemetry::attempt_status(head.status));
@@ -341,6 +382,7 @@ class RouterStage final : public pipeline::Stage {
                             std::size_t index, base::MonoTime started, const Relay& relay,
                             RelayEnd end) {
     const auto now = context.services->clock.mono();
+    if (relay.failure() == TransportFailure::too_large) context.answer_unmeasured = true;
     if (end == RelayEnd::cut) {
       end_attempt(context, candidate, index, started, to_string(relay.failure()), 200,
                   telemetry::attempt_failure(to_domain(relay.failure())));
@@ -360,6 +402,7 @@ class RouterStage final : public pipeline::Stage {
                                      std::string body, unsigned attempts) {
     const base::MonoTime read_at = context.services->clock.mono();
     const auto& head = exchange.head();
+    redact_credentials(context, body);
     Answer answer;
     answer.status = head.status;
     answer.body = &body;
@@ -367,12 +410,19 @@ class RouterStage final : public pipeline::Stage {
     answer.is_json =
         is_json_type(head.value(HeaderId::content_type)) ||
         (context.payload.kind == Payload::Kind::model && !body.empty() && body.front() == '{');
-    if (answer.is_json && !body.empty()) {
+    // JSON by another name is read as JSON: that is what its reader may do.
+    const std::size_t first = body.find_first_not_of(" \t\r\n");
+    const bool looks_json =
+        first != std::string::npos && (body[first] == '{' || body[first] == '[');
+    if (looks_json || (answer.is_json && !body.empty())) {
       json::ParseLimits limits;
       limits.allow_lone_surrogates = true;
       limits.max_depth = 512;
       limits.max_nodes = 4'000'000;
-      if (!answer_document_.parse(body, limits).has_error()) answer.document = &answer_document_;
+      if (!answer_document_.parse(body, limits).has_error()) {
+        answer.document = &answer_document_;
+        answer.is_json = true;
+      }
     }
     if (head.status < 300 && context.payload.kind == Payload::Kind::model) observe(context, answer);
     std::string header_lines;
@@ -395,17 +445,24 @@ class RouterStage final : public pipeline::Stage {
     co_return sent ? AttemptEnd::answered : AttemptEnd::client_gone;
   }
 
-  /// Usage, model and text size of a JSON answer.
-  static void observe(RequestContext& context, const Answer& answer) {
+  /// Usage, model and, where the provider does not say what it used, text size of a JSON answer.
+  void observe(RequestContext& context, const Answer& answer) {
+    Payload& payload = context.payload;
     if (answer.document == nullptr) {
-      context.payload.output_text_bytes = answer.body->size();
+      payload.output_text_bytes = answer.body->size();
       return;
     }
-    auto facts = context.payload.dialect->read_response(*answer.document);
+    auto facts = payload.dialect->read_response(*answer.document);
     context.usage = std::move(facts.usage);
     context.usage_complete = context.usage.reported;
     context.served_model = std::move(facts.model);
-    if (!context.usage.reported) context.payload.output_text_bytes = answer.body->size();
+    if (context.usage.reported) return;
+    // The text alone: an envelope of ids and punctuation is not generated.
+    texts_.clear();
+    payload.dialect->response_texts(*answer.document, texts_);
+    for (const auto& text : texts_)
+      if (text.role != protocol::llm::TextRole::tag)
+        payload.output_text_bytes += text.ref.end_offset() - text.ref.begin_offset() - 2;
   }
 
   /// Audio, images, files: bytes nobody reads, passed on as they come.
@@ -418,7 +475,8 @@ class RouterStage final : public pipeline::Stage {
     for (;;) {
       const pipeline::BodyChunk chunk = co_await exchange.read();
       if (chunk.failure != TransportFailure::none) {
-        if (!begun) co_return fail(context, loop, candidate, index, started, chunk.failure);
+        if (!begun)
+          co_return fail(context, loop, candidate, index, started, exchange, chunk.failure);
         end_attempt(context, candidate, index, started, to_string(chunk.failure),
                     exchange.head().status, telemetry::attempt_failure(to_domain(chunk.failure)));
         if (context.cancel.cancelled()) co_return AttemptEnd::client_gone;
@@ -435,7 +493,7 @@ class RouterStage final : public pipeline::Stage {
       }
       for (const std::string_view piece : chunk.pieces) {
         context.response_bytes += piece.size();
-        context.capture_response(piece);
+        context.capture_unread_response(piece);
       }
       if (!chunk.pieces.empty()) {
         const bool sent = co_await context.downstream->write(chunk.pieces);
@@ -454,6 +512,7 @@ class RouterStage final : public pipeline::Stage {
 
   // Used between two waits only, so one for all calls of the worker will do.
   json::Document answer_document_;
+  std::vector<protocol::llm::TextSpan> texts_;
   std::vector<std::unique_ptr<AttemptRequest>> spare_requests_;
 };
 

@@ -187,6 +187,108 @@ TEST(Budget, AProviderThatBillsMoreThanItsCapIsSettledTrulyAndClosesTheBudget) {
   EXPECT_EQ(daemon.metrics().value("tollgate_budget_overruns_total"), 1);
 }
 
+TEST(Budget, AnEstimateOfOursNeverBreaksTheCap) {
+  FakeUpstream upstream;
+  // A provider that says nothing of its use, and more text than the cap it was sent allows.
+  const auto silent_about_usage = [](const std::string& text) {
+    return R"({"id":"chatcmpl-1","object":"chat.completion","created":1,"model":"real-m","choices":[{"index":0,"message":{"role":"assistant","content":")" +
+           text + R"("},"finish_reason":"stop"}]})";
+  };
+  upstream.on("POST", kPath,
+              {Answer::json(200, silent_about_usage(std::string(2'000, 'x'))),
+               Answer::json(200, silent_about_usage("12345678"))});
+  Daemon daemon(
+      std::string(kOneProvider) + "    budgets: [{name: cap, limit: 0.001, window: day}]\n",
+      {.variables = {{"UP", upstream.url()}}});
+  const std::string body = chat_request("m", "hi", R"(,"max_tokens":10)");
+  ASSERT_EQ(daemon.post(kPath, body).status, 200);
+  const Row row = daemon.rows(1).at(0);
+  EXPECT_EQ(row.at("estimated"), "1");
+  EXPECT_EQ(row.at("overrun"), "0");
+  EXPECT_EQ(row.at("cost_nusd"), row.at("held_nusd"));
+  EXPECT_EQ(daemon.metrics().value("tollgate_budget_overruns_total"), 0);
+  const json me = json::parse(daemon.get("/tollgate/v1/me").body);
+  EXPECT_EQ(me["budgets"][0]["closed"], false) << me.dump();
+  // Two tokens of text are two tokens: the envelope around them is not generated.
+  daemon.reload(kOneProvider);
+  ASSERT_TRUE(daemon.wait_metric("tollgate_config_generation", {}, 2));
+  ASSERT_EQ(daemon.post(kPath, body).status, 200);
+  const Row second = daemon.rows(2).at(1);
+  EXPECT_EQ(second.at("output_tokens"), "2");
+  EXPECT_EQ(second.at("cost_nusd"), std::to_string((body.size() + 3) / 4 * 2'500 + 2 * 10'000));
+}
+
+TEST(Budget, APredictionThatMayBeBilledIsHeld) {
+  FakeUpstream upstream;
+  upstream.on("POST", kPath, {Answer::json(200, completion("ok", 10, 1'000 + 400))});
+  Daemon daemon(kFiveCents, {.variables = {{"UP", upstream.url()}}});
+  const std::string more = R"(,"max_tokens":1000,"prediction":{"type":"content","content":")" +
+                           std::string(500, 'p') + "\"}";
+  ASSERT_EQ(daemon.post(kPath, chat_request("m", "hi", more)).status, 200);
+  const Row row = daemon.rows(1).at(0);
+  EXPECT_EQ(row.at("cost_nusd"), std::to_string(1'400 * 50'000));
+  EXPECT_GE(std::stol(row.at("held_nusd")), 1'500 * 50'000);
+  EXPECT_EQ(row.at("overrun"), "0");
+}
+
+/// Input costs $1 per token here, so that every byte of the bound shows.
+constexpr const char* kLongerWhenMasked = R"(
+providers:
+  up: {kind: openai_compatible, base_url: "@{UP}/v1", api_key: provider-key-1, proxy: none}
+models:
+  m: {deployments: [{provider: up, model: m, price: {input: 1000000, output: 0}}]}
+guardrails:
+  words: {rules: [{name: x, keyword: "zz", action: mask, replacement: "@{LONG}"}]}
+keys: [{id: k1, digest: "@{digest:agent}", guardrails: [words], budgets: [{name: cap, limit: @{LIMIT}, window: day}]}]
+)";
+
+TEST(Budget, AMaskThatLengthensTheBodyIsHeldBeforeItIsSent) {
+  const std::string replacement(200, 'R');
+  const std::string body = chat_request("m", "zz zz zz zz zz", R"(,"max_tokens":1)");
+  const std::size_t longer = body.size() + 5 * (replacement.size() - 2);
+  for (const bool fits : {true, false}) {
+    SCOPED_TRACE(fits);
+    FakeUpstream upstream;
+    upstream.on("POST", kPath, {Answer::json(200, completion("ok", static_cast<int>(longer), 1))});
+    Daemon daemon(kLongerWhenMasked, {.variables = {{"UP", upstream.url()},
+                                                    {"LONG", replacement},
+                                                    {"LIMIT", fits ? "5000" : "900"}}});
+    const Response response = daemon.post(kPath, body);
+    const Row row = daemon.exactly(1).at(0);
+    if (fits) {
+      EXPECT_EQ(response.status, 200) << response.body;
+      EXPECT_EQ(upstream.requests().at(0).body.size(), longer);
+      EXPECT_GE(std::stoll(row.at("held_nusd")), static_cast<long long>(longer) * 1'000'000'000);
+      EXPECT_EQ(row.at("overrun"), "0");
+    } else {
+      // The body as it came would have fitted; what would be sent does not.
+      EXPECT_EQ(response.status, 402) << response.body;
+      EXPECT_EQ(upstream.request_count(), 0u);
+      EXPECT_EQ(row.at("cost_nusd"), "0");
+      EXPECT_EQ(row.at("error_code"), "budget_exceeded");
+    }
+    EXPECT_EQ(daemon.metrics().value("tollgate_holds_nusd"), 0);
+  }
+}
+
+TEST(Budget, TheMetricOfHeldMoneyCountsCallsNotBudgets) {
+  FakeUpstream upstream;
+  upstream.on("POST", kPath, {Answer::json(200, completion("ok", 10, 1000)).after(1s)});
+  std::string yaml = kFiveCents;
+  yaml.replace(yaml.find("window: total}"), 14,
+               "window: total}, {name: day, limit: 1, window: day}");
+  Daemon daemon(yaml, {.variables = {{"UP", upstream.url()}}});
+  std::thread with([&] { EXPECT_EQ(daemon.post(kPath, five_cents()).status, 200); });
+  // A key without a budget holds too.
+  std::thread without([&] { EXPECT_EQ(daemon.post(kPath, five_cents(), "other").status, 200); });
+  ASSERT_TRUE(upstream.wait_for_requests(2));
+  EXPECT_EQ(daemon.metrics().value("tollgate_holds_nusd"), 100'000'000);
+  with.join();
+  without.join();
+  EXPECT_TRUE(daemon.exactly(2).size() == 2);
+  EXPECT_EQ(daemon.metrics().value("tollgate_holds_nusd"), 0);
+}
+
 TEST(Budget, AlertsAreRaisedOncePerThresholdAndPostedWithRetry) {
   FakeUpstream upstream;
   upstream.on("POST", kPath, {Answer::json(200, completion("ok", 10, 1000))});

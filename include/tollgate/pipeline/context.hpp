@@ -44,6 +44,20 @@ class Answer {
   bool from_upstream = false;  ///< else made by the gateway
 };
 
+/// What an attempt given up after its request was sent will be charged.
+///
+/// The charge stays a hold until the call ends: only then does the row go to the store that tells
+/// of it, and a budget that a reload adds meanwhile counts holds, but cannot count money that is
+/// neither held nor on record.
+class AbandonedAttempt {
+ public:
+  AbandonedAttempt(domain::budget::Hold charge, std::size_t of_candidate, std::size_t at_index)
+      : hold(std::move(charge)), candidate(of_candidate), index(at_index) {}
+  domain::budget::Hold hold;  ///< of exactly the charge
+  std::size_t candidate;      ///< in the plan
+  std::size_t index;          ///< in AuditRecord::attempts
+};
+
 /// Everything that is known about one call, typed, in one place.
 ///
 /// Owned by the session and reused for the next call of the connection (`reset` keeps memory).
@@ -85,6 +99,9 @@ class RequestContext {
   json::Document document;  ///< of the body, when it is JSON
   bool has_document = false;
   bool in_flight = false;  ///< counted in Services::in_flight
+  /// Set by the session when the head is whole and yet cannot be served (unknown method, unmet
+  /// Expect, malformed target): auth finds out who calls, then the call is refused with it.
+  std::optional<base::Error> head_fault;
 
   void set_client(const protocol::http::IpAddress& address) {
     client_address = address.to_string();
@@ -92,12 +109,18 @@ class RequestContext {
   void note_first_byte(base::MonoTime now) noexcept {
     if (first_byte_at == base::MonoTime{}) first_byte_at = now;
   }
-  /// The agent is gone: cancels whatever the call waits for.
+  /// The agent is gone: cancels whatever the call waits for. A connection that breaks because the
+  /// gateway cancelled the call first says nothing about the agent.
   void cancel_client_gone() noexcept {
+    if (cancel.cancelled()) return;
     client_gone_ = true;
     cancel.cancel();
   }
   [[nodiscard]] bool client_gone() const noexcept { return client_gone_; }
+  /// The gateway ended the call itself, before its answer was complete (a forced stop).
+  [[nodiscard]] bool stopped_by_gateway() const noexcept {
+    return cancel.cancelled() && !client_gone_;
+  }
 
   // ---- interpret: what the body asks for ----
   Payload payload;
@@ -115,6 +138,7 @@ class RequestContext {
   domain::budget::CallBound bound;
   domain::budget::HoldPlan hold_plan;
   std::size_t held_candidate = 0;  ///< plan index the hold is priced for
+  boost::container::small_vector<AbandonedAttempt, 1> abandoned;  ///< in the order of attempts
   base::NanoUsd largest_hold;
   bool free_of_charge = true;  ///< costs nothing whatever happens
   std::optional<config::Deployment>
@@ -123,11 +147,12 @@ class RequestContext {
   // ---- policy ----
   json::Splicer edits;                       ///< masked request text; the router adds to a copy
   std::unique_ptr<StageState> policy_state;  ///< stream guards
-  bool request_inspected = false;            ///< guardrails have seen the request
+  bool request_inspected = false;            ///< guardrails have seen the request and let it pass
 
   // ---- router ----
+  /// Credentials of the provider whose answer is at hand; null before the first attempt.
+  const domain::policy::Secrets* secrets = nullptr;
   bool is_stream = false;            ///< the answer is an event stream
-  bool request_sent = false;         ///< some upstream may have begun to work
   bool upstream_cut = false;         ///< the answer broke after the commit point
   int status = 0;                    ///< HTTP status sent
   std::uint64_t response_bytes = 0;  ///< body bytes sent to the agent
@@ -138,8 +163,9 @@ class RequestContext {
   const domain::routing::RoutableDeployment* served_by = nullptr;
   std::size_t served_candidate = 0;
   protocol::llm::Usage usage;
-  bool usage_complete = false;  ///< the provider reported the whole call's use
-  std::string served_model;     ///< as the provider names it
+  bool usage_complete = false;     ///< the provider reported the whole call's use
+  bool answer_unmeasured = false;  ///< part of the answer was over a limit and never read
+  std::string served_model;        ///< as the provider names it
   bool estimated = false;
   base::NanoUsd cost;
 
@@ -156,6 +182,8 @@ class RequestContext {
   bool response_digest_used = false;
   /// Adds to what the agent was sent, for the record.
   void capture_response(std::string_view bytes);
+  /// The same for bytes that no guardrail read (audio, images): `masked` keeps their digest only.
+  void capture_unread_response(std::string_view bytes);
 
  private:
   bool client_gone_ = false;

@@ -48,6 +48,8 @@ class Payload {
   bool safe_to_repeat = true;
 
   std::string trace_id, session_id, parent_id;
+  /// The MCP server's own id of the session the agent named and its key opened; empty without one.
+  std::string_view mcp_session;
 
   /// What was settled, for the record.
   domain::budget::TokenCounts final_counts;
@@ -55,14 +57,16 @@ class Payload {
   [[nodiscard]] bool is_model_call() const noexcept { return kind == Kind::model; }
   void reset();
 
-  /// The most the call can use, for the hold.
+  /// The most the call can use, for the hold. `body_bytes` of the body that is forwarded: a mask
+  /// can lengthen it.
   [[nodiscard]] domain::budget::CallBound bound(std::size_t body_bytes) const;
   [[nodiscard]] domain::budget::TokenCounts to_counts(const protocol::llm::Usage& usage) const;
   /// Counts for a provider that said nothing, or not all: what it reported so far, and a quarter of
   /// the bytes seen for the rest.
   [[nodiscard]] domain::budget::TokenCounts estimate(const protocol::llm::Usage& usage,
                                                      std::size_t body_bytes) const;
-  /// Answer text seen by the relay, for `estimate`.
+  /// Answer text seen (of an answer that broke off before it could be read: its bytes), for
+  /// `estimate`.
   std::uint64_t output_text_bytes = 0;
 };
 
