@@ -75,8 +75,13 @@ void Alerts::stop() {
   worker_.join();
 }
 
-void Alerts::configure(const config::Snapshot& snapshot) {
+struct Alerts::Webhooks {
   std::vector<Target> targets;
+  std::shared_ptr<const net::TlsContexts> tls;
+};
+
+std::shared_ptr<Alerts::Webhooks> Alerts::prepare(const config::Snapshot& snapshot) const {
+  auto webhooks = std::make_shared<Webhooks>();
   auto contexts = std::make_shared<net::TlsContexts>();
   for (const config::Webhook& webhook : snapshot.webhooks) {
     Target target;
@@ -102,15 +107,16 @@ void Alerts::configure(const config::Snapshot& snapshot) {
     target.origin.idle_timeout = std::chrono::seconds(5);
     if (target.origin.scheme == "https")
       contexts->emplace(target.origin.pool_key, net::make_client_context(config::UpstreamTls{}));
-    targets.push_back(std::move(target));
+    webhooks->targets.push_back(std::move(target));
   }
-  {
-    const std::lock_guard lock(mutex_);
-    targets_ = std::move(targets);
-  }
-  worker_.post([this, contexts = std::shared_ptr<const net::TlsContexts>(std::move(contexts))] {
-    pool_.set_tls_contexts(contexts);
-  });
+  webhooks->tls = std::move(contexts);
+  return webhooks;
+}
+
+void Alerts::install(std::shared_ptr<Webhooks> webhooks) {
+  worker_.post([this, contexts = webhooks->tls] { pool_.set_tls_contexts(contexts); });
+  const std::lock_guard lock(mutex_);
+  webhooks_ = std::move(webhooks);
 }
 
 void Alerts::count(std::string_view result) {
@@ -128,7 +134,8 @@ void Alerts::on_budget_event(const domain::budget::BudgetEvent& event) noexcept 
                                                {"spent", event.spent}});
   const std::string body = event_body(event, worker_.clock().wall());
   const std::lock_guard lock(mutex_);
-  for (const Target& target : targets_) {
+  if (webhooks_ == nullptr) return;
+  for (const Target& target : webhooks_->targets) {
     if (queued_.fetch_add(1) >= kMaxQueued) {
       queued_.fetch_sub(1);
       count("failed");

@@ -29,9 +29,12 @@ class Alerts final : public pipeline::AlertSink {
   void start();
   /// Cancels deliveries that wait and ends the loop.
   void stop();
-  /// Takes over the webhooks of a configuration. Throws std::runtime_error when TLS cannot be set
-  /// up.
-  void configure(const config::Snapshot& snapshot);
+  /// The webhooks of a configuration, ready to be taken over.
+  struct Webhooks;
+  /// Makes them; nothing changes yet. Throws std::runtime_error when TLS cannot be set up.
+  [[nodiscard]] std::shared_ptr<Webhooks> prepare(const config::Snapshot& snapshot) const;
+  /// Takes them over for the events from now on. Does not fail.
+  void install(std::shared_ptr<Webhooks> webhooks);
   void on_budget_event(const domain::budget::BudgetEvent& event) noexcept override;
 
  private:
@@ -49,8 +52,7 @@ class Alerts final : public pipeline::AlertSink {
   net::UpstreamClient client_;
   telemetry::Registry& registry_;
   std::mutex mutex_;
-  std::vector<Target> targets_;
-  std::shared_ptr<const net::TlsContexts> tls_;
+  std::shared_ptr<const Webhooks> webhooks_;  ///< under mutex_; null before the first install
   std::atomic<int> queued_{0};
   std::vector<pipeline::CancelSignal*> waiting_;  ///< on the worker
   bool stopping_ = false;                         ///< on the worker

@@ -4,12 +4,14 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <condition_variable>
 #include <filesystem>
 #include <fstream>
 #include <stdexcept>
 #include <thread>
 
 #include "app/admin_routes.hpp"
+#include "app/config_checks.hpp"
 #include "app/default_chain.hpp"
 #include "tollgate/config/names.hpp"
 #include "tollgate/pipeline/route.hpp"
@@ -24,13 +26,24 @@ using telemetry::Family;
 config::SnapshotPtr load_or_throw(const std::string& path, std::uint64_t generation) {
   config::LoadOptions options;
   options.generation = generation;
+  options.further_checks = guardrail_problems;
   auto loaded = config::load_file(path, config::SystemEnv(), options);
   for (const auto& warning : loaded.warnings)
     telemetry::log::warn("config_warning", {{"message", to_string(warning)}});
   if (loaded.ok()) return loaded.snapshot;
   std::string text;
-  for (const auto& problem : loaded.problems) text += to_string(problem) + "\n";
+  for (const auto& problem : loaded.problems)
+    text += (text.empty() ? "" : "\n") + to_string(problem);
   throw std::runtime_error(text);
+}
+
+/// One log line for each line of `text`: a configuration's problems come as one text.
+void log_failure(std::string_view event, std::string_view text) {
+  for (std::size_t at = 0; at <= text.size();) {
+    const std::size_t end = std::min(text.find('\n', at), text.size());
+    telemetry::log::error(event, {{"message", text.substr(at, end - at)}});
+    at = end + 1;
+  }
 }
 
 unsigned worker_count(const config::Snapshot& snapshot) {
@@ -97,7 +110,7 @@ Gateway::Gateway(std::string config_path)
   dns.stale = snapshot_->routing.dns_stale;
   dns_ = std::make_unique<net::DnsCache>(clock_, dns);
   alerts_ = std::make_unique<Alerts>(clock_, *dns_, *registry_);
-  alerts_->configure(*snapshot_);
+  alerts_->install(alerts_->prepare(*snapshot_));
 
   store::SpendOnRecord history(*store_, snapshot_->audit.path);
   for (auto result : {ledger_.configure(*snapshot_, history), ledger_.load(history)})
@@ -106,10 +119,19 @@ Gateway::Gateway(std::string config_path)
                                result.error().detail());
   runtime_ = build_runtime(snapshot_);
   tls_ = build_tls(*snapshot_);
-  const server::WorkerHost::Shared shared{
-      clock_,     ledger_,   *store_,      retry_budget_,
-      *alerts_,   throttle_, in_flight_,   *series_,
-      *registry_, *dns_,     connections_, [](pipeline::Services&) { return default_chain(); }};
+  const server::WorkerHost::Shared shared{clock_,
+                                          ledger_,
+                                          *store_,
+                                          retry_budget_,
+                                          *alerts_,
+                                          throttle_,
+                                          in_flight_,
+                                          *series_,
+                                          *registry_,
+                                          *dns_,
+                                          connections_,
+                                          body_memory_,
+                                          [](pipeline::Services&) { return default_chain(); }};
   for (unsigned i = 0; i < count; ++i)
     workers_.push_back(std::make_unique<server::WorkerHost>(i, shared, runtime_, tls_));
   open_listeners();
@@ -135,8 +157,11 @@ void Gateway::open_store() {
   make_parent(snapshot_->audit.path);
   store::StoreOptions options;
   options.audit = snapshot_->audit;
+  options.queue_body_bytes = snapshot_->audit.queue_body_bytes;
   options.on_state = [](store::StoreState state, const std::string& detail) {
-    telemetry::log::warn("audit_store", {{"state", to_string(state)}, {"detail", detail}});
+    const bool good = state == store::StoreState::ready || state == store::StoreState::stopped;
+    telemetry::log::write(good ? telemetry::log::Level::info : telemetry::log::Level::warn,
+                          "audit_store", {{"state", to_string(state)}, {"detail", detail}});
   };
   auto opened = store::AuditStore::open(std::move(options), clock_);
   if (opened.has_error())
@@ -151,10 +176,11 @@ void Gateway::open_store() {
 
 std::vector<config::Key> Gateway::stored_keys() {
   std::vector<config::Key> keys;
+  // Never "none" for "could not read": the registry made from it would refuse every stored key.
   auto reader = store::AuditReader::open(snapshot_->audit.path);
-  if (reader.has_error()) return keys;
+  if (reader.has_error()) throw std::runtime_error("stored keys: " + reader.error().message());
   auto stored = (*reader)->keys();
-  if (stored.has_error()) return keys;
+  if (stored.has_error()) throw std::runtime_error("stored keys: " + stored.error().message());
   for (auto& key : *stored) keys.push_back(std::move(key.key));
   return keys;
 }
@@ -215,6 +241,22 @@ void Gateway::register_metrics() {
         [&stats] { return static_cast<std::int64_t>(stats.rows_written.load()); });
   gauge(Family::audit_drops,
         [&stats] { return static_cast<std::int64_t>(stats.records_dropped.load()); });
+  const auto stat = [&](Family family, auto member, std::string_view part = {}) {
+    gauge(
+        family, [&stats, member] { return static_cast<std::int64_t>((stats.*member).load()); },
+        part);
+  };
+  stat(Family::audit_bodies_dropped, &store::StoreStats::bodies_dropped);
+  stat(Family::audit_writer_errors, &store::StoreStats::writer_errors);
+  stat(Family::audit_rows_expired, &store::StoreStats::rows_expired);
+  stat(Family::audit_bytes, &store::StoreStats::db_bytes, "database");
+  stat(Family::audit_bytes, &store::StoreStats::wal_bytes, "wal");
+  stat(Family::audit_bytes, &store::StoreStats::segment_bytes, "segments");
+  gauge(Family::accept_errors, [this] {
+    std::uint64_t errors = 0;
+    for (const auto& acceptor : acceptors_) errors += acceptor->errors();
+    return static_cast<std::int64_t>(errors);
+  });
   gauge(Family::audit_unwritable, [this] { return std::int64_t{store_->writable() ? 0 : 1}; });
   gauge(Family::cooldowns_active,
         [this] { return static_cast<std::int64_t>(cooldowns_.active_count(clock_.mono())); });
@@ -222,13 +264,7 @@ void Gateway::register_metrics() {
         [] { return static_cast<std::int64_t>(telemetry::log::task_failures()); });
   gauge(Family::config_generation,
         [this] { return static_cast<std::int64_t>(generation_.load()); });
-  gauge(Family::holds, [this] {
-    // The sum over key scopes: each call holds on exactly one key.
-    std::int64_t held = 0;
-    for (const auto& row : ledger_.snapshot_all())
-      if (row.scope == config::ScopeKind::key) held = std::max(held, held + row.held.value);
-    return held;
-  });
+  gauge(Family::holds, [this] { return ledger_.held().value; });
   const auto sum = [this](auto member) {
     return [this, member] {
       std::int64_t total = 0;
@@ -240,6 +276,8 @@ void Gateway::register_metrics() {
   gauge(Family::upstream_connections, sum(&net::PoolCounters::idle), "idle");
   gauge(Family::upstream_connections, sum(&net::PoolCounters::busy), "busy");
   gauge(Family::upstream_connections, sum(&net::PoolCounters::waiting), "waiting");
+  gauge(Family::limit_hits, sum(&net::PoolCounters::head_overruns),
+        to_string(base::Limit::upstream_header_bytes));
   gauge(Family::upstream_connects, sum(&net::PoolCounters::connects));
   gauge(Family::upstream_reuses, sum(&net::PoolCounters::reuses));
   for (const auto& host : workers_) {
@@ -293,7 +331,8 @@ std::string Gateway::reload() {
     auto next = load_or_throw(config_path_, generation_.load() + 1);
     for (const auto& path : config::restart_only_changes(*snapshot_, *next))
       telemetry::log::warn("restart_needed", {{"setting", path}});
-    // Everything that can fail comes first; nothing below this block does.
+    // Everything that can fail comes first, the ledger (which takes over all or nothing) last of
+    // it; nothing after it does.
     auto runtime = build_runtime(next);
     auto tls = build_tls(*next);
     std::vector<std::shared_ptr<net::asio::ssl::context>> certificates;
@@ -303,11 +342,11 @@ std::string Gateway::reload() {
                                  ? net::make_server_context(*next->listeners[i].tls)
                                  : nullptr);
     }
-    alerts_->configure(*next);
-    store_->flush_now();
-    store::SpendOnRecord history(*store_, snapshot_->audit.path);
+    auto webhooks = alerts_->prepare(*next);
+    store::SpendOnRecord history(*store_, snapshot_->audit.path, [this] { return quiesce(); });
     auto configured = ledger_.configure(*next, history);
     if (configured.has_error()) throw std::runtime_error(configured.error().message());
+    alerts_->install(std::move(webhooks));
     for (std::size_t i = 0; i < certificates.size(); ++i)
       if (certificates[i]) listener_states_[i]->set_tls_context(certificates[i]);
     store_->reload(next->audit);
@@ -321,9 +360,30 @@ std::string Gateway::reload() {
     return {};
   } catch (const std::exception& failure) {
     count("failed");
-    telemetry::log::error("reload_failed", {{"message", failure.what()}});
+    log_failure("reload_failed", failure.what());
     return failure.what();
   }
+}
+
+bool Gateway::quiesce() {
+  // Completion hooks run to their end between two tasks of a loop: when each worker has run this
+  // one, whatever had been settled before is with the store.
+  struct Latch {
+    std::mutex mutex;
+    std::condition_variable all_ran;
+    std::size_t left = 0;
+  };
+  constexpr auto kPatience = std::chrono::seconds(5);
+  const auto latch = std::make_shared<Latch>();
+  latch->left = workers_.size();
+  for (const auto& host : workers_) {
+    host->worker().post([latch] {
+      const std::lock_guard lock(latch->mutex);
+      if (--latch->left == 0) latch->all_ran.notify_all();
+    });
+  }
+  std::unique_lock lock(latch->mutex);
+  return latch->all_ran.wait_for(lock, kPatience, [&] { return latch->left == 0; });
 }
 
 std::string Gateway::refresh_keys() {
@@ -336,7 +396,7 @@ std::string Gateway::refresh_keys() {
   }
 }
 
-bool Gateway::stop(const std::function<bool()>& forced) {
+Gateway::Stopped Gateway::stop(const std::function<bool()>& forced) {
   ready_.store(false);
   draining_.store(true);
   const auto sessions = [this] {
@@ -367,12 +427,16 @@ bool Gateway::stop(const std::function<bool()>& forced) {
   for (const auto& host : workers_) host->worker().join();
   alerts_->stop();
   auto flushed = store_->stop();
-  if (flushed.has_error())
-    telemetry::log::error("audit_not_flushed", {{"message", flushed.error().message()}});
+  Stopped result;
+  result.clean = clean;
+  if (flushed.has_error()) {
+    result.lost = flushed.error().message();
+    telemetry::log::error("audit_not_flushed", {{"message", result.lost}});
+  }
   if (admin_) admin_->stop();
   control_->stop();
   telemetry::log::info("stopped", {{"clean", clean}});
-  return clean && !flushed.has_error();
+  return result;
 }
 
 }  // namespace tollgate::app

@@ -34,9 +34,14 @@ class Gateway {
   /// Reads the configuration again: a bad one changes nothing. Returns an empty string or what is
   /// wrong. Any thread.
   std::string reload();
+  /// What a stop came to.
+  struct Stopped {
+    bool clean = false;  ///< every call ended by itself
+    std::string lost;    ///< why audit rows could not be written at the end; empty: all were
+  };
   /// Not ready, stop accepting, wait for running calls until the drain deadline, flush. `forced`
-  /// is asked now and then whether to give up waiting. True when every call ended by itself.
-  bool stop(const std::function<bool()>& forced);
+  /// is asked now and then whether to give up waiting.
+  Stopped stop(const std::function<bool()>& forced);
 
  private:
   friend class AdminRoutes;
@@ -50,7 +55,11 @@ class Gateway {
                std::shared_ptr<const net::TlsContexts> tls);
   /// After a key was made or revoked: the same configuration, a new registry.
   std::string refresh_keys();
+  /// Throws std::runtime_error when they cannot be read.
   [[nodiscard]] std::vector<config::Key> stored_keys();
+  /// Waits until every worker has handed over the records of the calls it had settled; false when
+  /// one did not come to that in time. Not on a worker's thread.
+  [[nodiscard]] bool quiesce();
 
   std::string config_path_;
   base::SystemClock clock_;
@@ -66,6 +75,7 @@ class Gateway {
   std::unique_ptr<Alerts> alerts_;
   AuthThrottle throttle_;
   server::ConnectionLimiter connections_;
+  server::BodyMemory body_memory_;
   std::atomic<std::int64_t> in_flight_{0};
   std::vector<std::unique_ptr<server::WorkerHost>> workers_;
   std::vector<std::shared_ptr<server::ListenerState>> listener_states_;

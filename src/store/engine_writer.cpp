@@ -56,8 +56,11 @@ base::Result<void> AuditStore::Engine::stop(std::chrono::milliseconds patience) 
   compressor_.stop();
   if (!opened_) return {};
   constexpr std::chrono::milliseconds kPause(100);
+  // By the real clock: a try can take as long as the busy timeout, when another process has the
+  // lock.
+  const auto give_up = std::chrono::steady_clock::now() + patience;
   bool drained = drain();
-  for (auto waited = kPause; !drained && waited <= patience; waited += kPause) {
+  while (!drained && std::chrono::steady_clock::now() + kPause <= give_up) {
     std::this_thread::sleep_for(kPause);
     drained = drain();
   }
@@ -147,6 +150,7 @@ bool AuditStore::Engine::commit_batch(bool now) {
   if (result.state != StoreState::ready) return false;
   const std::size_t records = batch_.records.size();
   stats.queue_body_bytes.fetch_sub(batch_.body_bytes, std::memory_order_relaxed);
+  pool.give_back(batch_.records);
   batch_.clear();
   release(records);
   compressor_.enqueue(writer_->take_closed());

@@ -46,11 +46,15 @@ int serve(const std::string& path) {
   sigaddset(&again, SIGTERM);
   sigaddset(&again, SIGINT);
   bool forced = false;
-  gateway->stop([&again, &forced] {
+  const Gateway::Stopped stopped = gateway->stop([&again, &forced] {
     const timespec now{0, 0};
     if (!forced && sigtimedwait(&again, nullptr, &now) > 0) forced = true;
     return forced;
   });
+  if (!stopped.lost.empty()) {
+    fmt::print(stderr, "audit rows were lost: {}\n", stopped.lost);
+    return kNo;
+  }
   return forced ? kNo : kOk;
 }
 
