@@ -7,6 +7,7 @@
 
 #include "tollgate/domain/policy/engine.hpp"
 #include "tollgate/domain/policy/scanner.hpp"
+#include "tollgate/domain/policy/secrets.hpp"
 #include "tollgate/domain/policy/stream_guard.hpp"
 
 namespace {
@@ -95,6 +96,22 @@ BENCHMARK_CAPTURE(scan_hostile, pem_headers, "-----BEGIN PRIVATE KEY-----\nA: ")
 BENCHMARK_CAPTURE(scan_hostile, pem_body,
                   "-----BEGIN PRIVATE KEY-----\nQUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVo\n");
 BENCHMARK_CAPTURE(scan_hostile, slack, "https://hooks.slack.com/services/");
+
+/// The provider's credential in an answer: one key, and what a stream pays per event and per piece.
+void secrets_in_text(benchmark::State& state) {
+  const Secrets secrets({"sk-proj-3fK9" + repeated("aB7xQ2mN", 60), "Bearer sk-other-0123456789"});
+  const std::string text = repeated(kCode, static_cast<std::size_t>(state.range(0)));
+  for (auto _ : state) benchmark::DoNotOptimize(secrets.in(text));
+  state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(text.size()));
+}
+BENCHMARK(secrets_in_text)->Arg(12)->Arg(250)->Arg(1'000)->Arg(100'000);
+void secrets_in_piece(benchmark::State& state) {
+  const Secrets secrets({"sk-proj-3fK9" + repeated("aB7xQ2mN", 60), "Bearer sk-other-0123456789"});
+  SecretTail tail;
+  SecretTail::Scratch scratch;
+  for (auto _ : state) benchmark::DoNotOptimize(tail.feed(secrets, " committee", scratch));
+}
+BENCHMARK(secrets_in_piece);
 
 void scan_with_user_rules(benchmark::State& state) {
   std::vector<config::GuardRule> extra;

@@ -44,8 +44,9 @@ constexpr std::array<std::uint16_t, 256> make_classes() {
   add("._%+-", kEmailLocal);
   add("+/=", kBase64);
   add("/", kUrlPath);
-  // Not ':' and '/': "https://" begins a literal; not '.', '-', '_', '%', '+', '@': parts of words.
-  add(" ,\n\r\t;!?'\"()[]{}<>*#&|~^`$\\", kQuietBreak);
+  // Not ':', '/' and the backslash, which begin literals ("https://", "\u0040"); not '.', '-', '_',
+  // '%', '+', '@', which are parts of words.
+  add(" ,\n\r\t;!?'\"()[]{}<>*#&|~^`$", kQuietBreak);
   for (std::size_t c = 0x80; c < 256; ++c) t[c] = kQuietBreak;
   return t;
 }

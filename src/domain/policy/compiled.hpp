@@ -25,7 +25,7 @@ using Database = std::unique_ptr<hs_database_t, DatabaseDeleter>;
 /// Every literal of the built-in detectors in one Vectorscan database, compiled once per process:
 /// about 0.12 us per KB over text without any.
 struct LiteralSet {
-  enum class Kind : std::uint8_t { key, pem, percent_at };
+  enum class Kind : std::uint8_t { key, pem, escaped_at };
   struct Literal {
     std::string_view text;
     Kind kind = Kind::key;
@@ -54,6 +54,7 @@ struct UserPattern {
   bool left_word = false;  ///< keyword: its first byte is a word character, so is a boundary
   bool right_word = false;
   bool unbounded = false;  ///< regex: no usable largest width
+  bool observed = false;   ///< regex that only flags, beside rules that rewrite
 };
 
 /// A regex or keyword turned into what Vectorscan compiles.
@@ -88,12 +89,20 @@ class KeywordTails {
 struct CompiledRules {
   std::array<std::int32_t, kDetectorCount> detector_rule{-1, -1, -1, -1, -1};
   std::vector<GuardAction> actions;  ///< by rule index
-  enum class Origin : std::uint8_t { detector, bounded_pattern, unbounded_pattern };
+  enum class Origin : std::uint8_t {
+    detector,
+    bounded_pattern,
+    unbounded_pattern,
+    observed_pattern,  ///< see observed_bytes
+  };
   std::vector<Origin> origins;        ///< by rule index
   std::vector<UserPattern> patterns;  ///< index = Vectorscan id
   Database database;                  ///< null: no regex or keyword
   bool needs_utf8 = false;            ///< a pattern was compiled in UTF-8 mode
   std::size_t regex_hold = 0;         ///< bytes held for regexes; 0 = none
+  /// Regexes that only flag while others rewrite hold nothing back: streams look for them again in
+  /// this many bytes of decided text.
+  std::size_t observed_bytes = 0;
   KeywordTails keywords;
   bool has_keywords = false;
   bool empty = true;

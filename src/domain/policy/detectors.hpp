@@ -23,7 +23,7 @@ inline constexpr std::size_t kEmailDomainBytes = 253;  ///< RFC 1035 2.3.4, with
 inline constexpr std::size_t kPemBytes = 16 * 1024;    ///< an RSA-16384 key takes 12.6 KB
 inline constexpr std::size_t kContextBytes = 4;        ///< left context every detector can rely on
 
-/// `at`: position of the at sign (1 byte, or 3 for "%40").
+/// `at`: position of the at sign (1 byte, 3 for "%40", 6 for "\\u0040").
 [[nodiscard]] Finding find_email(Window& w, std::size_t at, std::size_t at_bytes) noexcept;
 /// Where a local part that reaches the end of the text begins; text.size() when none does.
 [[nodiscard]] std::size_t email_hold(std::string_view text) noexcept;

@@ -38,6 +38,21 @@ bool is_top_level(std::string_view label) noexcept {
   return !is_file_extension(label);
 }
 
+/// The local part's first byte, given where its run of characters begins: not the letter of an
+/// escape sequence before it (JSON inside a JSON string), which belongs to the backslash.
+std::size_t after_escape(std::string_view text, std::size_t begin, std::size_t end) noexcept {
+  if (begin == 0 || begin >= end || text[begin - 1] != '\\') return begin;
+  constexpr std::string_view kEscapes = "nrtbf";
+  if (text[begin] == 'u') {
+    std::size_t digits = 0;
+    while (digits < 4 && begin + 1 + digits < end &&
+           is(base::ascii_lower(text[begin + 1 + digits]), kHexLower))
+      ++digits;
+    return digits == 4 ? begin + 5 : begin;
+  }
+  return kEscapes.find(text[begin]) != std::string_view::npos ? begin + 1 : begin;
+}
+
 }  // namespace
 
 Finding find_email(Window& w, std::size_t at, std::size_t at_bytes) noexcept {
@@ -46,6 +61,7 @@ Finding find_email(Window& w, std::size_t at, std::size_t at_bytes) noexcept {
   const std::size_t lowest = local_end > kEmailLocalBytes ? local_end - kEmailLocalBytes : 0;
   std::size_t begin = local_end;
   while (begin > lowest && is(text[begin - 1], kEmailLocal)) --begin;
+  begin = after_escape(text, begin, local_end);
   while (begin < local_end && !is(text[begin], kAlnum) && text[begin] != '_') ++begin;
   Finding found{begin, 0, false};
   if (begin == local_end) return found;
@@ -80,10 +96,16 @@ std::size_t local_begin(std::string_view text, std::size_t end) noexcept {
 }  // namespace
 
 std::size_t email_hold(std::string_view text) noexcept {
-  const std::size_t begin = local_begin(text, text.size());
-  // The "%" and "%4" of a coming "%40" may be part of a local part as well as its end.
-  const std::size_t at_bytes = text.ends_with("%4") ? 2 : (text.ends_with('%') ? 1 : 0);
-  return std::min(begin, local_begin(text, text.size() - at_bytes));
+  std::size_t begin = local_begin(text, text.size());
+  // The begun spelling of an at sign may be part of a local part as well as its end.
+  for (const std::string_view spelling : {"%40", "\\u0040"}) {
+    for (std::size_t bytes = spelling.size() - 1; bytes > 0; --bytes) {
+      if (!text.ends_with(spelling.substr(0, bytes))) continue;
+      begin = std::min(begin, local_begin(text, text.size() - bytes));
+      break;
+    }
+  }
+  return begin;
 }
 
 }  // namespace tollgate::domain::policy

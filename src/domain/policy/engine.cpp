@@ -59,6 +59,7 @@ base::Result<std::shared_ptr<const CompiledRules>> compile_direction(
   auto out = std::make_shared<CompiledRules>();
   out->id = next_id.fetch_add(1, std::memory_order_relaxed);
   std::vector<UserExpression> expressions;
+  std::vector<std::size_t> holds;  // by pattern
   for (std::uint32_t index = 0; index < placed.size(); ++index) {
     const config::GuardRule& rule = *placed[index].rule;
     out->actions.push_back(rule.action);
@@ -80,13 +81,23 @@ base::Result<std::shared_ptr<const CompiledRules>> compile_direction(
     out->origins.back() = expression.pattern.unbounded ? CompiledRules::Origin::unbounded_pattern
                                                        : CompiledRules::Origin::bounded_pattern;
     out->needs_utf8 = out->needs_utf8 || (expression.flags & HS_FLAG_UTF8) != 0;
-    out->regex_hold = std::max(out->regex_hold, expression.hold);
+    // Whether this regex holds text back is known when all rules are: see below.
+    holds.push_back(expression.hold);
     if (expression.pattern.bytes != 0) {
       out->keywords.add(rule.pattern);
       out->has_keywords = true;
     }
     out->patterns.push_back(expression.pattern);
     expressions.push_back(std::move(expression));
+  }
+  for (std::size_t i = 0; i < out->patterns.size(); ++i) {
+    // Text that a rule only observes need not wait for it, unless no rule rewrites: then all text
+    // passes at once anyway, and the exact way costs nothing.
+    UserPattern& pattern = out->patterns[i];
+    pattern.observed = out->rewrites && holds[i] != 0 && !hides(out->actions[pattern.rule]);
+    if (pattern.observed) out->origins[pattern.rule] = CompiledRules::Origin::observed_pattern;
+    std::size_t& widest = pattern.observed ? out->observed_bytes : out->regex_hold;
+    widest = std::max(widest, holds[i]);
   }
   out->keywords.seal();
   if (!expressions.empty()) {

@@ -15,7 +15,9 @@ LiteralSet::LiteralSet() {
     literals.push_back({spec.literal, Kind::key, i++});
   }
   for (const std::string_view pem : kPemLiterals) literals.push_back({pem, Kind::pem, 0});
-  literals.push_back({"%40", Kind::percent_at, 0});
+  // An at sign as URLs and as JSON inside a JSON string write it.
+  literals.push_back({"%40", Kind::escaped_at, 0});
+  literals.push_back({"\\u0040", Kind::escaped_at, 0});
 
   std::vector<const char*> texts;
   std::vector<std::size_t> sizes;

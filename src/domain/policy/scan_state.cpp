@@ -118,8 +118,9 @@ struct ScanState::Pass {
           if (book(reader.read(w), rule)) state.open_pem = reader;
         }
         break;
-      case LiteralSet::Kind::percent_at:
-        if (const auto rule = rules.rule_of(Detector::email); rule >= 0) email_at(rule, begin, 3);
+      case LiteralSet::Kind::escaped_at:
+        if (const auto rule = rules.rule_of(Detector::email); rule >= 0)
+          email_at(rule, begin, literal.text.size());
         break;
     }
   }
@@ -141,7 +142,12 @@ struct ScanState::Pass {
     if (to <= w.base) return;
     if (from < w.base) {
       if (from == 0 && !w.from_start) return;  // `^` at the start of the window, not of the text
-      from = w.base;
+      // An observed one may well begin in text that was released: it changes nothing there.
+      if (!p.observed) {
+        from = w.base;
+      } else if (w.observed_until != nullptr && from < (*w.observed_until)[p.rule]) {
+        return;
+      }
     }
     // Vectorscan reports every end of a match; they grow into one entry.
     std::size_t& last = state.last_of_[id];

@@ -6,6 +6,7 @@
 
 #include "domain/policy/scan_state.hpp"
 #include "domain/policy/utf8.hpp"
+#include "tollgate/json/writer.hpp"
 
 namespace tollgate::domain::policy {
 namespace {
@@ -18,37 +19,81 @@ constexpr std::size_t kMaxPemGroup = kPemBytes + kMaxGroup;
 /// Runs of letters shorter than this cannot be a key made of letters alone (the shortest spec takes
 /// 4 + 16), so the fast path need not look inside.
 constexpr std::size_t kMaxQuietWord = 20;
+/// What a channel's buffers may keep between two pieces: a hostile stream could make each of many
+/// channels grow to the size of an event.
+constexpr std::size_t kKeptBytes = 64 * 1024;
+constexpr std::size_t kSpares = 4;
 
 }  // namespace
+
+/// Where a match in JSON source may begin: not on the letter of an escape sequence.
+static std::size_t after_escape(std::string_view text, std::size_t begin) noexcept {
+  if (begin == 0 || begin >= text.size() || text[begin - 1] != '\\') return begin;
+  // An even run of backslashes escapes itself. Longer ones than the context are taken for odd: the
+  // letter then stays, which no reader minds.
+  std::size_t run = 1;
+  while (run < kContextBytes && run < begin && text[begin - 1 - run] == '\\') ++run;
+  if (run % 2 == 0) return begin;
+  const std::size_t letter = text[begin] == 'u' ? 5 : 1;
+  return std::min(text.size(), begin + letter);
+}
+/// Where it may end: not inside an escape sequence.
+static std::size_t before_escape(std::string_view text, std::size_t end) noexcept {
+  const auto escapes = [text](std::size_t i) {  // the backslash at i begins a sequence
+    std::size_t run = 0;
+    while (run <= i && text[i - run] == '\\') ++run;
+    return run % 2 == 1;
+  };
+  for (std::size_t back = 1; back <= 5 && back <= end; ++back) {  // "\uABC" is the longest part
+    const std::size_t at = end - back;
+    if (text[at] == '\\') return escapes(at) && (back == 1 || text[at + 1] == 'u') ? at : end;
+  }
+  return end;
+}
 
 /// One channel's text: [context | undecided], the front cut off lazily.
 struct StreamGuard::Channel {
   std::uint64_t key = 0;
+  TextForm form = TextForm::plain;
   std::string text;
   std::size_t base = 0;     ///< first undecided byte of `text`
   std::size_t dropped = 0;  ///< bytes of the channel before text[0]
   bool quiet = true;        ///< the undecided bytes are letters only (or none)
   bool blocked = false;
   std::optional<PemReader> pem;
-  std::string masked;  ///< backs `release` when something was replaced
+  std::string masked;                       ///< backs `release` when something was replaced
+  std::vector<std::size_t> observed_until;  ///< see Window::observed_until
 
-  /// Forgets decided text but for the context detectors look back at.
-  void trim() {
-    if (base <= 64) return;  // a short front is cheaper to keep than to move
-    const std::size_t cut = code_point_start(text, base - kContextBytes);
+  /// Forgets decided text but for the `context` bytes that are looked back at.
+  void trim(std::size_t context, std::size_t slack) {
+    if (base <= context + slack) return;  // a short front is cheaper to keep than to move
+    const std::size_t cut = code_point_start(text, base - context);
     text.erase(0, cut);
     base -= cut;
     dropped += cut;
     if (pem) pem->rebase(cut);
+    for (std::size_t& end : observed_until) end -= std::min(end, cut);
   }
   void restart() {
     text.clear();
     base = dropped = 0;
     quiet = true;
     blocked = false;
+    form = TextForm::plain;
     pem.reset();
+    observed_until.clear();
   }
 };
+
+namespace {
+
+std::size_t context_bytes(const CompiledRules& compiled) noexcept {
+  const std::size_t observed =
+      compiled.observed_bytes == 0 ? 0 : compiled.observed_bytes + kRegexLookahead;
+  return std::max(kContextBytes, observed);
+}
+
+}  // namespace
 
 StreamGuard::StreamGuard(const RuleSet& rules, Direction direction, Scanner& scanner)
     : rules_(&rules), direction_(direction), scanner_(&scanner) {}
@@ -60,30 +105,67 @@ bool StreamGuard::passthrough() const noexcept {
   return rules_->empty(direction_);
 }
 
-StreamGuard::Channel& StreamGuard::channel(std::uint64_t key) {
-  if (last_ != nullptr && last_->key == key) return *last_;
-  for (const auto& ch : channels_) {
-    if (ch->key == key) return *(last_ = ch.get());
+StreamGuard::Channel* StreamGuard::find(std::uint64_t key) const noexcept {
+  if (last_ != nullptr && last_->key == key) return last_;
+  const auto found = channels_.find(key);
+  if (found == channels_.end()) return nullptr;
+  return last_ = found->second.get();
+}
+
+/// Null when there are too many.
+StreamGuard::Channel* StreamGuard::open(std::uint64_t key, TextForm form) {
+  if (Channel* const known = find(key)) return known;
+  if (order_.size() >= kMaxChannels) return nullptr;
+  std::unique_ptr<Channel> made;
+  if (spares_.empty()) {
+    made = std::make_unique<Channel>();
+  } else {
+    made = std::move(spares_.back());
+    spares_.pop_back();
+    made->restart();
   }
-  channels_.push_back(std::make_unique<Channel>());
-  last_ = channels_.back().get();
-  last_->key = key;
-  return *last_;
+  made->key = key;
+  made->form = form;
+  const CompiledRules& compiled = rules_->compiled(direction_);
+  if (compiled.observed_bytes != 0) made->observed_until.assign(compiled.actions.size(), 0);
+  last_ = made.get();
+  order_.push_back(last_);
+  channels_.emplace(key, std::move(made));
+  return last_;
+}
+
+/// Forgets a finished channel. Its buffers stay as they are until another one takes them over:
+/// what finish() released may point there.
+void StreamGuard::retire(Channel& ch) {
+  if (last_ == &ch) last_ = nullptr;
+  if (bulky_ == &ch) bulky_ = nullptr;
+  order_.erase(std::find(order_.begin(), order_.end(), &ch));
+  const auto place = channels_.find(ch.key);
+  // The newest last, so that it is the buffers of an older one that are dropped.
+  if (spares_.size() >= kSpares) spares_.erase(spares_.begin());
+  spares_.push_back(std::move(place->second));
+  channels_.erase(place);
+}
+
+void StreamGuard::shrink_bulky() {
+  if (bulky_ == nullptr) return;
+  bulky_->trim(context_bytes(rules_->compiled(direction_)), 0);
+  bulky_->text.shrink_to_fit();
+  bulky_->masked = {};
+  bulky_ = nullptr;
 }
 
 std::vector<std::uint64_t> StreamGuard::open_channels() const {
   std::vector<std::uint64_t> keys;
-  for (const auto& ch : channels_) {
+  for (const Channel* const ch : order_) {
     if (ch->base < ch->text.size()) keys.push_back(ch->key);
   }
   return keys;
 }
 
 std::size_t StreamGuard::held(std::uint64_t key) const noexcept {
-  for (const auto& ch : channels_) {
-    if (ch->key == key) return ch->text.size() - ch->base;
-  }
-  return 0;
+  const Channel* const ch = find(key);
+  return ch == nullptr ? 0 : ch->text.size() - ch->base;
 }
 
 /// Plain prose without a candidate: decides by one table lookup per byte that only the last word
@@ -118,19 +200,25 @@ bool StreamGuard::feed_quiet(Channel& ch, std::string_view piece) {
   return true;
 }
 
-StreamVerdict StreamGuard::feed(std::uint64_t key, std::string_view piece) {
+StreamVerdict StreamGuard::feed(std::uint64_t key, std::string_view piece, TextForm form) {
   const CompiledRules& compiled = rules_->compiled(direction_);
   StreamVerdict verdict;
   if (compiled.empty) {
     verdict.release = piece;
     return verdict;
   }
-  Channel& ch = channel(key);
+  shrink_bulky();
+  Channel* const opened = open(key, form);
+  if (opened == nullptr) {
+    verdict.too_many_channels = true;
+    return verdict;
+  }
+  Channel& ch = *opened;
   if (ch.blocked) {
     verdict.action = GuardAction::block;
     return verdict;
   }
-  ch.trim();
+  ch.trim(context_bytes(compiled), 64);
   if (compiled.database == nullptr) {
     const std::size_t before = ch.base;
     if (feed_quiet(ch, piece)) {
@@ -140,31 +228,23 @@ StreamVerdict StreamGuard::feed(std::uint64_t key, std::string_view piece) {
     }
   }
   ch.text.append(piece);
-  return decide(ch, piece, false);
+  verdict = decide(ch, piece, false);
+  if (ch.text.capacity() > kKeptBytes || ch.masked.capacity() > kKeptBytes) bulky_ = &ch;
+  return verdict;
 }
 
 StreamVerdict StreamGuard::finish(std::uint64_t key) {
   StreamVerdict verdict;
-  if (passthrough() || held(key) == 0) {
-    for (const auto& ch : channels_) {
-      if (ch->key != key) continue;
-      if (ch->blocked) verdict.action = GuardAction::block;
-      ch->restart();
-    }
-    return verdict;
-  }
-  Channel& ch = channel(key);
+  Channel* const known = find(key);
+  if (known == nullptr) return verdict;
+  shrink_bulky();
+  Channel& ch = *known;
   if (ch.blocked) {
     verdict.action = GuardAction::block;
-    ch.restart();
-    return verdict;
+  } else if (ch.base < ch.text.size()) {
+    verdict = decide(ch, {}, true);
   }
-  verdict = decide(ch, {}, true);
-  if (verdict.release.data() != ch.masked.data()) {
-    ch.masked.assign(verdict.release);  // restart() ends the life of what it points to
-    verdict.release = ch.masked;
-  }
-  ch.restart();
+  retire(ch);
   return verdict;
 }
 
@@ -179,6 +259,7 @@ std::size_t StreamGuard::decided_end(const Channel& ch, std::string_view text) c
   bool pem = false;
   for (const Match& m : state.raw) {
     if (m.begin >= decided && m.begin >= end) break;
+    if (compiled.origins[m.rule] == CompiledRules::Origin::observed_pattern) continue;
     if (m.begin >= end) {
       begin = m.begin;
       unbounded = pem = false;
@@ -194,7 +275,8 @@ std::size_t StreamGuard::decided_end(const Channel& ch, std::string_view text) c
         std::min(end, std::max(ch.base, code_point_start(text, state.other_hold)));
     const bool safe = std::none_of(state.raw.begin(), state.raw.end(), [&](const Match& m) {
       return m.begin < cut && cut < m.end &&
-             compiled.origins[m.rule] != CompiledRules::Origin::unbounded_pattern;
+             compiled.origins[m.rule] != CompiledRules::Origin::unbounded_pattern &&
+             compiled.origins[m.rule] != CompiledRules::Origin::observed_pattern;
     });
     if (safe && cut > begin) return cut;
   }
@@ -224,6 +306,7 @@ StreamVerdict StreamGuard::decide(Channel& ch, std::string_view piece, bool fina
   w.base = ch.base;
   w.final = final;
   w.from_start = ch.dropped == 0;
+  if (!ch.observed_until.empty()) w.observed_until = &ch.observed_until;
 
   if (ch.pem && !final) {
     // Inside a PEM block: read on where the reader stopped; all else waits for its end.
@@ -255,8 +338,12 @@ StreamVerdict StreamGuard::decide(Channel& ch, std::string_view piece, bool fina
 
   const auto settled_end = std::partition_point(state.raw.begin(), state.raw.end(),
                                                 [&](const Match& m) { return m.begin < decided; });
-  for (auto m = state.raw.begin(); m != settled_end; ++m) m->end = std::min(m->end, decided);
   const std::span<const Match> settled(state.raw.begin(), settled_end);
+  if (!ch.observed_until.empty()) settle_observed(ch, settled);
+  for (auto m = state.raw.begin(); m != settled_end; ++m) {
+    if (compiled.origins[m->rule] != CompiledRules::Origin::observed_pattern)
+      m->end = std::min(m->end, decided);
+  }
   verdict.action = state.resolver.resolve(settled, compiled.actions, matches_);
   if (verdict.action == GuardAction::block) {
     for (const Match& m : matches_) {
@@ -268,16 +355,7 @@ StreamVerdict StreamGuard::decide(Channel& ch, std::string_view piece, bool fina
     if (verdict.action < GuardAction::mask) {
       verdict.release = released;
     } else {
-      for (Match& m : matches_) {
-        m.begin -= ch.base;
-        m.end -= ch.base;
-      }
-      ch.masked.clear();
-      rules_->mask_to(ch.masked, released, matches_);
-      for (Match& m : matches_) {
-        m.begin += ch.base;
-        m.end += ch.base;
-      }
+      release_masked(ch, released);
       verdict.release = ch.masked;
     }
   }
@@ -291,6 +369,37 @@ StreamVerdict StreamGuard::decide(Channel& ch, std::string_view piece, bool fina
   ch.quiet = rest.size() < kMaxQuietWord &&
              std::all_of(rest.begin(), rest.end(), [](char c) { return is(c, kQuietLetter); });
   return verdict;
+}
+
+void StreamGuard::settle_observed(Channel& ch, std::span<const Match> settled) const {
+  const CompiledRules& compiled = rules_->compiled(direction_);
+  for (const Match& m : settled) {
+    if (compiled.origins[m.rule] == CompiledRules::Origin::observed_pattern)
+      ch.observed_until[m.rule] = std::max(ch.observed_until[m.rule], m.end);
+  }
+}
+
+/// Writes `released`, which begins at ch.base, with matches_ replaced.
+void StreamGuard::release_masked(Channel& ch, std::string_view released) {
+  ch.masked.clear();
+  std::size_t done = 0;
+  for (const Match& m : matches_) {
+    const Rule& rule = rules_->rule(m);
+    if (!hides(rule.action)) continue;
+    std::size_t begin = m.begin - ch.base, end = m.end - ch.base;
+    if (ch.form == TextForm::json_source) {
+      begin = std::max(begin, after_escape(ch.text, m.begin) - ch.base);
+      end = std::max(begin, before_escape(ch.text, m.end) - ch.base);
+    }
+    ch.masked.append(released.substr(done, begin - done));
+    if (ch.form == TextForm::json_source) {
+      json::escape_into(ch.masked, rule.replacement);
+    } else {
+      ch.masked.append(rule.replacement);
+    }
+    done = end;
+  }
+  ch.masked.append(released.substr(done));
 }
 
 }  // namespace tollgate::domain::policy

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <string_view>
+#include <vector>
 
 #include "domain/policy/chars.hpp"
 
@@ -19,6 +20,9 @@ struct Window {
   bool final = true;       ///< no more text will follow
   bool from_start = true;  ///< text[0] is the first byte of the whole text
   bool hit_end = false;
+  /// Streams: by rule, where the last reported match of an observed regex ended; one that begins
+  /// before it is the same match, grown. Null for whole texts.
+  const std::vector<std::size_t>* observed_until = nullptr;
 
   [[nodiscard]] char at(std::size_t i) noexcept {
     if (i < text.size()) return text[i];

@@ -158,5 +158,67 @@ TEST(Stream, NoRulesPassThrough) {
   EXPECT_EQ(guard.finish(1).release, "");
 }
 
+TEST(Stream, ARegexThatOnlyFlagsHoldsNothingBack) {
+  Compiled compiled({regex("ticket", "TCK-[0-9]{4}", GuardAction::flag),
+                     keyword("falcon", "Project Falcon"), detector("email")});
+  StreamGuard guard(*compiled, Direction::response, compiled.scanner());
+  EXPECT_EQ(guard.feed(1, "alpha ").release, "alpha ");
+  EXPECT_EQ(guard.feed(1, "see (TCK-").release, "see (");
+  const StreamVerdict v = guard.feed(1, "12");
+  EXPECT_EQ(v.action, GuardAction::allow);
+  EXPECT_EQ(guard.feed(1, "34 ").matches.size(), 1u);
+  EXPECT_EQ(guard.feed(1, "and (").matches.size(), 0u) << "once is enough";
+  // Cut where nothing is held: the match began in text that is gone.
+  EXPECT_EQ(guard.feed(2, "(TCK-").release, "(");
+  Compiled alone({regex("ticket", "T K [0-9]+", GuardAction::flag), keyword("falcon", "Falcon")});
+  StreamGuard other(*alone, Direction::response, alone.scanner());
+  EXPECT_EQ(other.feed(1, "a T K ").release, "a T K ");
+  EXPECT_EQ(other.feed(1, "7").matches.size(), 1u);
+  EXPECT_EQ(other.feed(1, "7").matches.size(), 0u) << "the same match, grown";
+  EXPECT_EQ(other.feed(1, " T K 8").matches.size(), 1u);
+}
+
+TEST(Stream, ChannelsAreCappedAndForgottenWhenTheyFinish) {
+  Compiled compiled(all_detectors());
+  StreamGuard guard(*compiled, Direction::response, compiled.scanner());
+  for (std::uint64_t key = 0; key < StreamGuard::kMaxChannels; ++key) {
+    ASSERT_FALSE(guard.feed(key, "word").too_many_channels);
+  }
+  EXPECT_TRUE(guard.feed(1'000'000, "word").too_many_channels);
+  EXPECT_EQ(guard.feed(1'000'000, "word").release, "");
+  EXPECT_FALSE(guard.feed(3, "more").too_many_channels);
+  EXPECT_EQ(guard.finish(3).release, "wordmore");
+  EXPECT_EQ(guard.channel_count(), StreamGuard::kMaxChannels - 1);
+  EXPECT_FALSE(guard.feed(1'000'000, "word").too_many_channels);
+  for (std::uint64_t key = 10'000; key < 200'000; ++key) {
+    (void)guard.finish(1'000'000);
+    ASSERT_FALSE(guard.feed(1'000'000, "a ").too_many_channels);
+  }
+  EXPECT_EQ(guard.channel_count(), StreamGuard::kMaxChannels);
+}
+
+TEST(Stream, JsonSourceStaysJson) {
+  Compiled compiled({detector("email"), regex("word", "[a-z]+secret\\w*"),
+                     regex("quoted", "zz", GuardAction::mask)});
+  const auto masked = [&](std::string_view text, std::size_t step) {
+    StreamGuard guard(*compiled, Direction::response, compiled.scanner());
+    std::string out;
+    for (std::size_t i = 0; i < text.size(); i += step)
+      out += guard.feed(1, text.substr(i, step), TextForm::json_source).release;
+    return out + std::string(guard.finish(1).release);
+  };
+  const std::vector<std::pair<std::string, std::string>> rows = {
+      {R"({"to":"\njane@example.com"})", R"({"to":"\n[REDACTED:email]"})"},
+      {R"({"to":"jane\u0040example.com\n"})", R"({"to":"[REDACTED:email]\n"})"},
+      {R"({"to":"\u006Aane@example.com"})", R"({"to":"\u006A[REDACTED:email]"})"},
+      {R"({"a":"\nmysecret"})", R"({"a":"\n[REDACTED:word]"})"},
+      {R"({"a":"C:\\nmysecret"})", R"({"a":"C:\\[REDACTED:word]"})"}};
+  for (const auto& [text, expected] : rows) {
+    for (const std::size_t step : {1u, 2u, 3u, 7u, 100u}) EXPECT_EQ(masked(text, step), expected);
+  }
+  // The match is "nsecret": without its escape letter it is masked all the same.
+  EXPECT_EQ(masked(R"({"a":"\nsecret"})", 100), R"({"a":"\n[REDACTED:word]"})");
+}
+
 }  // namespace
 }  // namespace tollgate::domain::policy::testing

@@ -6,6 +6,13 @@
 namespace tollgate::domain::policy::testing {
 namespace {
 
+/// Regexes that only flag hold nothing back, so on a stream they tell how far a match had come.
+std::vector<Match> reported(std::vector<Match> matches, const RuleSet& rules) {
+  for (Match& m : matches)
+    if (rules.rule(m).name == "flagged") m.end = 0;
+  return matches;
+}
+
 /// Every two-way split, byte by byte, and random splits give what the whole text gives.
 void expect_split_independent(Compiled& compiled, const std::string& text, Rng& rng) {
   const std::string masked = compiled.mask(text);
@@ -13,7 +20,8 @@ void expect_split_independent(Compiled& compiled, const std::string& text, Rng& 
   const auto check = [&](const std::vector<std::size_t>& cuts) {
     const Streamed s = stream(*compiled, compiled.scanner(), text, cuts);
     ASSERT_EQ(s.text, masked) << text << ::testing::PrintToString(cuts);
-    ASSERT_EQ(s.matches, matches) << text << ::testing::PrintToString(cuts);
+    ASSERT_EQ(reported(s.matches, *compiled), reported(matches, *compiled))
+        << text << ::testing::PrintToString(cuts);
   };
   const std::size_t step = text.size() > 1'000 ? 37 : 1;
   for (std::size_t cut = 0; cut <= text.size(); cut += step) {
@@ -154,7 +162,8 @@ TEST(Stream, RandomTextsAndSplits) {
           const auto cuts = random_cuts(rng, text.size(), k == 0 ? 100 : 8);
           const Streamed s = stream(**compiled, compiled->scanner(), text, cuts);
           ASSERT_EQ(s.text, masked) << text << ::testing::PrintToString(cuts);
-          ASSERT_EQ(s.matches, matches) << text << ::testing::PrintToString(cuts);
+          ASSERT_EQ(reported(s.matches, **compiled), reported(matches, **compiled))
+              << text << ::testing::PrintToString(cuts);
         }
       }
     }

@@ -1,0 +1,160 @@
+#include "tollgate/domain/policy/secrets.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cstdint>
+#include <cstring>
+#include <utility>
+
+#include "domain/policy/chars.hpp"
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+namespace tollgate::domain::policy {
+namespace {
+
+/// How often a byte stands in prose, JSON and code, roughly: the search anchors on rare ones.
+unsigned commonness(char c) noexcept {
+  constexpr std::string_view kCommonLetters = "etaoinsrhldcu";
+  if (kCommonLetters.find(c) != std::string_view::npos) return 6;
+  if (is(c, kLower)) return 4;
+  if (c == ' ' || c == '"') return 6;
+  if (is(c, kDigit) || c == '-' || c == '_' || c == '.' || c == '/') return 3;
+  return is(c, kUpper) ? 2 : 1;
+}
+
+}  // namespace
+
+Secrets::Secrets(std::vector<std::string> values) {
+  std::sort(values.begin(), values.end(), [](const std::string& a, const std::string& b) {
+    return a.size() != b.size() ? a.size() < b.size() : a < b;
+  });
+  for (std::string& value : values) {
+    if (value.size() < kMinBytes || in(value)) continue;
+    Literal literal;
+    literal.text = std::move(value);
+    const std::string& text = literal.text;
+    for (std::size_t i = 1; i < text.size(); ++i)
+      if (commonness(text[i]) < commonness(text[literal.first])) literal.first = i;
+    literal.second = literal.first == 0 ? 1 : 0;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+      // Two places of the same byte would tell less than two bytes.
+      const auto rank = [&](std::size_t at) {
+        return commonness(text[at]) + (text[at] == text[literal.first] ? 8u : 0u);
+      };
+      if (i != literal.first && rank(i) < rank(literal.second)) literal.second = i;
+    }
+    literals_.push_back(std::move(literal));
+  }
+}
+
+std::size_t Secrets::next(const Literal& literal, std::string_view text,
+                          std::size_t from) noexcept {
+  const std::size_t size = literal.text.size();
+  if (text.size() < size || from > text.size() - size) return std::string_view::npos;
+  const char* const p = text.data();
+  const std::size_t last = text.size() - size;  // the last place it can begin at
+  std::size_t i = from;
+#if defined(__SSE2__)
+  const __m128i first = _mm_set1_epi8(literal.text[literal.first]);
+  const __m128i second = _mm_set1_epi8(literal.text[literal.second]);
+  // Both loads stay inside the text: the sixteenth place still has the whole literal behind it.
+  for (; i + 15 <= last; i += 16) {
+    const __m128i a = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p + i + literal.first));
+    const __m128i b = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p + i + literal.second));
+    auto hits = static_cast<unsigned>(
+        _mm_movemask_epi8(_mm_and_si128(_mm_cmpeq_epi8(a, first), _mm_cmpeq_epi8(b, second))));
+    while (hits != 0) {
+      const std::size_t at = i + static_cast<std::size_t>(std::countr_zero(hits));
+      if (std::memcmp(p + at, literal.text.data(), size) == 0) return at;
+      hits &= hits - 1;
+    }
+  }
+#endif
+  for (; i <= last; ++i) {
+    if (p[i + literal.first] == literal.text[literal.first] &&
+        std::memcmp(p + i, literal.text.data(), size) == 0)
+      return i;
+  }
+  return std::string_view::npos;
+}
+
+bool Secrets::in(std::string_view text) const noexcept {
+  return std::any_of(literals_.begin(), literals_.end(), [text](const Literal& literal) {
+    return next(literal, text, 0) != std::string_view::npos;
+  });
+}
+
+std::size_t Secrets::redact_to(std::string& out, std::string_view text) const {
+  // Each literal's next place is kept, so that one that is nowhere is not searched for again.
+  std::vector<std::size_t> places;
+  for (const Literal& literal : literals_) places.push_back(next(literal, text, 0));
+  std::size_t done = 0, found = 0;
+  while (!places.empty()) {
+    const auto nearest = std::min_element(places.begin(), places.end());
+    const std::size_t begin = *nearest;
+    if (begin == std::string_view::npos) break;
+    out.append(text.substr(done, begin - done)).append(kInstead);
+    done = begin + literals_[static_cast<std::size_t>(nearest - places.begin())].text.size();
+    ++found;
+    for (std::size_t i = 0; i < places.size(); ++i)
+      if (places[i] < done) places[i] = next(literals_[i], text, done);
+  }
+  out.append(text.substr(done));
+  return found;
+}
+
+std::size_t Secrets::redact(std::string& text) const {
+  if (!in(text)) return 0;
+  std::string out;
+  out.reserve(text.size() + kInstead.size());
+  const std::size_t found = redact_to(out, text);
+  text = std::move(out);
+  return found;
+}
+
+std::size_t Secrets::hold(std::string_view text) const noexcept {
+  std::size_t held = text.size();
+  for (const Literal& literal : literals_) {
+    const std::size_t longest = std::min(text.size(), literal.text.size() - 1);
+    std::size_t at = text.size() - longest;
+    while (at < held) {
+      const void* const hit = std::memchr(text.data() + at, literal.text[0], held - at);
+      if (hit == nullptr) break;
+      at = static_cast<std::size_t>(static_cast<const char*>(hit) - text.data());
+      if (std::memcmp(text.data() + at, literal.text.data(), text.size() - at) == 0) {
+        held = at;
+        break;
+      }
+      ++at;
+    }
+  }
+  return held;
+}
+
+SecretTail::Piece SecretTail::feed(const Secrets& secrets, std::string_view piece,
+                                   Scratch& scratch) {
+  Piece out;
+  if (!held_.empty()) {
+    scratch.joined.assign(held_).append(piece);
+    held_.clear();
+    piece = scratch.joined;
+  }
+  if (secrets.in(piece)) {
+    scratch.redacted.clear();
+    out.found = secrets.redact_to(scratch.redacted, piece);
+    piece = scratch.redacted;
+  }
+  const std::size_t hold = secrets.hold(piece);
+  held_.assign(piece.substr(hold));
+  out.text = piece.substr(0, hold);
+  return out;
+}
+
+std::string SecretTail::finish() {
+  return std::exchange(held_, {});
+}
+
+}  // namespace tollgate::domain::policy
