@@ -55,6 +55,7 @@ Json json(const Limits& l) {
           {"header_field_bytes", l.header_field_bytes},
           {"header_count", l.header_count},
           {"body_bytes", l.body_bytes},
+          {"body_memory_bytes", l.body_memory_bytes},
           {"gzip_ratio", l.gzip_ratio},
           {"json_depth", l.json_depth},
           {"json_nodes", l.json_nodes},

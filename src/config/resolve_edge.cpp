@@ -119,6 +119,9 @@ void resolve_edge(Reader& reader, const RootDoc& root, Snapshot& out) {
   for (const auto& doc : root.alerts.webhooks) {
     if (!doc.url) continue;  // reported while reading
     if (doc.url->scheme == "http" && !is_loopback(doc.url->host) && !doc.allow_plain_http)
+  if (out.limits.body_memory_bytes / 2 < out.limits.body_bytes)
+    reader.problem_at("limits.body_memory_bytes", "is less than twice body_bytes",
+                      "at least twice body_bytes, the most one growing body takes");
       reader.problem_at(join_path(doc.path, "url"), "is plain http to another machine",
                         "https, or allow_plain_http: true");
     Webhook hook;

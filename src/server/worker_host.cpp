@@ -20,25 +20,27 @@ std::uint64_t random_seed() {
 
 }  // namespace
 
-bool ConnectionLimiter::try_enter(const protocol::http::IpAddress& peer, std::uint32_t limit,
-                                  std::uint32_t limit_per_address, bool& per_address) {
+bool ConnectionLimiter::try_enter(std::uint32_t limit) {
   const std::lock_guard lock(mutex_);
-  per_address = false;
   if (total_ >= limit) return false;
-  std::uint32_t& mine = by_address_[peer];
-  if (mine >= limit_per_address) {
-    per_address = true;
-    return false;
-  }
-  ++mine;
   ++total_;
   return true;
 }
 
-void ConnectionLimiter::leave(const protocol::http::IpAddress& peer) {
+bool ConnectionLimiter::try_enter_address(const protocol::http::IpAddress& address,
+                                          std::uint32_t limit) {
+  const std::lock_guard lock(mutex_);
+  std::uint32_t& mine = by_address_[address];
+  if (mine >= limit) return false;
+  ++mine;
+  return true;
+}
+
+void ConnectionLimiter::leave(const std::optional<protocol::http::IpAddress>& counted_address) {
   const std::lock_guard lock(mutex_);
   --total_;
-  const auto it = by_address_.find(peer);
+  if (!counted_address) return;
+  const auto it = by_address_.find(*counted_address);
   if (it != by_address_.end() && --it->second == 0) by_address_.erase(it);
 }
 
@@ -73,21 +75,22 @@ void WorkerHost::accept(std::shared_ptr<const ListenerState> listener, net::tcp:
                         const net::tcp::endpoint& peer) {
   const config::Limits& limits = runtime_->snapshot->limits;
   const auto address = to_ip(peer.address());
-  bool per_address = false;
-  if (draining_ || !shared_.connections.try_enter(address, limits.connections,
-                                                  limits.connections_per_ip, per_address)) {
-    services_.metrics
-        .limit_hits(per_address ? telemetry::LimitHit::connections_per_ip
-                                : telemetry::LimitHit::connections)
-        .inc();
+  bool refused = draining_;
+  if (!refused && !shared_.connections.try_enter(limits.connections)) {
+    refused = true;
+    services_.metrics.limit_hits(telemetry::LimitHit::connections).inc();
+  }
+  const bool counts = !refused && !contains(listener->trusted_proxies, address);
+  if (counts && !count_address(address)) {
+    refused = true;
+    shared_.connections.leave(std::nullopt);
+  }
+  if (refused) {
     if (!listener->tls) {
       // Best effort, one write: told why is better than a reset.
-      static constexpr std::string_view kRefusal =
-          "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\n"
-          "Content-Length: 0\r\n\r\n";
       net::error_code ignored;
       socket.non_blocking(true, ignored);
-      socket.write_some(net::asio::buffer(kRefusal), ignored);
+      socket.write_some(net::asio::buffer(kTooManyConnections), ignored);
     }
     return;
   }
@@ -95,24 +98,32 @@ void WorkerHost::accept(std::shared_ptr<const ListenerState> listener, net::tcp:
   socket.native_non_blocking(true, ignored);
   net::ChannelPtr channel(new net::Channel(std::move(socket)));
   worker_.track(*channel);
-  auto session = std::make_unique<Session>(*this, std::move(listener), std::move(channel), address);
+  auto session =
+      std::make_unique<Session>(*this, std::move(listener), std::move(channel), address, counts);
   sessions_.push_back(*session);
   session_count_.fetch_add(1, std::memory_order_acq_rel);
   services_.metrics.connections_accepted().inc();
   services_.metrics.connections().inc();
-  base::spawn("session", run_session(std::move(session), address));
+  base::spawn("session", run_session(std::move(session)));
 }
 
-base::Task<void> WorkerHost::run_session(std::unique_ptr<Session> session,
-                                         protocol::http::IpAddress peer) {
+bool WorkerHost::count_address(const protocol::http::IpAddress& address) {
+  const std::uint32_t limit = runtime_->snapshot->limits.connections_per_ip;
+  if (shared_.connections.try_enter_address(address, limit)) return true;
+  services_.metrics.limit_hits(telemetry::LimitHit::connections_per_ip).inc();
+  return false;
+}
+
+base::Task<void> WorkerHost::run_session(std::unique_ptr<Session> session) {
   std::exception_ptr failure;
   try {
     co_await session->run();
   } catch (...) {
     failure = std::current_exception();
   }
+  const auto counted_address = session->counted_address();
   session.reset();
-  shared_.connections.leave(peer);
+  shared_.connections.leave(counted_address);
   services_.metrics.connections().dec();
   session_count_.fetch_sub(1, std::memory_order_acq_rel);
   if (failure) std::rethrow_exception(failure);

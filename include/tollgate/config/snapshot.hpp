@@ -57,6 +57,7 @@ struct Limits {
   std::uint32_t header_field_bytes = 16 * 1024;
   std::uint32_t header_count = 100;
   std::uint64_t body_bytes = 16ull << 20;
+  std::uint64_t body_memory_bytes = 512ull << 20;  ///< all bodies being read or worked on
   std::uint32_t gzip_ratio = 20;  ///< largest inflated:deflated ratio of a request body
   std::uint32_t json_depth = 64;
   std::uint32_t json_nodes = 1'000'000;  ///< values in one request body

@@ -10,6 +10,7 @@
 #include <boost/smart_ptr/intrusive_ref_counter.hpp>
 #include <coroutine>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
@@ -77,25 +78,30 @@ class Channel : public boost::intrusive_ref_counter<Channel, boost::thread_unsaf
 
   // ---- input ----
 
-  /// Bytes read and not yet consumed. Views stay valid until the next fill/read unless pinned.
+  /// Bytes read and not yet consumed. Views stay valid until the next fill/read.
   [[nodiscard]] std::string_view buffered() const noexcept {
     return {data_.get() + begin_, end_ - begin_};
   }
   void consume(std::size_t bytes) noexcept { begin_ += bytes; }
-  /// While pinned, buffered bytes are never moved: views into them survive reads.
-  void pin(bool pinned) noexcept { pinned_ = pinned; }
+  /// Consumes `bytes` but keeps them where they are until unpin(): views into them survive any
+  /// number of reads, and reads still find room (in a second block when this one is full).
+  void pin(std::size_t bytes) noexcept;
+  void unpin() noexcept;
 
   /// Awaits the next bytes (appended to buffered()), or the end: asio::error::eof and the like.
+  /// More than `max_buffer` unconsumed bytes end with asio::error::no_buffer_space.
   class FillAwaiter;
   [[nodiscard]] FillAwaiter fill(std::size_t max_buffer);
-  /// Awaits bytes straight into `target` (buffered bytes first); no fill may be outstanding.
+  /// Awaits up to `size` bytes (> 0) into `target`, buffered bytes first. Straight from the socket
+  /// when no read is outstanding; else that read is waited for and copied from.
   class ReadAwaiter;
   [[nodiscard]] ReadAwaiter read_into(char* target, std::size_t size);
-  /// Keeps a read outstanding while nobody fills, so that `watcher` hears of a closed peer.
+  /// Keeps a read outstanding while nobody fills, so that `watcher` hears of a closed peer. Stops
+  /// reading when 64 KiB lie unconsumed: a peer that sends that much behind a running call is
+  /// noticed to have left only by the next write.
   void watch(ChannelWatcher* watcher);
   void unwatch() noexcept { watcher_ = nullptr; }
   [[nodiscard]] bool failed() const noexcept { return static_cast<bool>(read_error_) || closed_; }
-  [[nodiscard]] bool read_outstanding() const noexcept { return reading_; }
 
   // ---- output ----
 
@@ -103,11 +109,28 @@ class Channel : public boost::intrusive_ref_counter<Channel, boost::thread_unsaf
   class WriteAwaiter;
   [[nodiscard]] WriteAwaiter write(std::span<const std::string_view> pieces);
   [[nodiscard]] WriteAwaiter write(std::string_view piece);
+  /// Bytes given to the kernel since the connection was made; ciphertext on TLS.
+  [[nodiscard]] std::uint64_t bytes_out() const noexcept;
+  /// Whether the peer's kernel has acknowledged nothing of what was written after `mark` (a former
+  /// bytes_out(), of a connection that had been used before). False when that is not known. Ask
+  /// after an end of file only: a FIN acknowledges all that arrived before it, a reset does not.
+  [[nodiscard]] bool nothing_arrived_since(std::uint64_t mark) noexcept;
 
   // ---- end ----
 
-  void set_read_deadline(base::Deadline deadline) noexcept { read_deadline_ = deadline; }
+  /// What the sweep does when the read deadline has passed.
+  enum class OnDeadline : std::uint8_t {
+    close,   ///< closes the connection
+    report,  ///< ends the pending fill or read with asio::error::timed_out; all else goes on
+  };
+  void set_read_deadline(base::Deadline deadline, OnDeadline then = OnDeadline::close) noexcept {
+    read_deadline_ = deadline;
+    on_read_deadline_ = then;
+  }
+  /// The longest time without progress of one write, and the point by which writes must be done
+  /// whatever progress they make (a slow reader moves the first one with every byte).
   void set_write_timeout(std::chrono::nanoseconds timeout) noexcept { write_timeout_ = timeout; }
+  void set_write_limit(base::Deadline limit) noexcept { write_limit_ = limit; }
   /// Called by the worker's sweep.
   void check_deadlines(base::MonoTime now) noexcept;
   [[nodiscard]] bool timed_out() const noexcept { return timed_out_; }
@@ -127,6 +150,9 @@ class Channel : public boost::intrusive_ref_counter<Channel, boost::thread_unsaf
   void on_read(const error_code& error, std::size_t bytes);
   bool prepare_room(std::size_t max_buffer);
   void arm_watch();
+  /// What the fill or read that is being resumed came to.
+  IoResult take_result() noexcept;
+  void move_write_deadline() noexcept;
   /// Writes what the socket takes now. True when done or failed (write_error_).
   bool flush_plain() noexcept;
   void start_write();
@@ -140,11 +166,13 @@ class Channel : public boost::intrusive_ref_counter<Channel, boost::thread_unsaf
 
   std::unique_ptr<char[]> data_;
   std::size_t capacity_ = 0, begin_ = 0, end_ = 0;
-  bool pinned_ = false;
-  bool reading_ = false;
+  std::size_t floor_ = 0;                 ///< end of the pinned bytes at the front of data_
+  std::unique_ptr<char[]> pinned_block_;  ///< pinned bytes that reads have moved away from
+  bool reading_ = false;  ///< at most one read is outstanding; start_read asserts it
   bool closed_ = false;
   bool timed_out_ = false;
-  bool direct_ = false;  ///< the outstanding read goes to a caller's memory
+  bool direct_ = false;   ///< the outstanding read goes to a caller's memory
+  bool expired_ = false;  ///< it was ended by a deadline that only reports
   error_code read_error_;
   std::size_t last_read_ = 0;
   std::coroutine_handle<> reader_;
@@ -158,8 +186,11 @@ class Channel : public boost::intrusive_ref_counter<Channel, boost::thread_unsaf
   std::coroutine_handle<> writer_;
 
   base::Deadline read_deadline_;
+  OnDeadline on_read_deadline_ = OnDeadline::close;
   base::Deadline write_deadline_;
+  base::Deadline write_limit_;
   std::chrono::nanoseconds write_timeout_{0};
+  std::uint64_t plain_out_ = 0;
 };
 
 class Channel::FillAwaiter {
@@ -167,9 +198,7 @@ class Channel::FillAwaiter {
   FillAwaiter(Channel& channel, std::size_t max_buffer) : channel_(channel), max_(max_buffer) {}
   [[nodiscard]] bool await_ready() const noexcept { return channel_.failed(); }
   void await_suspend(std::coroutine_handle<> caller);
-  IoResult await_resume() const noexcept {
-    return {channel_.read_error_ ? channel_.read_error_ : error_code(), channel_.last_read_};
-  }
+  IoResult await_resume() const noexcept { return channel_.take_result(); }
 
  private:
   Channel& channel_;
@@ -182,12 +211,11 @@ class Channel::ReadAwaiter {
       : channel_(channel), target_(target), size_(size) {}
   [[nodiscard]] bool await_ready() noexcept;
   void await_suspend(std::coroutine_handle<> caller);
-  IoResult await_resume() const noexcept {
-    return {copied_ != 0 ? error_code() : channel_.read_error_,
-            copied_ != 0 ? copied_ : channel_.last_read_};
-  }
+  IoResult await_resume() noexcept;
 
  private:
+  bool copy_buffered() noexcept;
+
   Channel& channel_;
   char* target_;
   std::size_t size_;

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <boost/intrusive/list_hook.hpp>
+#include <exception>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,7 +32,7 @@ class Session final : public pipeline::Downstream,
                           boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
  public:
   Session(WorkerHost& host, std::shared_ptr<const ListenerState> listener, net::ChannelPtr channel,
-          protocol::http::IpAddress peer);
+          protocol::http::IpAddress peer, bool address_counted);
   ~Session() override;
 
   /// The connection's whole life. Spawned once; the session is destroyed at its end.
@@ -40,6 +42,10 @@ class Session final : public pipeline::Downstream,
   void close_when_idle();
   /// The drain deadline has passed, or a second signal: end everything now.
   void force_close();
+  /// The address this connection counts for in limits.connections_per_ip, if it does.
+  [[nodiscard]] const std::optional<protocol::http::IpAddress>& counted_address() const noexcept {
+    return counted_address_;
+  }
 
   // ---- Downstream ----
   [[nodiscard]] bool committed() const noexcept override { return committed_; }
@@ -58,24 +64,38 @@ class Session final : public pipeline::Downstream,
   base::Task<bool> accept_proxy_header();
   base::Task<bool> accept_tls();
   base::Task<ReadHead> read_head();
+  /// One call from its head to its completion, which comes even when a stage throws.
   base::Task<void> serve();
+  base::Task<void> run_call(pipeline::RequestContext& context);
+  /// An exception came out of the call: 500 if nothing was answered yet, else the answer is cut.
+  base::Task<void> answer_bug(std::exception_ptr bug);
   /// Reads the body into the context; false when the connection is of no further use (the refusal,
   /// if one is due, is in `refusal_`).
   base::Task<bool> read_body();
-  base::Task<bool> read_length(std::uint64_t length, bool gzip);
-  base::Task<bool> read_chunked(bool gzip);
+  base::Task<bool> read_identity(std::size_t length);
+  base::Task<bool> read_deflated(std::size_t length);
+  base::Task<bool> read_chunked(std::uint64_t limit, bool gzip);
   bool take_payload(std::string_view payload, bool gzip);
+  /// Whether a read of the body ended it; sets `refusal_` when it came too late.
+  bool body_read_failed(const net::IoResult& got);
+  /// Reserves and counts memory for a body of `size` bytes; false (with `refusal_`) at the limit.
+  bool make_room(std::size_t size);
+  void release_body() noexcept;
   /// Answers with an error made here, in the caller's dialect, through the chain when a call
   /// exists.
   base::Task<void> answer_error(base::Error error);
   base::Task<void> linger();
+  /// Counts an agent that did not take what was written in time.
+  void note_written(const net::IoResult& sent);
   void append_common_headers(std::string& out, bool close);
+  [[nodiscard]] bool answer_has_no_body(int status) const noexcept;
 
   WorkerHost& host_;
   std::shared_ptr<const ListenerState> listener_;
   net::ChannelPtr channel_;
   protocol::http::IpAddress peer_;
   protocol::http::IpAddress client_;
+  std::optional<protocol::http::IpAddress> counted_address_;
   protocol::http::RequestParser parser_;
   protocol::http::ChunkedDecoder chunked_;
   std::unique_ptr<protocol::http::GzipInflater> inflater_;
@@ -86,11 +106,13 @@ class Session final : public pipeline::Downstream,
   std::string chunk_head_;
   std::vector<std::string_view> out_;
   std::size_t head_size_ = 0;
+  std::size_t counted_body_ = 0;  ///< of BodyMemory
   std::uint32_t served_ = 0;
   bool keep_alive_ = true;
   bool committed_ = false;
   bool streaming_ = false;
   bool chunked_out_ = false;
+  bool no_body_ = false;  ///< the stream's framing allows no body (HEAD, 204, 304)
   bool idle_ = true;
   bool closing_ = false;
   bool body_unread_ = false;

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -19,6 +20,7 @@
 #include "tollgate/pipeline/runtime.hpp"
 #include "tollgate/pipeline/services.hpp"
 #include "tollgate/protocol/http/ip_address.hpp"
+#include "tollgate/server/body_memory.hpp"
 #include "tollgate/server/session.hpp"
 
 namespace tollgate::server {
@@ -43,12 +45,15 @@ struct ListenerState {
 
 /// Connections open now, in all and per client address. Shared by all workers; one short mutex per
 /// connection opened or closed, not per call.
+///
+/// A trusted proxy's own address is not counted: it stands for all its clients. With the PROXY
+/// protocol the address it names is counted, once it is known.
 class ConnectionLimiter {
  public:
-  /// False when a limit is reached; `per_address` tells which.
-  bool try_enter(const protocol::http::IpAddress& peer, std::uint32_t limit,
-                 std::uint32_t limit_per_address, bool& per_address);
-  void leave(const protocol::http::IpAddress& peer);
+  [[nodiscard]] bool try_enter(std::uint32_t limit);
+  [[nodiscard]] bool try_enter_address(const protocol::http::IpAddress& address,
+                                       std::uint32_t limit);
+  void leave(const std::optional<protocol::http::IpAddress>& counted_address);
 
  private:
   struct AddressHash {
@@ -80,6 +85,7 @@ class WorkerHost {
     telemetry::Registry& registry;
     net::DnsCache& dns;
     ConnectionLimiter& connections;
+    BodyMemory& body_memory;
     std::function<std::unique_ptr<pipeline::Chain>(pipeline::Services&)> make_chain;
   };
 
@@ -92,7 +98,15 @@ class WorkerHost {
   [[nodiscard]] pipeline::RuntimePtr runtime() const noexcept { return runtime_; }
   [[nodiscard]] pipeline::Services& services() noexcept { return services_; }
   [[nodiscard]] pipeline::Chain& chain() noexcept { return *chain_; }
+  [[nodiscard]] BodyMemory& body_memory() noexcept { return shared_.body_memory; }
   [[nodiscard]] const net::PoolCounters& pool_counters() const noexcept { return pool_.counters(); }
+
+  /// Counts a connection for the address its PROXY header named; false at the limit.
+  [[nodiscard]] bool count_address(const protocol::http::IpAddress& address);
+  /// Told to a connection over a limit, where that can be said in one write.
+  static constexpr std::string_view kTooManyConnections =
+      "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\n"
+      "Content-Length: 0\r\n\r\n";
 
   /// Takes a connection on this worker's thread (Acceptor::OnAccept).
   void accept(std::shared_ptr<const ListenerState> listener, net::tcp::socket socket,
@@ -113,7 +127,7 @@ class WorkerHost {
   }
 
  private:
-  base::Task<void> run_session(std::unique_ptr<Session> session, protocol::http::IpAddress peer);
+  base::Task<void> run_session(std::unique_ptr<Session> session);
 
   const Shared shared_;
   net::Worker worker_;

@@ -1,0 +1,134 @@
+// Session as the Downstream of its call: what the stages write goes out here.
+#include <fmt/format.h>
+
+#include <iterator>
+
+#include "tollgate/protocol/http/head_writer.hpp"
+#include "tollgate/server/session.hpp"
+#include "tollgate/server/worker_host.hpp"
+
+namespace tollgate::server {
+
+using net::IoResult;
+
+void Session::append_common_headers(std::string& out, bool close) {
+  if (close) {
+    out += "Connection: close\r\n";
+  } else if (parser_.head().version_minor == 0) {
+    out += "Connection: keep-alive\r\n";
+  }
+}
+
+bool Session::answer_has_no_body(int status) const noexcept {
+  if (status < 200 || status == 204 || status == 304) return true;
+  return context_ && context_->head != nullptr &&
+         parser_.head().method == protocol::http::Method::head;
+}
+
+void Session::note_written(const IoResult& sent) {
+  if (sent.error == net::asio::error::timed_out)
+    host_.services().metrics.limit_hits(telemetry::LimitHit::client_write).inc();
+}
+
+base::Task<bool> Session::respond(int status, std::string_view header_lines,
+                                  std::span<const std::string_view> body) {
+  std::size_t length = 0;
+  for (const std::string_view piece : body) length += piece.size();
+  out_head_.clear();
+  fmt::format_to(std::back_inserter(out_head_), "HTTP/1.1 {} {}\r\n", status,
+                 protocol::http::reason_phrase(status));
+  if (status != 204 && status >= 200 && status != 304)
+    fmt::format_to(std::back_inserter(out_head_), "Content-Length: {}\r\n", length);
+  if (closing_ || host_.announcing_drain()) keep_alive_ = false;
+  append_common_headers(out_head_, !keep_alive_);
+  out_head_ += header_lines;
+  out_head_ += "\r\n";
+  out_.clear();
+  out_.push_back(out_head_);
+  if (!answer_has_no_body(status)) out_.insert(out_.end(), body.begin(), body.end());
+  committed_ = true;
+  if (context_) context_->note_first_byte(host_.now());
+  const IoResult sent = co_await channel_->write(out_);
+  note_written(sent);
+  if (sent.error) {
+    keep_alive_ = false;
+    if (context_) context_->cancel_client_gone();
+  }
+  co_return !sent.error;
+}
+
+base::Task<bool> Session::start_stream(int status, std::string_view header_lines) {
+  // RFC 9112 6.3: a client reads no body here, so one byte of framing would be read as the start of
+  // the next answer.
+  no_body_ = answer_has_no_body(status);
+  chunked_out_ = !no_body_ && parser_.head().version_minor >= 1;
+  streaming_ = true;
+  if ((!chunked_out_ && !no_body_) || closing_ || host_.announcing_drain()) keep_alive_ = false;
+  // Written together with the first piece, in one system call.
+  out_head_.clear();
+  fmt::format_to(std::back_inserter(out_head_), "HTTP/1.1 {} {}\r\n", status,
+                 protocol::http::reason_phrase(status));
+  if (chunked_out_) out_head_ += "Transfer-Encoding: chunked\r\n";
+  append_common_headers(out_head_, !keep_alive_);
+  out_head_ += header_lines;
+  out_head_ += "\r\n";
+  co_return !channel_->failed();
+}
+
+base::Task<bool> Session::write(std::span<const std::string_view> pieces) {
+  std::size_t length = 0;
+  if (!no_body_)
+    for (const std::string_view piece : pieces) length += piece.size();
+  out_.clear();
+  if (!committed_) {
+    out_.push_back(out_head_);
+    committed_ = true;
+    context_->note_first_byte(host_.now());
+  }
+  if (length != 0) {
+    if (chunked_out_) {
+      chunk_head_.clear();
+      protocol::http::append_chunk_head(chunk_head_, length);
+      out_.push_back(chunk_head_);
+    }
+    out_.insert(out_.end(), pieces.begin(), pieces.end());
+    if (chunked_out_) out_.push_back(protocol::http::kChunkEnd);
+  }
+  if (out_.empty()) co_return true;
+  const IoResult sent = co_await channel_->write(out_);
+  note_written(sent);
+  if (sent.error) {
+    keep_alive_ = false;
+    context_->cancel_client_gone();
+  }
+  co_return !sent.error;
+}
+
+base::Task<bool> Session::finish() {
+  out_.clear();
+  if (!committed_) {
+    out_.push_back(out_head_);
+    committed_ = true;
+  }
+  if (chunked_out_) out_.push_back(protocol::http::kLastChunk);
+  streaming_ = false;
+  if (out_.empty()) co_return true;
+  const IoResult sent = co_await channel_->write(out_);
+  note_written(sent);
+  if (sent.error) keep_alive_ = false;
+  co_return !sent.error;
+}
+
+void Session::abort() noexcept {
+  // A FIN without the last chunk: every client sees a broken message. HTTP/1.0 has no last chunk,
+  // so there only a reset tells.
+  keep_alive_ = false;
+  streaming_ = false;
+  if (chunked_out_) {
+    channel_->shutdown_send();
+  } else {
+    channel_->reset();
+  }
+}
+
+}  // namespace tollgate::server
