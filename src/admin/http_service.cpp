@@ -9,6 +9,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 #include <mutex>
@@ -135,11 +136,22 @@ class Connection : public std::enable_shared_from_this<Connection<Protocol>> {
   http::response<http::string_body> response_;
 };
 
+/// After an accept error.
+constexpr auto kAcceptPause = std::chrono::milliseconds(50);
+
 template <class Acceptor, class Serve>
 void accept_loop(Acceptor& acceptor, Serve serve) {
   acceptor.async_accept([&acceptor, serve](const error_code& error, auto socket) {
     if (error == asio::error::operation_aborted || !acceptor.is_open()) return;
-    if (!error) serve(std::move(socket));
+    if (error) {
+      // Out of descriptors, most likely: the condition needs time to pass, and the thread others.
+      auto pause = std::make_shared<asio::steady_timer>(acceptor.get_executor(), kAcceptPause);
+      pause->async_wait([&acceptor, serve, pause](const error_code&) {
+        if (acceptor.is_open()) accept_loop(acceptor, serve);
+      });
+      return;
+    }
+    serve(std::move(socket));
     accept_loop(acceptor, serve);
   });
 }

@@ -55,7 +55,8 @@ const Table<Routing>& routing_table() {
                   "Connect and 5xx failures in a row that start a cooldown; 429 does at once"),
           duration("dns_ttl", &R::dns_ttl, 1s, 24h, "How long an upstream's addresses are kept"),
           duration("dns_stale", &R::dns_stale, 0ms, 24h,
-                   "How long old addresses serve while DNS fails"),
+                   "How long old addresses still serve, while the name is asked again")
+              .restart(),
       });
   return table;
 }

@@ -15,6 +15,9 @@ using protocol::http::HeadState;
 namespace {
 /// Room for a head; bodies are consumed as they come, so it does not bound them.
 constexpr std::size_t kBodyBuffer = 64 * 1024;
+/// A close this soon after the request is that of a peer which was closing already: longer than a
+/// round trip, shorter than a model takes to begin.
+constexpr auto kClosingPeer = std::chrono::milliseconds(100);
 }  // namespace
 
 UpstreamExchange::UpstreamExchange(Worker& worker, UpstreamPool& pool, const config::Origin& origin,
@@ -44,8 +47,8 @@ base::Task<TransportFailure> UpstreamExchange::start(const WireRequest& request)
   TransportFailure failure = co_await send(request);
   if (failure == TransportFailure::none) failure = co_await await_head(request);
   if (failure == TransportFailure::stale_connection) {
-    // The peer closed a kept-alive connection while our request was on its way: no answer byte, no
-    // fault of the deployment. Once more on a fresh connection, unseen by the retry logic.
+    // No fault of the deployment: once more on a fresh connection, unseen by the retry logic (the
+    // rule is at pipeline::UpstreamExchange::start).
     cancel_.detach();
     lease_.drop();
     acquired = co_await pool_.acquire(origin_, request, false, cancel_);
@@ -59,6 +62,8 @@ base::Task<TransportFailure> UpstreamExchange::start(const WireRequest& request)
 }
 
 base::Task<TransportFailure> UpstreamExchange::send(const WireRequest& request) {
+  // Proxy and request are two parties: only here, in the clear to the proxy, does its credential
+  // go.
   const bool absolute_form = !origin_.proxy.empty() && origin_.scheme == "http";
   const bool default_port = origin_.port == (origin_.scheme == "https" ? 443 : 80);
   const std::string_view host = origin_.host;
@@ -79,6 +84,8 @@ base::Task<TransportFailure> UpstreamExchange::send(const WireRequest& request) 
   fmt::format_to(out, "{}{} HTTP/1.1\r\nHost: ", base, request.path_and_query);
   authority();
   head_bytes_ += "\r\n";
+  if (absolute_form && !origin_.proxy_authorization.empty())
+    fmt::format_to(out, "Proxy-Authorization: {}\r\n", origin_.proxy_authorization.reveal());
   std::size_t length = 0;
   for (const std::string_view piece : request.body) length += piece.size();
   if (request.has_body) fmt::format_to(out, "Content-Length: {}\r\n", length);
@@ -90,14 +97,29 @@ base::Task<TransportFailure> UpstreamExchange::send(const WireRequest& request) 
 
   Channel& channel = lease_.channel();
   channel.set_write_timeout(request.write_timeout);
+  channel.set_write_limit(request.deadline);
+  mark_ = channel.bytes_out();
   const IoResult sent = co_await channel.write(out_);
   sent_at_ = worker_.now();
   if (!sent.error) co_return TransportFailure::none;
   if (cancel_.cancelled()) co_return TransportFailure::cancelled;
   // An upstream may refuse early (413, 429) and stop reading: an answer may be there to be read.
   if (!channel.closed() && !channel.buffered().empty()) co_return TransportFailure::none;
-  if (lease_.reused()) co_return TransportFailure::stale_connection;
-  co_return TransportFailure::reset;
+  // The write's own count is the better witness: what TLS kept back was never sent.
+  if (lease_.reused() && sent.bytes == 0 && channel.bytes_out() == mark_)
+    co_return TransportFailure::stale_connection;
+  co_return closed_early(sent.error, request.safe_to_repeat);
+}
+
+TransportFailure UpstreamExchange::closed_early(const error_code& end, bool safe_to_repeat) {
+  Channel& channel = lease_.channel();
+  if (!lease_.reused() || channel.closed()) return TransportFailure::reset;
+  // A FIN acknowledges all that arrived before it; a reset may come from a peer that read
+  // everything and acknowledged nothing yet.
+  const bool never_arrived = end == asio::error::eof && channel.nothing_arrived_since(mark_);
+  const bool at_once = worker_.now() - sent_at_ <= kClosingPeer;
+  return never_arrived || (safe_to_repeat && at_once) ? TransportFailure::stale_connection
+                                                      : TransportFailure::reset;
 }
 
 base::Task<TransportFailure> UpstreamExchange::await_head(const WireRequest& request) {
@@ -115,6 +137,8 @@ base::Task<TransportFailure> UpstreamExchange::await_head(const WireRequest& req
       any_byte = true;
       const auto progress = parser_.feed(channel.buffered());
       if (progress.has_error()) {
+        if (progress.error().limit() == base::Limit::upstream_header_bytes)
+          pool_.note_head_overrun();
         co_return progress.error().code() == base::ErrorCode::stream_limit
             ? TransportFailure::too_large
             : TransportFailure::invalid;
@@ -134,7 +158,7 @@ base::Task<TransportFailure> UpstreamExchange::await_head(const WireRequest& req
     if (got.error == asio::error::timed_out)
       co_return any_byte ? TransportFailure::idle_timeout : TransportFailure::first_byte_timeout;
     if (any_byte) co_return TransportFailure::cut;
-    co_return lease_.reused() ? TransportFailure::stale_connection : TransportFailure::reset;
+    co_return closed_early(got.error, request.safe_to_repeat);
   }
   // The body's reads reuse the connection's buffer: the head moves out of their way.
   head_copy_.assign(channel.buffered().substr(0, taken_));

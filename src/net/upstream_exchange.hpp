@@ -28,6 +28,8 @@ class UpstreamExchange final : public pipeline::UpstreamExchange, private pipeli
   void on_cancel() noexcept override;
   base::Task<pipeline::TransportFailure> send(const pipeline::WireRequest& request);
   base::Task<pipeline::TransportFailure> await_head(const pipeline::WireRequest& request);
+  /// The connection ended before any answer byte: is it as if the request had never been sent?
+  pipeline::TransportFailure closed_early(const error_code& end, bool safe_to_repeat);
   pipeline::TransportFailure read_failure(const error_code& error) const noexcept;
   /// Takes what is buffered into `pieces_`; sets ended_.
   pipeline::TransportFailure take_buffered();
@@ -45,6 +47,7 @@ class UpstreamExchange final : public pipeline::UpstreamExchange, private pipeli
   std::string head_copy_;   ///< of the response; parser_'s views point here
   std::vector<std::string_view> out_;
   std::vector<std::string_view> pieces_;
+  std::uint64_t mark_ = 0;  ///< bytes_out() of the connection before the request
   std::uint64_t left_ = 0;  ///< of a body with a length
   bool ended_ = false;
   std::size_t taken_ = 0;  ///< buffered bytes the last pieces_ point into

@@ -120,8 +120,9 @@ void UpstreamPool::Lease::release() {
     drop();
     return;
   }
-  channel.pin(false);
+  channel.unpin();
   channel.set_read_deadline(base::Deadline::never());
+  channel.set_write_limit(base::Deadline::never());
   pool.owner.counters_.busy.fetch_sub(1, std::memory_order_relaxed);
   pool.owner.counters_.idle.fetch_add(1, std::memory_order_relaxed);
   pool.idle.push_back({channel_, pool.owner.worker_.now()});
@@ -201,7 +202,8 @@ base::Task<UpstreamPool::AcquireResult> UpstreamPool::acquire(const config::Orig
     SlotAwaiter slot(worker_, pool, give_up, cancel);
     promised = co_await slot;
     if (!promised) {
-      result.failure = cancel.cancelled() ? TransportFailure::cancelled : TransportFailure::connect;
+      result.failure =
+          cancel.cancelled() ? TransportFailure::cancelled : TransportFailure::pool_exhausted;
       co_return result;
     }
   }
@@ -263,9 +265,11 @@ base::Task<UpstreamPool::AcquireResult> UpstreamPool::connect(const config::Orig
     host = std::move(proxy.host);
     port = proxy.port;
   }
-  const auto addresses = co_await dns_.resolve(worker_, std::move(host));
+  const base::Deadline dns_deadline =
+      base::Deadline::after(worker_.now(), request.connect_timeout).earlier(request.deadline);
+  const auto addresses = co_await dns_.resolve(worker_, std::move(host), dns_deadline, cancel);
   if (addresses.empty()) {
-    result.failure = TransportFailure::dns;
+    result.failure = cancel.cancelled() ? TransportFailure::cancelled : TransportFailure::dns;
     co_return result;
   }
   result.failure = TransportFailure::connect;
@@ -312,9 +316,13 @@ base::Task<UpstreamPool::AcquireResult> UpstreamPool::connect(const config::Orig
 }
 
 base::Task<TransportFailure> UpstreamPool::tunnel(Channel& channel, const config::Origin& origin) {
-  const std::string authority = fmt::format("{}:{}", origin.host, origin.port);
-  const std::string ask =
-      fmt::format("CONNECT {} HTTP/1.1\r\nHost: {}\r\n\r\n", authority, authority);
+  const bool is_v6 = origin.host.find(':') != std::string::npos;
+  const std::string authority =
+      fmt::format("{}{}{}:{}", is_v6 ? "[" : "", origin.host, is_v6 ? "]" : "", origin.port);
+  std::string ask = fmt::format("CONNECT {} HTTP/1.1\r\nHost: {}\r\n", authority, authority);
+  if (!origin.proxy_authorization.empty())
+    ask += fmt::format("Proxy-Authorization: {}\r\n", origin.proxy_authorization.reveal());
+  ask += "\r\n";
   const IoResult sent = co_await channel.write(ask);
   if (sent.error) co_return TransportFailure::connect;
   constexpr std::size_t kMaxAnswer = 16 * 1024;

@@ -12,6 +12,8 @@ std::string_view to_string(TransportFailure failure) noexcept {
       return "connect";
     case TransportFailure::tls:
       return "tls";
+    case TransportFailure::pool_exhausted:
+      return "pool_exhausted";
     case TransportFailure::stale_connection:
       return "stale_connection";
     case TransportFailure::reset:
@@ -38,6 +40,7 @@ bool may_have_been_sent(TransportFailure failure) noexcept {
     case TransportFailure::dns:
     case TransportFailure::connect:
     case TransportFailure::tls:
+    case TransportFailure::pool_exhausted:
       return false;
     case TransportFailure::stale_connection:
     case TransportFailure::reset:

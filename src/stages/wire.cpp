@@ -91,6 +91,7 @@ void AttemptRequest::build_headers(const RequestContext& context,
       fmt::format_to(std::back_inserter(headers_), "Authorization: Bearer {}\r\n",
                      provider.api_key.reveal());
     }
+  wire.safe_to_repeat = context.payload.safe_to_repeat;
   }
   for (const auto& own : provider.headers)
     protocol::http::append_field(headers_, own.name, own.value.reveal());

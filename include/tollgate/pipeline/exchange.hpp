@@ -20,9 +20,10 @@ namespace tollgate::pipeline {
 enum class TransportFailure : std::uint8_t {
   none,
   dns,               ///< nothing was sent
-  connect,           ///< nothing was sent: refused, unreachable, timed out, pool at its limit
+  connect,           ///< nothing was sent: refused, unreachable, timed out
   tls,               ///< nothing was sent
-  stale_connection,  ///< a kept-alive connection was closed by the peer before any answer byte
+  pool_exhausted,    ///< nothing was sent: our own limit on connections, no word on the upstream
+  stale_connection,  ///< a kept-alive connection had been closed by the peer; nothing arrived there
   reset,             ///< sent, closed or reset before the first answer byte
   first_byte_timeout,
   cut,           ///< in the middle of the answer
@@ -45,7 +46,9 @@ class WireRequest {
   std::span<const std::string_view> body;  ///< pieces; empty = no body
   bool ignore_base_path = false;           ///< path_and_query is the whole path
   bool has_body = false;                   ///< sends Content-Length even when it is 0
-  base::Deadline deadline;                 ///< of the whole call
+  /// The call may run twice (Payload::safe_to_repeat). See UpstreamExchange::start.
+  bool safe_to_repeat = false;
+  base::Deadline deadline;  ///< of the whole call
   std::chrono::nanoseconds connect_timeout{0}, tls_timeout{0}, first_byte_timeout{0};
   std::chrono::nanoseconds idle_timeout{0}, write_timeout{0}, pool_wait{0};
   std::uint32_t max_header_bytes = 64 * 1024;
@@ -70,6 +73,15 @@ class UpstreamExchange {
  public:
   virtual ~UpstreamExchange() = default;
   /// Sends the request and awaits the final (non-1xx) response head.
+  ///
+  /// A kept-alive connection may be closed by its peer while the request is on its way (RFC 9112
+  /// 9.5). The request is then sent once more, on a new connection and unseen by the caller, if
+  ///   - nothing of it arrived: the write took no byte, or the peer closed (FIN) and its kernel had
+  ///     acknowledged none; or
+  ///   - the call is safe to repeat and the close came within 100 ms: a peer that was closing.
+  /// RFC 9110 9.2.2 allows no more: a method that is not idempotent is repeated only when it is
+  /// known that the first request was never applied. Everything else is `reset`, a failure that
+  /// counts, is recorded, and may have been billed.
   virtual base::Task<TransportFailure> start(const WireRequest& request) = 0;
   [[nodiscard]] virtual const protocol::http::ResponseHead& head() const = 0;
   /// Awaits more of the body, de-chunked.

@@ -246,6 +246,10 @@ base::Error AttemptLoop::error() const {
         code = ErrorCode::stream_limit;
         text = "The upstream's answer was over a size limit";
         break;
+      case FailureKind::pool_exhausted:
+        code = ErrorCode::overloaded;
+        text = "Every connection the gateway may open to the model is in use";
+        break;
       case FailureKind::cancelled:
         code = ErrorCode::client_closed;
         text = "The caller left";

@@ -9,20 +9,23 @@
 namespace tollgate::domain::routing {
 namespace {
 
-constexpr std::array<std::string_view, kFailureKinds> kNames = {
-    "dns", "connect",      "tls",     "stale_connection", "reset",    "first_byte_timeout",
-    "cut", "idle_timeout", "invalid", "too_large",        "cancelled"};
-constexpr std::array<std::string_view, kFailureKinds> kTexts = {"host name not found",
-                                                                "connect failed",
-                                                                "TLS failed",
-                                                                "connection closed",
-                                                                "reset before an answer",
-                                                                "no answer in time",
-                                                                "cut in mid-answer",
-                                                                "silent in mid-answer",
-                                                                "malformed answer",
-                                                                "answer over a size limit",
+constexpr std::array<std::string_view, kFailureKinds> kNames = {"dns",
+                                                                "connect",
+                                                                "tls",
+                                                                "pool_exhausted",
+                                                                "stale_connection",
+                                                                "reset",
+                                                                "first_byte_timeout",
+                                                                "cut",
+                                                                "idle_timeout",
+                                                                "invalid",
+                                                                "too_large",
                                                                 "cancelled"};
+constexpr std::array<std::string_view, kFailureKinds> kTexts = {
+    "host name not found", "connect failed",           "TLS failed",
+    "no free connection",  "connection closed",        "reset before an answer",
+    "no answer in time",   "cut in mid-answer",        "silent in mid-answer",
+    "malformed answer",    "answer over a size limit", "cancelled"};
 
 bool is_retryable_status(int status) noexcept {
   return status == 408 || (status >= 500 && status <= 599);
@@ -35,7 +38,8 @@ std::string_view to_string(FailureKind kind) noexcept {
 }
 
 bool may_have_been_sent(FailureKind kind) noexcept {
-  return kind != FailureKind::dns && kind != FailureKind::connect && kind != FailureKind::tls;
+  return kind != FailureKind::dns && kind != FailureKind::connect && kind != FailureKind::tls &&
+         kind != FailureKind::pool_exhausted;
 }
 
 RetryHints read_hints(const protocol::http::HeaderSection& headers, base::WallTime now) {
@@ -60,7 +64,8 @@ Verdict classify(const AttemptOutcome& outcome, Repeat repeat, bool committed) n
       case FailureKind::stale_connection:
       case FailureKind::reset:
         return Verdict::retry_same;
-      case FailureKind::tls:  // a certificate does not mend itself within a call
+      case FailureKind::tls:             // a certificate does not mend itself within a call
+      case FailureKind::pool_exhausted:  // it has been waited for already
       case FailureKind::first_byte_timeout:
       case FailureKind::cut:
       case FailureKind::idle_timeout:
@@ -86,6 +91,7 @@ Health health(const AttemptOutcome& outcome) noexcept {
   if (const auto kind = outcome.failure_kind()) {
     switch (*kind) {
       case FailureKind::stale_connection:
+      case FailureKind::pool_exhausted:
       case FailureKind::too_large:
       case FailureKind::cancelled:
         return Health::unknown;

@@ -23,6 +23,8 @@ constexpr FailureRow kFailures[] = {
     {FailureKind::dns, Verdict::retry_same, Verdict::retry_same, Health::failing},
     {FailureKind::connect, Verdict::retry_same, Verdict::retry_same, Health::failing},
     {FailureKind::tls, Verdict::next_deployment, Verdict::next_deployment, Health::failing},
+    {FailureKind::pool_exhausted, Verdict::next_deployment, Verdict::next_deployment,
+     Health::unknown},
     {FailureKind::stale_connection, Verdict::retry_same, Verdict::final, Health::unknown},
     {FailureKind::reset, Verdict::retry_same, Verdict::final, Health::failing},
     {FailureKind::first_byte_timeout, Verdict::next_deployment, Verdict::final, Health::failing},
@@ -50,8 +52,8 @@ TEST(Classify, NothingWasSentBeforeTheConnectionStood) {
   std::set<FailureKind> unsent;
   for (const FailureRow& row : kFailures)
     if (!may_have_been_sent(row.kind)) unsent.insert(row.kind);
-  EXPECT_EQ(unsent,
-            (std::set<FailureKind>{FailureKind::dns, FailureKind::connect, FailureKind::tls}));
+  EXPECT_EQ(unsent, (std::set<FailureKind>{FailureKind::dns, FailureKind::connect, FailureKind::tls,
+                                           FailureKind::pool_exhausted}));
 }
 
 struct StatusRow {

@@ -17,6 +17,7 @@ enum class FailureKind : std::uint8_t {
   dns,
   connect,
   tls,
+  pool_exhausted,    ///< every connection the configuration allows was in use
   stale_connection,  ///< a kept-alive connection had been closed by the peer: no answer byte
   reset,             ///< sent, then closed or reset before the first answer byte
   first_byte_timeout,
@@ -90,18 +91,18 @@ class AttemptOutcome {
 ///   408, 500-599 (529 with them)              retry_same
 ///   429                                       next_deployment
 ///   dns, connect, stale_connection, reset     retry_same
-///   tls, first_byte_timeout, cut,
+///   tls, pool_exhausted, first_byte_timeout, cut,
 ///   idle_timeout, invalid                     next_deployment
 ///   too_large, cancelled                      final
 /// `x-should-retry: true` makes any status >= 400 retry_same; `false` turns retry_same into
 /// next_deployment: another deployment is another request.
-/// Repeat::only_unsent: everything but dns, connect and tls is final.
+/// Repeat::only_unsent: everything but dns, connect, tls and pool_exhausted is final.
 [[nodiscard]] Verdict classify(const AttemptOutcome& outcome, Repeat repeat,
                                bool committed) noexcept;
 
 /// dns, connect, tls, reset, first_byte_timeout, cut, idle_timeout, invalid, 5xx: failing. 429, or
-/// a 408 or 5xx with Retry-After: asked_to_wait. stale_connection, too_large, cancelled, 408:
-/// unknown. Else alive.
+/// a 408 or 5xx with Retry-After: asked_to_wait. stale_connection, pool_exhausted, too_large,
+/// cancelled, 408: unknown. Else alive.
 [[nodiscard]] Health health(const AttemptOutcome& outcome) noexcept;
 
 }  // namespace tollgate::domain::routing
