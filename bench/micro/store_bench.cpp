@@ -135,7 +135,8 @@ int main(int argc, char** argv) {
            Case{"2 x 1 KB, 10,000 keys", 200'000, 1'024, 0, 10, 10'000, false},
            Case{"2 x 1 KB, 5,000/s, 10 ms", 50'000, 1'024, 5'000, 10, 20, false},
            Case{"2 x 1 KB, 5,000/s, 10 ms, one key", 50'000, 1'024, 5'000, 10, 1, false},
-           Case{"2 x 1 KB, 5,000/s, 20 ms", 50'000, 1'024, 5'000, 20, 20, false},
+           Case{"2 x 1 KB, 5,000/s, 25 ms, one key", 50'000, 1'024, 5'000, 25, 1, false},
+           Case{"2 x 1 KB, 5,000/s, 50 ms, one key", 50'000, 1'024, 5'000, 50, 1, false},
            Case{"2 x 1 KB, synchronous=FULL", 200'000, 1'024, 0, 10, 20, true},
            Case{"2 x 64 KB", 20'000, 65'536, 0, 10, 20, false},
        }) {

@@ -49,6 +49,9 @@ bool AuditStore::try_reserve() noexcept {
 void AuditStore::release() noexcept {
   engine_->release(1);
 }
+void AuditStore::spare_records(std::vector<std::unique_ptr<AuditRecord>>& into) {
+  engine_->pool.take(into);
+}
 void AuditStore::record(std::unique_ptr<AuditRecord> record) noexcept {
   engine_->record(std::move(record));
 }

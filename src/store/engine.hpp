@@ -10,6 +10,7 @@
 #include "store/batch.hpp"
 #include "store/batch_writer.hpp"
 #include "store/compressor.hpp"
+#include "store/record_pool.hpp"
 #include "store/retention.hpp"
 #include "store/sqlite.hpp"
 #include "tollgate/base/id.hpp"
@@ -50,6 +51,7 @@ class AuditStore::Engine {
 
   StoreStats stats;
   StoreOptions options;
+  RecordPool pool;
 
  private:
   struct Posted {

@@ -187,8 +187,10 @@ int newest_schema() noexcept {
 
 int prepare_empty_file(Database& db) noexcept {
   // In this order: page size and vacuum mode only take effect before the first table and before
-  // WAL. 16 KB pages cut the CPU of a row with its indexes to less than half of 4 KB pages.
-  for (const char* sql : {"PRAGMA page_size=16384", "PRAGMA auto_vacuum=INCREMENTAL"}) {
+  // WAL. 8 KB: a batch touches about ten pages that it fills only partly (index tails, marks), each
+  // written and checksummed whole; 16 KB pages cost 20 to 30 % more CPU a row, 4 KB ones about 10 %
+  // (bench/micro/store_bench).
+  for (const char* sql : {"PRAGMA page_size=8192", "PRAGMA auto_vacuum=INCREMENTAL"}) {
     if (const int rc = db.exec(sql); rc != SQLITE_OK) return rc;
   }
   return SQLITE_OK;

@@ -109,6 +109,8 @@ class AuditStore {
   [[nodiscard]] bool try_reserve() noexcept;
   /// Gives a slot back without a record.
   void release() noexcept;
+  /// Adds some cleared records to `into`, if there are any: their strings have memory already.
+  void spare_records(std::vector<std::unique_ptr<AuditRecord>>& into);
   /// Hands over the record of a call that holds a slot. The slot frees when its row is committed.
   void record(std::unique_ptr<AuditRecord> record) noexcept;
   void record(AuditRecord&& record) noexcept;

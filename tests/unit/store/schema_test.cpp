@@ -73,7 +73,7 @@ TEST_F(SchemaTest, EveryOlderVersionWithItsRowsBecomesTheNewest) {
 
 TEST_F(SchemaTest, TheFileIsSetUpAsDocumented) {
   open();
-  EXPECT_EQ(number("PRAGMA page_size"), 16'384);
+  EXPECT_EQ(number("PRAGMA page_size"), 8'192);
   EXPECT_EQ(number("PRAGMA auto_vacuum"), 2);
   EXPECT_EQ(number("PRAGMA application_id"), kApplicationId);
   EXPECT_EQ(number("SELECT count(*) FROM pragma_journal_mode WHERE journal_mode='wal'"), 1);
