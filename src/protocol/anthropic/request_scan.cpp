@@ -118,6 +118,8 @@ base::Result<void> read_member(json::NodeRef member, GovernedFields& out) {
     out.model_node = member;
     out.model = member.text();
   } else if (member.key_is("messages")) {
+    if (out.kind != RequestKind::other_json && !member.is_array())
+      return llm::field_error("messages", "an array");
     for (const json::NodeRef message : member.children()) {
       read_blocks(message.find("content"), out);
     }
@@ -167,9 +169,17 @@ base::Result<void> scan_request(RequestKind kind, const json::Document& body, Go
     if (kind == RequestKind::other_json) return {};
     return base::Error(base::ErrorCode::invalid_request, "the body must be a JSON object");
   }
-  for (const json::NodeRef member : out.root.children()) TG_CHECK(read_member(member, out));
+  bool has_messages = kind == RequestKind::other_json;
+  for (const json::NodeRef member : out.root.children()) {
+    TG_CHECK(read_member(member, out));
+    has_messages = has_messages || member.key_is("messages");
+  }
   if (!out.model_node && kind != RequestKind::other_json) {
     return base::Error(base::ErrorCode::invalid_request, "`model` is missing").with_param("model");
+  }
+  if (!has_messages) {
+    return base::Error(base::ErrorCode::invalid_request, "`messages` is missing")
+        .with_param("messages");
   }
   return {};
 }

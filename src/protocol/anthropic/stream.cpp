@@ -19,44 +19,57 @@ std::uint32_t index_of(json::NodeRef root) {
   return value && *value >= 0 && *value < llm::kWholeText ? static_cast<std::uint32_t>(*value) : 0;
 }
 
+/// A signature and what is encrypted: read when it does not look it, but never changed.
+bool is_signed(json::NodeRef member) {
+  return member.key_is("signature") || member.key_is("data") || member.key_is("encrypted_content");
+}
+
+/// Members of an event beside those its type is read for.
+void read_rest(json::NodeRef root, std::string_view read, PieceWalk& walk) {
+  if (root.is_string()) walk.whole(root);
+  for (const json::NodeRef member : root.children()) {
+    if (!member.key_is(read) && !llm::is_opaque(member)) walk.whole(member);
+  }
+}
+
 /// A block as it begins: mostly empty, its text comes in deltas; results of hosted tools are whole.
 void read_block_start(json::NodeRef root, PieceWalk& walk) {
   const std::uint32_t index = index_of(root);
   const json::NodeRef block = root.find("content_block");
   const bool is_tool_use = block.find("type").text().ends_with("tool_use");
+  if (block.is_string()) walk.whole(block);
   for (const json::NodeRef member : block.children()) {
-    if (member.key_is("text")) {
+    if (member.is_string() && member.key_is("text")) {
       walk.add(member, {index, ChannelKind::text, 0});
-    } else if (member.key_is("thinking")) {
+    } else if (member.is_string() && member.key_is("thinking")) {
       walk.add(member, {index, ChannelKind::reasoning, 0}, true);
     } else if (member.key_is("input")) {
       walk.whole_free_form(member);
-    } else if (is_tool_use && member.key_is("name")) {
-      walk.out.has_content = true;  // a name that the agent offered
-    } else if (member.key_is("data") || llm::is_structural(member)) {
-      // redacted_thinking, ids, tags
-    } else {
-      walk.whole(member);
+    } else if (!llm::is_opaque(member) && !llm::is_binary_data(member)) {
+      if (is_tool_use && member.key_is("name")) walk.out.has_content = true;
+      walk.whole(member, is_signed(member));
     }
   }
 }
 
 void read_block_delta(json::NodeRef root, PieceWalk& walk) {
   const std::uint32_t index = index_of(root);
-  for (const json::NodeRef member : root.find("delta").children()) {
-    if (member.key_is("text")) {
+  const json::NodeRef delta = root.find("delta");
+  if (delta.is_string()) walk.whole(delta);
+  for (const json::NodeRef member : delta.children()) {
+    if (!member.is_string()) {
+      walk.whole(member);  // citations
+    } else if (member.key_is("text")) {
       walk.add(member, {index, ChannelKind::text, 0});
     } else if (member.key_is("thinking")) {
       // The signature that covers it comes later.
       walk.add(member, {index, ChannelKind::reasoning, 0}, true);
     } else if (member.key_is("partial_json")) {
       walk.add(member, {index, ChannelKind::tool_arguments, 0});
-    } else if (llm::is_structural(member)) {
-      // type, signature
-    } else if (member.is_string()) {
+    } else if (member.key_is("type") || is_signed(member)) {
+      if (!llm::is_opaque(member)) walk.whole(member, is_signed(member));
+    } else if (!llm::is_opaque(member)) {
       walk.add(member, {index, ChannelKind::other, llm::place_of(member.key())});
-    } else {
-      walk.whole(member);  // citations
     }
   }
 }
@@ -91,6 +104,7 @@ void read_stream_event(json::NodeRef root, std::string_view type, llm::Usage& us
     out.has_usage = true;
   };
   if (type == "content_block_delta") {
+    read_rest(root, "delta", walk);
     read_block_delta(root, walk);
     out.kind = out.has_content ? EventClass::content : EventClass::other;
   } else if (type == "message_start") {
@@ -98,32 +112,37 @@ void read_stream_event(json::NodeRef root, std::string_view type, llm::Usage& us
     out.kind = EventClass::start;
     out.model = message.find("model").text();
     take_usage(message.find("usage"));
-    walk.whole(message.find("content"));
+    read_rest(root, {}, walk);
   } else if (type == "content_block_start") {
+    read_rest(root, "content_block", walk);
     read_block_start(root, walk);
     out.kind = out.has_content ? EventClass::content : EventClass::other;
   } else if (type == "content_block_stop") {
     out.kind = EventClass::finish;
     out.ended.push_back(index_of(root));
+    read_rest(root, {}, walk);
   } else if (type == "message_delta") {
     out.kind = EventClass::finish;
-    out.ends_all = true;
     const json::NodeRef delta = root.find("delta");
     out.finish_reason = delta.find("stop_reason").text();
-    walk.whole(delta.find("stop_details"));
+    // Without a reason it only brings the counts up to date.
+    out.ends_all = !out.finish_reason.empty();
+    read_rest(root, {}, walk);
     take_usage(root.find("usage"));
   } else if (type == "message_stop") {
     out.kind = EventClass::done;
     out.ends_all = true;
+    read_rest(root, {}, walk);
   } else if (type == "error") {
     out.kind = EventClass::error;
     out.ends_all = true;
+    read_rest(root, {}, walk);
   } else if (type == "ping") {
     out.kind = EventClass::ping;
+    read_rest(root, {}, walk);
   } else {
     walk.whole(root);
   }
-  walk.close();
 }
 
 void append_delta_like(std::string& out, std::string_view earlier_raw, Channel channel,

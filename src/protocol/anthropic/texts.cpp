@@ -1,4 +1,3 @@
-#include <algorithm>
 #include <string_view>
 
 #include "protocol/anthropic/parts.hpp"
@@ -29,7 +28,7 @@ void tool_use_texts(json::NodeRef block, TextWalk& walk) {
   for (const json::NodeRef member : block.children()) {
     if (member.key_is("input")) {
       walk.free_form(member, TextRole::tool_arguments);
-    } else if (!llm::is_structural(member)) {
+    } else if (!llm::is_opaque(member)) {
       walk.structured(member, TextRole::tool_arguments);
     }
   }
@@ -41,10 +40,9 @@ void block_texts(json::NodeRef block, TextRole role, TextWalk& walk) {
     return;
   }
   const std::string_view type = block.find("type").text();
-  if (type == "redacted_thinking") return;
-  if (type == "thinking") {
+  if (type == "thinking" || type == "redacted_thinking") {
     // The signature covers the text: changed, the provider refuses it on the next turn.
-    walk.add(block.find("thinking"), TextRole::reasoning, true);
+    walk.structured(block, TextRole::reasoning, true);
     return;
   }
   if (type.ends_with("tool_use")) {
@@ -57,7 +55,7 @@ void block_texts(json::NodeRef block, TextRole role, TextWalk& walk) {
       content_texts(member, inner, walk);
     } else if (member.key_is("text")) {
       walk.structured(member, inner);
-    } else if (!llm::is_structural(member)) {
+    } else if (!llm::is_opaque(member)) {
       walk.structured(member, inner);
     }
   }
@@ -73,35 +71,10 @@ void message_texts(json::NodeRef message, TextWalk& walk) {
   for (const json::NodeRef member : message.children()) {
     if (member.key_is("content")) {
       content_texts(member, role, walk);
-    } else if (!llm::is_structural(member)) {
+    } else if (!llm::is_opaque(member)) {
       walk.structured(member, role);
     }
   }
-}
-
-/// Parameters that are no part of the prompt.
-bool is_parameter(json::NodeRef member) {
-  constexpr std::string_view kParameters[] = {"model",
-                                              "stream",
-                                              "max_tokens",
-                                              "metadata",
-                                              "service_tier",
-                                              "tool_choice",
-                                              "temperature",
-                                              "top_p",
-                                              "top_k",
-                                              "speed",
-                                              "inference_geo",
-                                              "stop_sequences",
-                                              "container",
-                                              "thinking",
-                                              "mcp_servers",
-                                              "betas",
-                                              "cache_control",
-                                              "anthropic_version",
-                                              "context_management"};
-  return std::any_of(std::begin(kParameters), std::end(kParameters),
-                     [member](std::string_view name) { return member.key_is(name); });
 }
 
 }  // namespace
@@ -113,14 +86,16 @@ void request_texts(const llm::GovernedFields& fields, std::vector<llm::TextSpan>
     return;
   }
   for (const json::NodeRef member : fields.root.children()) {
-    if (is_parameter(member)) continue;
+    if (member.key_is("model")) continue;  // one of the aliases, or the call is refused
     if (member.key_is("messages") && member.is_array()) {
       for (const json::NodeRef message : member.children()) message_texts(message, walk);
     } else if (member.key_is("system")) {
       content_texts(member, TextRole::system, walk);
     } else if (member.key_is("tools") || member.key_is("output_config")) {
-      walk.structured(member, TextRole::tool_definition);
-    } else if (!llm::is_structural(member)) {
+      walk.definition(member);
+    } else if (member.key_is("metadata")) {
+      walk.free_form(member, TextRole::other);
+    } else if (!llm::is_opaque(member)) {
       walk.structured(member, TextRole::other);
     }
   }
@@ -134,10 +109,7 @@ void response_texts(const json::Document& body, std::vector<llm::TextSpan>& out)
     return;
   }
   for (const json::NodeRef member : root.children()) {
-    if (member.key_is("model") || member.key_is("usage") || member.key_is("stop_sequence") ||
-        member.key_is("request_id") || llm::is_structural(member)) {
-      continue;
-    }
+    if (llm::is_opaque(member)) continue;
     if (member.key_is("content")) {
       content_texts(member, TextRole::assistant, walk);
     } else {

@@ -28,6 +28,7 @@ void EventTemplate::append_with_piece(std::string& out, const StreamEvent& event
   if (wanted == event.pieces.end()) return;
   json::Splicer edits(*wanted->node.document());
   for (const TextPiece& piece : event.pieces) {
+    if (piece.channel.index == kWholeText) continue;  // what surrounds the text
     edits.replace(piece.node, &piece == &*wanted ? json::quote(text) : "\"\"");
   }
   sse::append_event(out, name_, edits.str());

@@ -10,36 +10,36 @@ void PieceWalk::add(json::NodeRef node, Channel channel, bool read_only) {
   out.has_content = true;
 }
 
-void PieceWalk::add_whole(const TextSpan& span) {
-  // Keys and numbers cannot be pieces: a piece is a string value, replaced by one.
-  if (span.ref.is_key || !span.ref.node.is_string()) return;
+void PieceWalk::add_whole(const json::TextRef& ref, bool read_only) {
+  if (!ref.is_key && ref.node.is_string() && ref.node.raw().size() <= 2) return;
   // Not counted as content: what comes whole is mostly about the answer, not the answer.
-  out.pieces.push_back(
-      {{kWholeText, ChannelKind::other, span.ref.node.index()}, span.ref.node, span.read_only});
-  has_whole_ = true;
+  const Channel channel{kWholeText, ChannelKind::other, ref.node.index()};
+  out.pieces.push_back({channel, ref.node, read_only, ref.is_key});
 }
 
-void PieceWalk::whole(json::NodeRef node) {
+void PieceWalk::whole(json::NodeRef node, bool read_only) {
   if (node.is_string()) {
-    add_whole({{node, false}, TextRole::other, false});
+    add_whole({node, false}, read_only);
     return;
   }
-  if (node.size() == 0) return;
-  // Rare: a vector of its own is fine.
-  std::vector<TextSpan> spans;
-  TextWalk(spans).structured(node, TextRole::other);
-  for (const TextSpan& span : spans) add_whole(span);
+  if (node.is_array()) {
+    for (const json::NodeRef element : node.children()) whole(element, read_only);
+    return;
+  }
+  if (!node.is_object()) return;
+  const bool is_binary = holds_binary(node);
+  for (const json::NodeRef member : node.children()) {
+    if (is_opaque(member) || (is_binary && is_binary_data(member))) continue;
+    whole(member, read_only);
+  }
 }
 
 void PieceWalk::whole_free_form(json::NodeRef node) {
   if (node.size() == 0) return;
-  std::vector<TextSpan> spans;
-  TextWalk(spans).free_form(node, TextRole::tool_arguments);
-  for (const TextSpan& span : spans) add_whole(span);
-}
-
-void PieceWalk::close() {
-  if (has_whole_) out.ended.push_back(kWholeText);
+  // Rare: a vector of its own is fine.
+  std::vector<json::TextRef> refs;
+  json::append_texts(node, true, refs);
+  for (const json::TextRef& ref : refs) add_whole(ref, false);
 }
 
 }  // namespace tollgate::protocol::llm

@@ -22,18 +22,15 @@ class PieceWalk {
 
   /// A string that continues `channel`. Nothing, other kinds and empty strings are skipped.
   void add(json::NodeRef node, Channel channel, bool read_only = false);
-  /// Texts below `node` that are complete by themselves.
-  void whole(json::NodeRef node);
-  /// Whole texts below `node`, where everything is text (tool input).
+  /// Texts below `node` that are complete by themselves; all strings but encoded ones.
+  void whole(json::NodeRef node, bool read_only = false);
+  /// Whole texts below `node`, where everything is text (tool input), keys and numbers too.
   void whole_free_form(json::NodeRef node);
-  /// After the last piece.
-  void close();
 
   StreamEvent& out;
 
  private:
-  void add_whole(const TextSpan& span);
-  bool has_whole_ = false;
+  void add_whole(const json::TextRef& ref, bool read_only);
 };
 
 }  // namespace tollgate::protocol::llm

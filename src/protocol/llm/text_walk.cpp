@@ -8,18 +8,14 @@
 namespace tollgate::protocol::llm {
 namespace {
 
-constexpr std::size_t kLongestTag = 160;  // ids of OpenAI's items have about 70 characters
+/// Shorter strings are read whatever their name says: nothing encrypted or encoded is that short,
+/// and a key or a card number is.
+constexpr std::size_t kShortestOpaque = 64;
 
-constexpr bool is_tag_char(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-         c == '-' || c == '.' || c == ':' || c == '/' || c == '+' || c == '|' || c == '#';
-}
-
-/// One short word without white space: what ids and type tags look like.
-bool is_tag(json::NodeRef node) {
-  if (!node.is_string() || node.has_escape()) return false;
-  const std::string_view text = node.raw().substr(1, node.raw().size() - 2);
-  return text.size() <= kLongestTag && std::all_of(text.begin(), text.end(), is_tag_char);
+/// Long, without escapes and white space: what encodings look like and prose does not.
+bool looks_encoded(json::NodeRef node) {
+  return node.is_string() && !node.has_escape() && node.raw().size() - 2 >= kShortestOpaque &&
+         node.raw().find(' ') == std::string_view::npos;
 }
 
 /// Names a member's key is compared with, told apart by length first: most keys are none of them.
@@ -43,17 +39,18 @@ class KeySet {
   std::uint32_t lengths_ = 0;
 };
 
-// No text whatever they hold: made by the provider, checked by the provider.
+// No text when they look encoded: made by the provider, checked by the provider.
 constexpr KeySet kOpaque(std::to_array<std::string_view>({"signature", "thoughtSignature",
                                                           "thought_signature", "encrypted_content",
                                                           "encrypted_index", "file_data",
                                                           "b64_json", "embedding"}));
-// Tags and ids, when they look like it.
+// Ids and type tags: read like any text, but nobody generated them.
 constexpr KeySet kTags(std::to_array<std::string_view>(
-    {"type",        "role",          "id",      "object",       "status",      "index",
-     "call_id",     "item_id",       "file_id", "tool_call_id", "tool_use_id", "container_id",
-     "media_type",  "mime_type",     "detail",  "format",       "phase",       "server_label",
-     "stop_reason", "finish_reason", "ttl",     "$schema"}));
+    {"type",         "role",         "id",           "object",       "status",
+     "call_id",      "item_id",      "file_id",      "tool_call_id", "tool_use_id",
+     "container_id", "media_type",   "mime_type",    "detail",       "format",
+     "phase",        "stop_reason",  "ttl",          "$schema",      "finish_reason",
+     "model",        "service_tier", "server_label", "request_id",   "system_fingerprint"}));
 constexpr KeySet kUrls(std::to_array<std::string_view>({"url", "image_url", "video_url"}));
 
 }  // namespace
@@ -64,21 +61,35 @@ bool is_data_url(json::NodeRef node) noexcept {
   return raw.size() > 6 && base::iequals(raw.substr(1, 5), "data:");
 }
 
-bool is_structural(json::NodeRef member) {
+bool is_opaque(json::NodeRef member) {
   if (member.is_string()) {
-    if (is_tag(member) && kTags.has(member)) return true;
-    return kOpaque.has(member) || (is_data_url(member) && kUrls.has(member));
+    if (!kOpaque.has(member) && !(is_data_url(member) && kUrls.has(member))) return false;
+    return looks_encoded(member);
   }
-  if (!member.is_array()) return false;
-  // A schema's `required` repeats property names; vectors have a thousand numbers each.
-  if (member.key_is("embedding")) return member.at(0).is_number();
-  const auto children = member.children();
-  return member.key_is("required") && std::all_of(children.begin(), children.end(), is_tag);
+  // Vectors have a thousand numbers each.
+  return member.is_array() && member.key_is("embedding") && member.at(0).is_number();
+}
+
+bool is_encoded_string(json::NodeRef node) {
+  return looks_encoded(node);
+}
+
+bool holds_binary(json::NodeRef object) {
+  const json::NodeRef type = object.find("type");
+  if (type.text_is("base64") || type.text_is("redacted_thinking") ||
+      type.text_is("reasoning.encrypted"))
+    return true;
+  const json::NodeRef format = object.find("format");
+  return format.text_is("wav") || format.text_is("mp3");
+}
+
+bool is_binary_data(json::NodeRef member) {
+  return member.key_is("data") && looks_encoded(member);
 }
 
 void TextWalk::add(json::NodeRef node, TextRole role, bool read_only) {
   if (!node.is_string() || node.raw().size() <= 2) return;
-  out_.push_back({{node, false}, role, read_only});
+  out_.push_back({{node, false}, kTags.has(node) ? TextRole::tag : role, read_only});
 }
 
 void TextWalk::structured(json::NodeRef node, TextRole role, bool read_only) {
@@ -92,12 +103,22 @@ void TextWalk::structured(json::NodeRef node, TextRole role, bool read_only) {
   }
   if (!node.is_object()) return;
   // `{"type":"base64","data":…}`, `{"data":…,"format":"wav"}`, `{"type":"redacted_thinking",…}`
-  const json::NodeRef type = node.find("type");
-  const bool is_binary = type.text_is("base64") || type.text_is("redacted_thinking") ||
-                         node.find("format").text_is("wav") || node.find("format").text_is("mp3");
+  const bool is_binary = holds_binary(node);
   for (const json::NodeRef member : node.children()) {
-    if (is_structural(member) || (is_binary && member.key_is("data"))) continue;
+    if (is_opaque(member) || (is_binary && is_binary_data(member))) continue;
     structured(member, role, read_only);
+  }
+}
+
+void TextWalk::definition(json::NodeRef node) {
+  if (node.is_string()) {
+    add(node, TextRole::tool_definition);
+    return;
+  }
+  for (const json::NodeRef child : node.children()) {
+    // Property names: two that are masked would become one, so they can only be refused.
+    if (node.is_object()) out_.push_back({{child, true}, TextRole::tool_definition, true});
+    definition(child);
   }
 }
 

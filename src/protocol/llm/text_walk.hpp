@@ -8,17 +8,19 @@
 /// Finding text in structures whose shape is known: what both dialects share.
 namespace tollgate::protocol::llm {
 
-/// Collects texts below a node of a message, block or part: every string but those known to be
-/// something else. Keys that name structure are only believed where structure is expected; below
-/// tool input everything is text.
+/// Collects texts below a node of a message, block or part: every string, ids and type tags too,
+/// but what is encoded and looks it. Keys that say so are only believed where structure is
+/// expected; below tool input everything is text.
 class TextWalk {
  public:
   explicit TextWalk(std::vector<TextSpan>& out) : out_(out) {}
 
   /// A string by itself. Nothing and empty strings are skipped.
   void add(json::NodeRef node, TextRole role, bool read_only = false);
-  /// Everything below `node` but ids, type tags, signatures, encrypted and binary data.
+  /// Every string below `node` but signatures, encrypted and binary data.
   void structured(json::NodeRef node, TextRole role, bool read_only = false);
+  /// Every string below a tool's definition, and the keys of its schema, which may not be changed.
+  void definition(json::NodeRef node);
   /// Everything below `node`, keys and long numbers too: data a model wrote or will read as it is.
   void free_form(json::NodeRef node, TextRole role);
 
@@ -27,9 +29,14 @@ class TextWalk {
   std::vector<json::TextRef> refs_;
 };
 
-/// A member that is no text where structure is expected: an id, a type tag, a signature, encrypted
-/// or binary data, cache directives. Judged with its value: an `id` that reads like prose is text.
-[[nodiscard]] bool is_structural(json::NodeRef member);
+/// A member that is no text where structure is expected: a signature, encrypted or binary data.
+/// Judged with its value: a `signature` that is short or holds a space is text.
+[[nodiscard]] bool is_opaque(json::NodeRef member);
+/// A string that looks encoded: long, without white space and escapes.
+[[nodiscard]] bool is_encoded_string(json::NodeRef node);
+/// An object whose `data` may be binary, and its member when it is.
+[[nodiscard]] bool holds_binary(json::NodeRef object);
+[[nodiscard]] bool is_binary_data(json::NodeRef member);
 
 /// `data:` URLs, whose content no guardrail can read.
 [[nodiscard]] bool is_data_url(json::NodeRef node) noexcept;

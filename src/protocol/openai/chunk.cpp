@@ -18,18 +18,39 @@ std::uint32_t index_of(json::NodeRef node, std::uint32_t otherwise) {
                                                           : otherwise;
 }
 
+/// A function call or a custom tool's: the name comes whole, the rest in pieces.
+void read_called(json::NodeRef called, Channel channel, PieceWalk& walk) {
+  if (!called.is_object()) {
+    walk.whole(called);
+    return;
+  }
+  for (const json::NodeRef part : called.children()) {
+    if (part.is_string() && (part.key_is("arguments") || part.key_is("input"))) {
+      walk.add(part, channel);
+      continue;
+    }
+    walk.out.has_content = walk.out.has_content || (part.key_is("name") && part.is_string());
+    walk.whole(part);
+  }
+}
+
 void read_tool_calls(json::NodeRef calls, std::uint32_t choice, PieceWalk& walk) {
+  if (!calls.is_array()) {
+    walk.whole(calls);
+    return;
+  }
   std::uint32_t position = 0;
   for (const json::NodeRef call : calls.children()) {
+    if (!call.is_object()) {
+      walk.whole(call);
+      continue;
+    }
     const Channel channel{choice, ChannelKind::tool_arguments,
                           index_of(call.find("index"), position++)};
     for (const json::NodeRef member : call.children()) {
       if (member.key_is("function") || member.key_is("custom")) {
-        // The name comes whole and is one the agent offered.
-        walk.add(member.find("arguments"), channel);
-        walk.add(member.find("input"), channel);
-        if (member.find("name").is_string()) walk.out.has_content = true;
-      } else if (!llm::is_structural(member)) {
+        read_called(member, channel, walk);
+      } else {
         walk.whole(member);
       }
     }
@@ -41,9 +62,27 @@ void read_reasoning_details(json::NodeRef details, std::uint32_t choice, PieceWa
   std::uint32_t position = 0;
   for (const json::NodeRef detail : details.children()) {
     const std::uint32_t index = index_of(detail.find("index"), position++);
-    walk.add(detail.find("text"), {choice, ChannelKind::reasoning, 2 * index + 1});
-    walk.add(detail.find("summary"), {choice, ChannelKind::reasoning, 2 * index + 2});
+    if (!detail.is_object()) {
+      walk.whole(detail);
+      continue;
+    }
+    const bool is_binary = llm::holds_binary(detail);
+    for (const json::NodeRef part : detail.children()) {
+      if (part.is_string() && part.key_is("text")) {
+        walk.add(part, {choice, ChannelKind::reasoning, 2 * index + 1});
+      } else if (part.is_string() && part.key_is("summary")) {
+        walk.add(part, {choice, ChannelKind::reasoning, 2 * index + 2});
+      } else if (!llm::is_opaque(part) && !(is_binary && llm::is_binary_data(part))) {
+        walk.whole(part);
+      }
+    }
   }
+}
+
+/// Strings of a delta that are there once, not in pieces.
+bool is_whole_member(json::NodeRef member) {
+  return member.key_is("id") || member.key_is("type") || member.key_is("name") ||
+         member.key_is("status") || member.key_is("tool_call_id");
 }
 
 void read_delta_member(json::NodeRef member, std::uint32_t choice, PieceWalk& walk) {
@@ -54,27 +93,39 @@ void read_delta_member(json::NodeRef member, std::uint32_t choice, PieceWalk& wa
       walk.whole(member);
     }
   } else if (member.key_is("role")) {
-    // Whoever speaks, it is no text.
+    walk.whole(member);
   } else if (member.key_is("tool_calls")) {
     read_tool_calls(member, choice, walk);
   } else if (member.key_is("function_call")) {
-    walk.add(member.find("arguments"), {choice, ChannelKind::tool_arguments, kFunctionCall});
-    if (member.find("name").is_string()) walk.out.has_content = true;
+    read_called(member, {choice, ChannelKind::tool_arguments, kFunctionCall}, walk);
   } else if (member.key_is("reasoning_content") || member.key_is("reasoning")) {
     if (member.is_string()) {
       walk.add(member, {choice, ChannelKind::reasoning, 0});
     } else {
       walk.whole(member);
     }
-  } else if (member.key_is("reasoning_details")) {
+  } else if (member.key_is("reasoning_details") && member.is_array()) {
     read_reasoning_details(member, choice, walk);
   } else if (member.key_is("refusal")) {
-    walk.add(member, {choice, ChannelKind::refusal, 0});
-  } else if (member.key_is("audio")) {
-    walk.add(member.find("transcript"), {choice, ChannelKind::other, llm::place_of("transcript")});
-    if (member.find("data").is_string()) walk.out.has_content = true;
-  } else if (llm::is_structural(member)) {
-    // Ids and tags.
+    if (member.is_string()) {
+      walk.add(member, {choice, ChannelKind::refusal, 0});
+    } else {
+      walk.whole(member);
+    }
+  } else if (member.key_is("audio") && member.is_object()) {
+    for (const json::NodeRef part : member.children()) {
+      if (part.is_string() && part.key_is("transcript")) {
+        walk.add(part, {choice, ChannelKind::other, llm::place_of("transcript")});
+      } else if (part.key_is("data") && llm::is_binary_data(part)) {
+        walk.out.has_content = true;
+      } else {
+        walk.whole(part);
+      }
+    }
+  } else if (is_whole_member(member)) {
+    walk.whole(member);
+  } else if (llm::is_opaque(member)) {
+    // Encrypted reasoning and the like.
   } else if (member.is_string()) {
     // A field not known here: taken for a text that continues from chunk to chunk.
     walk.add(member, {choice, ChannelKind::other, llm::place_of(member.key())});
@@ -86,15 +137,17 @@ void read_delta_member(json::NodeRef member, std::uint32_t choice, PieceWalk& wa
 void read_choice(json::NodeRef choice, std::uint32_t position, PieceWalk& walk) {
   const std::uint32_t index = index_of(choice.find("index"), position);
   for (const json::NodeRef member : choice.children()) {
-    if (member.key_is("delta")) {
+    if (member.key_is("delta") && member.is_object()) {
       for (const json::NodeRef part : member.children()) read_delta_member(part, index, walk);
-    } else if (member.key_is("text")) {  // legacy completions
+    } else if (member.key_is("text") && member.is_string()) {  // legacy completions
       walk.add(member, {index, ChannelKind::text, 0});
     } else if (member.key_is("finish_reason")) {
-      if (!member.is_string()) continue;
+      walk.whole(member);
+      // Some hosts send an empty one with every chunk.
+      if (!member.is_string() || member.raw().size() <= 2) continue;
       walk.out.ended.push_back(index);
       if (walk.out.finish_reason.empty()) walk.out.finish_reason = member.text();
-    } else if (!member.key_is("logprobs") && !llm::is_structural(member)) {
+    } else if (!member.key_is("logprobs")) {  // repeats the text: see blank_shadow_text
       walk.whole(member);
     }
   }
@@ -105,30 +158,42 @@ void read_choice(json::NodeRef choice, std::uint32_t position, PieceWalk& walk) 
 void read_chunk(json::NodeRef root, llm::Usage& usage, StreamEvent& out) {
   PieceWalk walk(out);
   json::NodeRef choices, counts;
+  std::uint32_t position = 0;
+  bool is_error = false;
   for (const json::NodeRef member : root.children()) {
     if (member.key_is("choices")) {
       choices = member;
-    } else if (member.key_is("usage")) {
+      if (!choices.is_array()) walk.whole(choices);
+      for (const json::NodeRef choice : choices.children()) {
+        if (choice.is_object()) {
+          read_choice(choice, position++, walk);
+        } else {
+          walk.whole(choice);
+        }
+      }
+      continue;
+    }
+    if (member.key_is("usage")) {
       counts = member;
     } else if (member.key_is("model")) {
       out.model = member.text();
     } else if (member.key_is("service_tier")) {
       if (member.is_string()) usage.service_tier = member.text();
     } else if (member.key_is("error") && !member.is_null()) {
-      out.kind = EventClass::error;
+      is_error = true;
     }
+    if (!llm::is_opaque(member)) walk.whole(member);  // ids, citations, messages of errors
   }
+  if (root.is_string()) walk.whole(root);
   if (counts.is_object()) {
     read_usage(counts, usage);
     out.has_usage = true;
   }
-  if (out.kind == EventClass::error) {
+  if (is_error) {
+    out.kind = EventClass::error;
     out.ends_all = true;
     return;
   }
-  std::uint32_t position = 0;
-  for (const json::NodeRef choice : choices.children()) read_choice(choice, position++, walk);
-  walk.close();
   if (choices.size() == 0) {
     // All choices have ended when their usage comes.
     out.ends_all = out.has_usage;

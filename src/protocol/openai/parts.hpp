@@ -37,6 +37,7 @@ enum class RequestField : std::uint8_t {
   hosted_search,  ///< web_search_options, plugins, search_parameters, data_sources ...
   audio,
   modalities,
+  metadata,
   stored_context,  ///< previous_response_id, conversation
 };
 [[nodiscard]] RequestField request_field(json::NodeRef member);

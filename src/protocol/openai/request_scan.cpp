@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <array>
+#include <string>
 
 #include "protocol/llm/field_reader.hpp"
 #include "protocol/llm/text_walk.hpp"
@@ -62,7 +63,7 @@ constexpr NamedField kFields[] = {
     {"top_logprobs", RequestField::known},
     {"reasoning_effort", RequestField::known},
     {"verbosity", RequestField::known},
-    {"metadata", RequestField::known},
+    {"metadata", RequestField::metadata},
     {"store", RequestField::known},
     {"prompt_cache_key", RequestField::known},
     {"prompt_cache_retention", RequestField::known},
@@ -211,6 +212,12 @@ bool is_set(json::NodeRef node) {
   return node && !node.is_null();
 }
 
+/// What a request must have for a model to work on: refused here, it costs no attempt.
+std::string_view prompt_field(RequestKind kind) {
+  if (kind == RequestKind::chat_completions) return "messages";
+  return kind == RequestKind::embeddings ? "input" : "";
+}
+
 /// Input of embeddings (texts or token ids) or of the responses API (a text or items).
 void read_input(json::NodeRef node, GovernedFields& out) {
   if (out.kind == RequestKind::other_json) note(out, judge_items(node, out));
@@ -263,6 +270,8 @@ base::Result<void> read_field(RequestField field, json::NodeRef node, GovernedFi
     case RequestField::functions:
       return read_tools(node, "functions", out);
     case RequestField::messages:
+      if (out.kind == RequestKind::chat_completions && !node.is_array())
+        return llm::field_error("messages", "an array");
       note(out, judge_messages(node, out));
       return {};
     case RequestField::input:
@@ -298,6 +307,7 @@ base::Result<void> read_field(RequestField field, json::NodeRef node, GovernedFi
       return {};
     case RequestField::unknown:
     case RequestField::known:
+    case RequestField::metadata:
     case RequestField::instructions:
     case RequestField::tool_format:
       return {};
@@ -327,11 +337,20 @@ base::Result<void> scan_request(RequestKind kind, const json::Document& body, Go
   }
   // What providers bill as cache writes without being asked differs; price the dearest.
   out.cache_writes = llm::CacheWrites::five_minutes;
+  const std::string_view prompt = prompt_field(kind);
+  bool has_prompt = prompt.empty();
   for (const json::NodeRef member : out.root.children()) {
-    TG_CHECK(read_field(request_field(member), member, out));
+    const RequestField field = request_field(member);
+    TG_CHECK(read_field(field, member, out));
+    if (field == RequestField::messages || field == RequestField::input)
+      has_prompt = has_prompt || (is_set(member) && member.key_is(prompt));
   }
   if (!out.model_node && kind != RequestKind::other_json) {
     return base::Error(base::ErrorCode::invalid_request, "`model` is missing").with_param("model");
+  }
+  if (!has_prompt) {
+    return base::Error(base::ErrorCode::invalid_request, "`" + std::string(prompt) + "` is missing")
+        .with_param(std::string(prompt));
   }
   return {};
 }

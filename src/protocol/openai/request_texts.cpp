@@ -36,7 +36,7 @@ void message_texts(json::NodeRef message, TextWalk& walk) {
       walk.structured(member, TextRole::reasoning);
     } else if (member.key_is("refusal")) {
       walk.structured(member, TextRole::refusal);
-    } else if (!llm::is_structural(member)) {
+    } else if (!llm::is_opaque(member)) {
       walk.structured(member, role);
     }
   }
@@ -76,14 +76,14 @@ void request_texts(const llm::GovernedFields& fields, std::vector<llm::TextSpan>
       case RequestField::tools:
       case RequestField::functions:
       case RequestField::tool_format:
-        walk.structured(member, TextRole::tool_definition);
+        walk.definition(member);
+        break;
+      case RequestField::metadata:
+        walk.free_form(member, TextRole::other);
         break;
       case RequestField::unknown:
-      case RequestField::hosted_search:
-        if (!llm::is_structural(member)) walk.structured(member, TextRole::other);
-        break;
       case RequestField::known:
-      case RequestField::model:
+      case RequestField::hosted_search:
       case RequestField::fallback_models:
       case RequestField::stream:
       case RequestField::stream_options:
@@ -98,7 +98,10 @@ void request_texts(const llm::GovernedFields& fields, std::vector<llm::TextSpan>
       case RequestField::audio:
       case RequestField::modalities:
       case RequestField::stored_context:
+        if (!llm::is_opaque(member)) walk.structured(member, TextRole::other);
         break;
+      case RequestField::model:
+        break;  // one of the aliases, or the call is refused
     }
   }
 }

@@ -17,9 +17,10 @@ json::NodeRef first_of(json::NodeRef object, std::string_view a, std::string_vie
 }
 
 void choice_texts(json::NodeRef choice, TextWalk& walk) {
+  if (!choice.is_object()) walk.structured(choice, TextRole::assistant);
   for (const json::NodeRef member : choice.children()) {
-    if (member.key_is("logprobs") || llm::is_structural(member)) continue;
-    if (!member.key_is("message")) {
+    if (member.key_is("logprobs") || llm::is_opaque(member)) continue;
+    if (!member.key_is("message") || !member.is_object()) {
       walk.structured(member, TextRole::assistant);
       continue;
     }
@@ -33,9 +34,10 @@ void choice_texts(json::NodeRef choice, TextWalk& walk) {
         walk.structured(part, TextRole::reasoning);
       } else if (part.key_is("refusal")) {
         walk.structured(part, TextRole::refusal);
-      } else if (part.key_is("audio")) {
-        walk.add(part.find("transcript"), TextRole::assistant);
-      } else if (!llm::is_structural(part)) {
+      } else if (part.key_is("audio") && part.is_object()) {
+        for (const json::NodeRef sound : part.children())
+          if (!llm::is_binary_data(sound)) walk.structured(sound, TextRole::assistant);
+      } else if (!llm::is_opaque(part)) {
         walk.structured(part, TextRole::assistant);
       }
     }
@@ -98,11 +100,8 @@ void response_texts(const json::Document& body, std::vector<llm::TextSpan>& out)
     return;
   }
   for (const json::NodeRef member : root.children()) {
-    if (member.key_is("model") || member.key_is("usage") || member.key_is("system_fingerprint") ||
-        member.key_is("service_tier") || llm::is_structural(member)) {
-      continue;
-    }
-    if (member.key_is("choices")) {
+    if (llm::is_opaque(member)) continue;
+    if (member.key_is("choices") && member.is_array()) {
       for (const json::NodeRef choice : member.children()) choice_texts(choice, walk);
     } else {
       walk.structured(member, member.key_is("output") ? TextRole::assistant : TextRole::other);

@@ -25,19 +25,24 @@ ChannelKind kind_of(std::string_view type) {
   return ChannelKind::other;
 }
 
-/// Texts of a response object or item: `.done` events and the last one repeat the whole answer.
-void read_whole(json::NodeRef root, llm::PieceWalk& walk) {
-  for (const json::NodeRef member : root.children()) {
-    if (member.key_is("type") || llm::is_structural(member)) continue;
-    if (!member.key_is("response")) {
-      walk.whole(member);
-      continue;
-    }
-    for (const json::NodeRef part : member.children()) {
-      // The rest of a response object repeats the request.
-      if (part.key_is("output") || part.key_is("error")) walk.whole(part);
-    }
-  }
+/// Deltas that are pieces of an encoding, each decoded by itself: nothing may move between them.
+bool is_encoded(std::string_view type) {
+  return type.ends_with("audio.delta") || type.ends_with("partial_image");
+}
+
+/// The text that a delta continues: by its kind, and where in the answer it stands.
+llm::Channel channel_of(json::NodeRef root, std::string_view type, std::string_view key) {
+  // FNV-1a over what tells one text from another beside the output's index. Parts of one output
+  // have small numbers; events of other APIs go by their ids.
+  std::uint32_t place = llm::place_of(type);
+  const auto mix = [&place](std::string_view text) {
+    for (const char c : text) place = (place ^ static_cast<unsigned char>(c)) * 16777619u;
+    place = (place ^ 0xFFu) * 16777619u;
+  };
+  mix(key);
+  for (const std::string_view part : {"item_id", "content_index", "summary_index", "index"})
+    mix(root.find(part).raw());
+  return {number_of(root.find("output_index")), kind_of(type), place};
 }
 
 }  // namespace
@@ -52,20 +57,33 @@ void read_response_event(json::NodeRef root, std::string_view type, llm::Usage& 
     read_usage(counts, usage);
     out.has_usage = true;
   }
+  const bool is_delta = type.ends_with("delta") && !is_encoded(type);
+  for (const json::NodeRef member : root.children()) {
+    if (is_delta && member.is_string() && member.key_is("delta")) {
+      walk.add(member, channel_of(root, type, {}));
+    } else if (is_delta && member.is_object() && member.key_is("delta")) {
+      for (const json::NodeRef part : member.children()) {
+        if (part.is_string() && !part.key_is("type")) {
+          walk.add(part, channel_of(root, type, part.key_raw()));
+        } else {
+          walk.whole(part);
+        }
+      }
+    } else if (member.is_string() && member.key_is("completion")) {  // Anthropic's /v1/complete
+      walk.add(member, channel_of(root, type, member.key_raw()));
+    } else if (!llm::is_opaque(member) && !(is_encoded(type) && llm::is_encoded_string(member))) {
+      walk.whole(member);
+    }
+  }
   if (type == "error" || type == "response.failed") {
     out.kind = EventClass::error;
     out.ends_all = true;
     return;
   }
   if (type.ends_with(".delta")) {
-    const std::uint32_t sub =
-        number_of(root.find("content_index")) + number_of(root.find("summary_index"));
-    const ChannelKind kind = kind_of(type);
-    walk.add(root.find("delta"), {number_of(root.find("output_index")), kind, sub});
-    out.kind = out.has_content ? EventClass::content : EventClass::other;
+    out.kind = out.has_content || is_encoded(type) ? EventClass::content : EventClass::other;
     return;
   }
-  read_whole(root, walk);
   if (type == "response.completed" || type == "response.incomplete") {
     out.kind = EventClass::done;
     out.finish_reason = response.find("status").text();
@@ -77,7 +95,6 @@ void read_response_event(json::NodeRef root, std::string_view type, llm::Usage& 
     out.kind = EventClass::finish;
     out.ended.push_back(number_of(root.find("output_index")));
   }
-  walk.close();
 }
 
 }  // namespace tollgate::protocol::openai

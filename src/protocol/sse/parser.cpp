@@ -106,7 +106,11 @@ void Parser::build(std::string_view raw) {
     if (at_start_ && place.begin == 0 && line.starts_with(kByteOrderMark)) {
       line.remove_prefix(kByteOrderMark.size());
     }
-    if (line.empty() || line.front() == ':') continue;
+    if (line.empty()) continue;
+    if (line.front() == ':') {
+      event_.has_other = event_.has_other || line.size() > 1;
+      continue;
+    }
     event_.is_keep_alive = false;
     const Field field = split_field(line);
     if (field.name == "data") {
@@ -120,14 +124,21 @@ void Parser::build(std::string_view raw) {
       }
       event_.has_data = true;
     } else if (field.name == "event") {
+      event_.has_other = event_.has_other || !event_.name.empty();  // the earlier line is no name
       event_.name = field.value;
     } else if (field.name == "id") {
       if (field.value.find('\0') == std::string_view::npos) {
+        event_.has_other = event_.has_other || event_.has_id;
         event_.id = field.value;
         event_.has_id = true;
+      } else {
+        event_.has_other = true;
       }
     } else if (field.name == "retry") {
       if (const auto ms = base::parse_u64(field.value)) event_.retry_ms = ms;
+      event_.has_other = event_.has_other || !event_.retry_ms;
+    } else {
+      event_.has_other = true;
     }
   }
   at_start_ = false;

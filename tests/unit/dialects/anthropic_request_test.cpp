@@ -12,6 +12,11 @@ using llm::RequestKind;
 using test::messages;
 using test::Scanned;
 
+std::string with_messages(std::string members) {
+  if (members.find("\"messages\"") != members.npos) return members;
+  return members + (members.empty() ? "" : ",") + R"("messages":[])";
+}
+
 TEST(AnthropicScan, RefusesGovernedFieldsOfTheWrongType) {
   struct Case {
     const char* members;
@@ -31,7 +36,11 @@ TEST(AnthropicScan, RefusesGovernedFieldsOfTheWrongType) {
       {R"("tools":[{"name":[]}])", "tools"},
       {R"("service_tier":{})", "service_tier"},
   };
-  for (const Case& c : cases) EXPECT_EQ(messages(c.members).refused_param(), c.param) << c.members;
+  for (const Case& c : cases)
+    EXPECT_EQ(messages(with_messages(c.members)).refused_param(), c.param) << c.members;
+  EXPECT_EQ(messages("").refused_param(), "messages");
+  EXPECT_EQ(messages(R"("messages":"hi")").refused_param(), "messages");
+  EXPECT_EQ(messages(R"("messages":null)").refused_param(), "messages");
   EXPECT_EQ(Scanned(DialectKind::anthropic, RequestKind::messages, "{}").refused_param(), "model");
   EXPECT_EQ(
       Scanned(DialectKind::anthropic, RequestKind::count_tokens, R"({"model":1})").refused_param(),
@@ -91,7 +100,7 @@ TEST(AnthropicScan, TellsWhatTheBodyDoesNotBound) {
       {R"("context_management":{"edits":[{"type":"compact_20260112"}]})", true},
   };
   for (const auto& [members, unbounded] : cases) {
-    const Scanned request = messages(members);
+    const Scanned request = messages(with_messages(members));
     EXPECT_EQ(request.refused_param(), "ok") << members;
     EXPECT_EQ(request.fields.has_unbounded_input(), unbounded) << members;
   }

@@ -11,6 +11,24 @@ using llm::RequestKind;
 using test::chat;
 using test::Scanned;
 
+std::string with_messages(std::string members) {
+  if (members.find("\"messages\"") != members.npos) return members;
+  return members + (members.empty() ? "" : ",") + R"("messages":[])";
+}
+
+TEST(OpenAiScan, RefusesWhatHasNothingToWorkOn) {
+  EXPECT_EQ(chat("").refused_param(), "messages");
+  EXPECT_EQ(chat(R"("messages":null)").refused_param(), "messages");
+  EXPECT_EQ(chat(R"("messages":"hi")").refused_param(), "messages");
+  EXPECT_EQ(chat(R"("input":"hi")").refused_param(), "messages");
+  const auto embeddings = [](const char* body) {
+    return Scanned(DialectKind::openai, RequestKind::embeddings, body).refused_param();
+  };
+  EXPECT_EQ(embeddings(R"({"model":"m"})"), "input");
+  EXPECT_EQ(embeddings(R"({"model":"m","input":null})"), "input");
+  EXPECT_EQ(embeddings(R"({"model":"m","input":"x"})"), "ok");
+}
+
 TEST(OpenAiScan, RefusesGovernedFieldsOfTheWrongType) {
   struct Case {
     const char* members;
@@ -18,6 +36,7 @@ TEST(OpenAiScan, RefusesGovernedFieldsOfTheWrongType) {
   };
   const Case cases[] = {
       {"", "ok"},
+      {R"("messages":[])", "ok"},
       {R"("stream":"true")", "stream"},
       {R"("stream":1)", "stream"},
       {R"("stream":null)", "ok"},
@@ -46,7 +65,8 @@ TEST(OpenAiScan, RefusesGovernedFieldsOfTheWrongType) {
       {R"("models":["a","b"])", "models"},
       {R"("models":null)", "ok"},
   };
-  for (const Case& c : cases) EXPECT_EQ(chat(c.members).refused_param(), c.param) << c.members;
+  for (const Case& c : cases)
+    EXPECT_EQ(chat(with_messages(c.members)).refused_param(), c.param) << c.members;
 }
 
 TEST(OpenAiScan, WantsAModel) {
@@ -117,7 +137,7 @@ TEST(OpenAiScan, TellsWhatTheBodyDoesNotBound) {
       {R"("service_tier":"priority")", true},
   };
   for (const Case& c : cases) {
-    const Scanned request = chat(c.members);
+    const Scanned request = chat(with_messages(c.members));
     EXPECT_EQ(request.refused_param(), "ok") << c.members;
     EXPECT_EQ(request.fields.has_unbounded_input(), c.unbounded) << c.members;
   }

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "tollgate/json/text_ref.hpp"
 #include "tollgate/protocol/llm/dialect.hpp"
 
 namespace tollgate::protocol {
@@ -22,6 +23,13 @@ struct Read {
     std::string out;
     json::Document scratch;
     dialect.append_delta_like(out, raw, channel, text, scratch);
+    return out;
+  }
+  /// The pieces that go on from event to event.
+  [[nodiscard]] std::vector<llm::TextPiece> channels() const {
+    std::vector<llm::TextPiece> out;
+    for (const llm::TextPiece& piece : event.pieces)
+      if (piece.channel.index != llm::kWholeText) out.push_back(piece);
     return out;
   }
   const llm::Dialect& dialect;
@@ -118,12 +126,12 @@ TEST(OpenAiStream, BuildsDeltasOfEveryNamedChannel) {
 TEST(OpenAiStream, WhatIsBuiltReadsBackAsTheSameChannel) {
   const Read first = openai(
       R"({"id":"c","choices":[{"index":2,"delta":{"content":"x","refusal":"y","reasoning_content":"z","reasoning_details":[{"index":0,"text":"d"}],"function_call":{"name":"f","arguments":"g"},"tool_calls":[{"index":4,"custom":{"name":"n","input":"i"}}],"aside":"u","audio":{"transcript":"t"}}}]})");
-  ASSERT_EQ(first.event.pieces.size(), 8u);
-  for (const llm::TextPiece& piece : first.event.pieces) {
+  ASSERT_EQ(first.channels().size(), 8u);
+  for (const llm::TextPiece& piece : first.channels()) {
     const Read again(DialectKind::openai, first.like(piece.channel, "held back"));
-    ASSERT_EQ(again.event.pieces.size(), 1u) << again.raw;
-    EXPECT_EQ(again.event.pieces[0].channel, piece.channel) << again.raw;
-    EXPECT_EQ(again.event.pieces[0].node.text(), "held back");
+    ASSERT_EQ(again.channels().size(), 1u) << again.raw;
+    EXPECT_EQ(again.channels()[0].channel, piece.channel) << again.raw;
+    EXPECT_EQ(again.channels()[0].node.text(), "held back");
     EXPECT_TRUE(again.event.ended.empty());
   }
 }
@@ -163,13 +171,13 @@ TEST(AnthropicStream, WhatIsBuiltReadsBackAsTheSameChannel) {
   for (const char* delta : deltas) {
     const Read first =
         anthropic(R"({"type":"content_block_delta","index":7,"delta":)" + std::string(delta) + "}");
-    ASSERT_EQ(first.event.pieces.size(), 1u) << delta;
-    const Channel channel = first.event.pieces[0].channel;
+    ASSERT_EQ(first.channels().size(), 1u) << delta;
+    const Channel channel = first.channels()[0].channel;
     EXPECT_EQ(channel.index, 7u);
     const Read again(DialectKind::anthropic, first.like(channel, "held\nback"));
-    ASSERT_EQ(again.event.pieces.size(), 1u) << again.raw;
-    EXPECT_EQ(again.event.pieces[0].channel, channel);
-    EXPECT_EQ(again.event.pieces[0].node.text(), "held\nback");
+    ASSERT_EQ(again.channels().size(), 1u) << again.raw;
+    EXPECT_EQ(again.channels()[0].channel, channel);
+    EXPECT_EQ(again.channels()[0].node.text(), "held\nback");
   }
   // From a block's first event there is no delta to copy.
   const Read start = anthropic(
@@ -178,6 +186,96 @@ TEST(AnthropicStream, WhatIsBuiltReadsBackAsTheSameChannel) {
             "event: content_block_delta\ndata: "
             "{\"type\":\"content_block_delta\",\"index\":2,\"delta\":{\"type\":\"text_delta\","
             "\"text\":\"cd\"}}\n\n");
+}
+
+TEST(OpenAiStream, OnlyAReasonEndsAChoice) {
+  // Some hosts send an empty one with every chunk: nothing held may go out for it.
+  EXPECT_TRUE(openai(R"({"choices":[{"index":0,"delta":{"content":"x"},"finish_reason":""}]})")
+                  .event.ended.empty());
+  EXPECT_EQ(openai(R"({"choices":[{"index":3,"delta":{},"finish_reason":"stop"}]})").event.ended,
+            std::vector<std::uint32_t>{3});
+}
+
+TEST(AnthropicStream, OnlyAStopReasonEndsTheAnswer) {
+  const Read counts =
+      anthropic(R"({"type":"message_delta","delta":{},"usage":{"output_tokens":3}})");
+  EXPECT_FALSE(counts.event.ends_all);
+  EXPECT_TRUE(counts.event.has_usage);
+  EXPECT_TRUE(
+      anthropic(R"({"type":"message_delta","delta":{"stop_reason":"end_turn"}})").event.ends_all);
+}
+
+/// Every text of an event, in whatever piece.
+bool finds(const Read& read, std::string_view needle) {
+  std::string scratch;
+  for (const llm::TextPiece& piece : read.event.pieces) {
+    const std::string_view text = json::TextRef{piece.node, piece.is_key}.text(scratch);
+    if (text.find(needle) != text.npos) return true;
+  }
+  return false;
+}
+
+TEST(Pieces, EveryStringOfAnEventIsOne) {
+  for (const char* data :
+       {R"({"id":"NEEDLE","choices":[]})",
+        R"({"citations":["NEEDLE"],"choices":[]})",
+        R"({"error":{"message":"NEEDLE"}})",
+        R"({"choices":"NEEDLE"})",
+        R"({"choices":["NEEDLE"]})",
+        R"(["NEEDLE"])",
+        R"("NEEDLE")",
+        R"({"choices":[{"delta":{"role":"NEEDLE"}}]})",
+        R"({"choices":[{"delta":"NEEDLE"}]})",
+        R"({"choices":[{"finish_reason":"NEEDLE"}]})",
+        R"({"choices":[{"delta":{"tool_calls":[{"id":"NEEDLE"}]}}]})",
+        R"({"choices":[{"delta":{"tool_calls":"NEEDLE"}}]})",
+        R"({"choices":[{"delta":{"tool_calls":[{"function":{"name":"NEEDLE"}}]}}]})",
+        R"({"choices":[{"delta":{"tool_calls":[{"function":{"arguments":{"a":"NEEDLE"}}}]}}]})",
+        R"({"choices":[{"delta":{"reasoning_details":[{"signature":"NEEDLE"}]}}]})",
+        R"({"choices":[{"delta":{"refusal":["NEEDLE"]}}]})",
+        R"({"choices":[{"delta":{"encrypted_content":"NEEDLE"}}]})",
+        R"({"type":"response.output_text.delta","item_id":"NEEDLE","delta":"x"})",
+        R"({"type":"response.output_text.delta","delta":{"text":"NEEDLE"}})",
+        R"({"type":"response.created","response":{"instructions":"NEEDLE"}})",
+        R"({"type":"response.failed","response":{"error":{"message":"NEEDLE"}}})",
+        R"({"type":"NEEDLE"})"})
+    EXPECT_TRUE(finds(openai(data), "NEEDLE")) << data;
+  for (
+      const char* data :
+      {R"({"type":"error","error":{"message":"NEEDLE"}})", R"({"type":"NEEDLE"})",
+       R"({"type":"ping","x":"NEEDLE"})", R"({"type":"message_stop","x":"NEEDLE"})",
+       R"({"type":"message_start","message":{"id":"NEEDLE"}})",
+       R"({"type":"message_delta","delta":{"stop_sequence":"NEEDLE"}})",
+       R"({"type":"content_block_start","content_block":{"type":"tool_use","id":"NEEDLE"}})",
+       R"({"type":"content_block_start","content_block":{"type":"tool_use","input":{"NEEDLE":1}}})",
+       R"({"type":"content_block_start","content_block":"NEEDLE"})",
+       R"({"type":"content_block_delta","delta":{"type":"signature_delta","signature":"NEEDLE"}})",
+       R"({"type":"content_block_delta","delta":{"type":"NEEDLE"}})",
+       R"({"type":"content_block_delta","delta":"NEEDLE"})",
+       R"({"type":"content_block_stop","index":0,"x":"NEEDLE"})", R"(["NEEDLE"])"})
+    EXPECT_TRUE(finds(anthropic(data), "NEEDLE")) << data;
+}
+
+TEST(Pieces, TextsOfOtherApisGoOnByTheirPlace) {
+  const auto channel = [](const char* data) { return openai(data).channels().at(0).channel; };
+  const Channel first = channel(
+      R"({"type":"response.output_text.delta","item_id":"a","output_index":0,"content_index":0,"delta":"x"})");
+  EXPECT_EQ(
+      first,
+      channel(
+          R"({"type":"response.output_text.delta","item_id":"a","output_index":0,"content_index":0,"delta":"y"})"));
+  for (
+      const char* other :
+      {R"({"type":"response.output_text.delta","item_id":"b","output_index":0,"content_index":0,"delta":"x"})",
+       R"({"type":"response.output_text.delta","item_id":"a","output_index":1,"content_index":0,"delta":"x"})",
+       R"({"type":"response.output_text.delta","item_id":"a","output_index":0,"content_index":1,"delta":"x"})",
+       R"({"type":"response.refusal.delta","item_id":"a","output_index":0,"content_index":0,"delta":"x"})"})
+    EXPECT_NE(first, channel(other)) << other;
+  // Each piece of an encoding is decoded by itself.
+  const std::string sound(80, 'A');
+  EXPECT_TRUE(
+      openai(R"({"type":"response.audio.delta","delta":")" + sound + R"("})").channels().empty());
+  EXPECT_EQ(openai(R"({"type":"transcript.text.delta","delta":"x"})").channels().size(), 1u);
 }
 
 TEST(Channel, KeysAreDistinct) {

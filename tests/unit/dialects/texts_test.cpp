@@ -57,15 +57,44 @@ TEST(Texts, OpenAiPlacesThatAreRead) {
   for (const char* members : cases) EXPECT_TRUE(finds(chat(members), "NEEDLE")) << members;
 }
 
+/// NEEDLE in something that is long enough to be an encoding.
+std::string encoded(std::string members) {
+  for (std::size_t at = 0; (at = members.find("NEEDLE", at)) != members.npos; at += 100)
+    members.replace(at, 6, "NEEDLE" + std::string(94, 'A'));
+  return members;
+}
+
 TEST(Texts, OpenAiPlacesThatAreNot) {
   const char* cases[] = {
       R"("messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,NEEDLE"}}]}])",
       R"("messages":[{"role":"user","content":[{"type":"input_audio","input_audio":{"data":"NEEDLE","format":"wav"}}]}])",
       R"("messages":[{"role":"user","content":[{"type":"file","file":{"file_data":"NEEDLE"}}]}])",
-      R"("messages":[{"role":"tool","tool_call_id":"NEEDLE","content":""}])",
-      R"("user":"NEEDLE","metadata":{"a":"NEEDLE"},"stop":["NEEDLE"],"service_tier":"NEEDLE")",
   };
-  for (const char* members : cases) EXPECT_FALSE(finds(chat(members), "NEEDLE")) << members;
+  for (const char* members : cases) {
+    EXPECT_FALSE(finds(chat(encoded(members)), "NEEDLE")) << members;
+    EXPECT_TRUE(finds(chat(members), "NEEDLE")) << "too short to be an encoding: " << members;
+  }
+  EXPECT_FALSE(finds(chat(""), "m"));
+}
+
+TEST(Texts, OpenAiParametersAndTagsAreRead) {
+  const char* cases[] = {
+      R"("messages":[{"role":"NEEDLE","content":""}])",
+      R"("messages":[{"role":"tool","tool_call_id":"NEEDLE","content":""}])",
+      R"("messages":[{"role":"user","content":[{"type":"NEEDLE"}]}])",
+      R"("messages":[{"role":"user","content":[{"type":"text","signature":"NEEDLE in words"}]}])",
+      R"("user":"NEEDLE")",
+      R"("metadata":{"a":"NEEDLE"})",
+      R"("metadata":{"NEEDLE":"a"})",
+      R"("stop":["NEEDLE"])",
+      R"("service_tier":"NEEDLE")",
+      R"("tool_choice":{"function":{"name":"NEEDLE"}})",
+      R"("prompt_cache_key":"NEEDLE")",
+      R"("stream_options":{"x":"NEEDLE"})",
+      R"("tools":[{"type":"function","function":{"parameters":{"properties":{"NEEDLE":{}}}}}])",
+      R"("tools":[{"type":"function","function":{"parameters":{"required":["NEEDLE"]}}}])",
+  };
+  for (const char* members : cases) EXPECT_TRUE(finds(chat(members), "NEEDLE")) << members;
 }
 
 TEST(Texts, AnthropicPlacesThatAreRead) {
@@ -105,17 +134,37 @@ TEST(Texts, AnthropicPlacesThatAreNot) {
       R"("messages":[{"role":"user","content":[{"type":"image","source":{"type":"base64","data":"NEEDLE"}}]}])",
       R"("messages":[{"role":"assistant","content":[{"type":"redacted_thinking","data":"NEEDLE"}]}])",
       R"("messages":[{"role":"assistant","content":[{"type":"thinking","thinking":"x","signature":"NEEDLE"}]}])",
-      R"("messages":[{"role":"user","content":[{"type":"tool_result","tool_use_id":"NEEDLE","content":"x"}]}])",
       R"("messages":[{"role":"user","content":[{"type":"web_search_tool_result","content":[{"encrypted_content":"NEEDLE"}]}]}])",
-      R"("metadata":{"user_id":"NEEDLE"},"stop_sequences":["NEEDLE"])",
   };
-  for (const char* members : cases) EXPECT_FALSE(finds(messages(members), "NEEDLE")) << members;
+  for (const char* members : cases) {
+    EXPECT_FALSE(finds(messages(encoded(members)), "NEEDLE")) << members;
+    EXPECT_TRUE(finds(messages(members), "NEEDLE")) << "too short to be an encoding: " << members;
+  }
 }
 
-TEST(Texts, ThinkingIsReadOnly) {
-  const Scanned request = messages(
+TEST(Texts, AnthropicParametersAndTagsAreRead) {
+  const char* cases[] = {
+      R"("messages":[{"role":"user","content":[{"type":"tool_result","tool_use_id":"NEEDLE","content":"x"}]}])",
+      R"("messages":[{"role":"assistant","content":[{"type":"tool_use","id":"NEEDLE","input":{}}]}])",
+      R"("metadata":{"user_id":"NEEDLE"})",
+      R"("metadata":{"NEEDLE":"a"})",
+      R"("stop_sequences":["NEEDLE"])",
+      R"("container":"NEEDLE")",
+      R"("mcp_servers":[{"url":"https://NEEDLE"}])",
+      R"("tools":[{"name":"a","input_schema":{"properties":{"NEEDLE":{}}}}])",
+  };
+  for (const char* members : cases) EXPECT_TRUE(finds(messages(members), "NEEDLE")) << members;
+}
+
+TEST(Texts, WhatMayNotChangeIsReadOnly) {
+  const Scanned thinking = messages(
       R"("messages":[{"role":"assistant","content":[{"type":"thinking","thinking":"deep","signature":"s"}]}])");
-  EXPECT_THAT(request.texts(), testing::ElementsAre("reasoning read-only: deep"));
+  EXPECT_THAT(thinking.texts(),
+              testing::ElementsAre("tag: assistant", "tag read-only: thinking",
+                                   "reasoning read-only: deep", "reasoning read-only: s"));
+  const Scanned schema = messages(R"("tools":[{"name":"f"}])");
+  EXPECT_THAT(schema.texts(),
+              testing::ElementsAre("tool_definition key read-only: name", "tool_definition: f"));
 }
 
 }  // namespace

@@ -179,5 +179,24 @@ TEST(SseParser, BoundsAnEvent) {
   }
 }
 
+TEST(Parser, TellsWhatStandsBesideTheFieldsOfAnEvent) {
+  const std::pair<const char*, bool> cases[] = {{"event: a\nid: 1\nretry: 5\ndata: x\n\n", false},
+                                                {":\ndata: x\n\n", false},
+                                                {": note\ndata: x\n\n", true},
+                                                {": note\n\n", true},
+                                                {"other: x\ndata: x\n\n", true},
+                                                {"retry: soon\ndata: x\n\n", true},
+                                                {"event: a\nevent: b\ndata: x\n\n", true},
+                                                {"id: 1\nid: 2\ndata: x\n\n", true},
+                                                {"data: x\ndata: y\n\n", false}};
+  for (const auto& [bytes, has_other] : cases) {
+    Parser parser;
+    parser.feed(bytes);
+    const Event* const event = parser.next();
+    ASSERT_NE(event, nullptr) << bytes;
+    EXPECT_EQ(event->has_other, has_other) << bytes;
+  }
+}
+
 }  // namespace
 }  // namespace tollgate::protocol::sse

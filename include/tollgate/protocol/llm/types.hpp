@@ -97,6 +97,7 @@ enum class TextRole : std::uint8_t {
   tool_definition,
   reasoning,
   refusal,
+  tag,  ///< an id, a type, the name of a model
   other,
 };
 [[nodiscard]] std::string_view to_string(TextRole role) noexcept;
@@ -155,8 +156,8 @@ enum class ChannelKind : std::uint8_t {
   other,  ///< any other string the agent will read (transcripts, whole texts, unknown fields)
 };
 
-/// Index of texts that are complete in their event (titles of citations, results of hosted tools).
-/// Their `sub` is new in each event, and `ended` lists this index.
+/// Index of texts that are complete in their event: ids and tags, titles of citations, results of
+/// hosted tools. No other event continues them.
 inline constexpr std::uint32_t kWholeText = 0xFFFFFF;
 
 /// Pieces of one channel, joined, are one text.
@@ -179,6 +180,8 @@ struct TextPiece {
   json::NodeRef node;
   /// Must go on unchanged (thinking, whose signature comes later).
   bool read_only = false;
+  /// The node's key is meant, not its value. Whole texts only, which may be numbers too.
+  bool is_key = false;
 };
 
 /// What one event of a stream says. Reused from event to event by its owner.
@@ -189,7 +192,9 @@ struct StreamEvent {
   bool has_content = false;
   /// `data` is JSON that was parsed; false for pings, `[DONE]`, and data that is not JSON.
   bool is_json = false;
-  std::vector<TextPiece> pieces;  ///< non-empty strings only
+  /// Every string of the event that an agent could read, in document order; empty ones and encoded
+  /// data are left out.
+  std::vector<TextPiece> pieces;
   /// Choices (OpenAI) or content blocks (Anthropic) that end with this event, after its pieces.
   /// What is held back of their channels must go out before the event, or inside its pieces.
   std::vector<std::uint32_t> ended;

@@ -23,6 +23,7 @@ struct Event {
   std::optional<std::uint64_t> retry_ms;
   bool has_data = false;  ///< a `data:` line was there, perhaps an empty one
   bool has_id = false;
+  bool has_other = false;  ///< beside its fields: comments, or fields that the standard ignores
   /// No field at all: comments or blank lines, sent to keep the connection alive. Forward, do not
   /// interpret.
   bool is_keep_alive = false;
