@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "pipeline/multipart.hpp"
 #include "tollgate/pipeline/context.hpp"
 #include "tollgate/pipeline/rpc_payload.hpp"
 
@@ -34,7 +35,7 @@ void read_trace(const protocol::http::RequestHead& head, Payload& payload) {
   }
   // Whatever the agent's framework calls its session; the first that is there.
   for (const std::string_view name :
-       {"x-session-id", "x-claude-code-session-id", "session-id", "mcp-session-id"}) {
+       {"x-session-id", "x-claude-code-session-id", "session-id"}) {
     payload.session_id = correlation_id(head.headers.value(name));
     if (!payload.session_id.empty()) return;
   }
@@ -68,6 +69,34 @@ RequestKind request_kind(Surface surface) {
   return RequestKind::other_json;
 }
 
+/// Whether a lenient reader could take the body for JSON.
+bool looks_like_json(std::string_view body) {
+  if (body.starts_with("\xEF\xBB\xBF")) body.remove_prefix(3);
+  const std::size_t first = body.find_first_not_of(" \t\r\n\f\v");
+  return first != std::string_view::npos && (body[first] == '{' || body[first] == '[');
+}
+
+/// A body that is not JSON. The model it asks for must be one the key may use, so a key that may
+/// not use all of them needs a body whose model can be read.
+Verdict interpret_opaque(RequestContext& context) {
+  Payload& payload = context.payload;
+  payload.kind = Payload::Kind::opaque;
+  const bool may_use_all = context.key == nullptr || context.key->permissions.all_models();
+  const auto model = form_field(context.head->value(HeaderId::content_type), context.body, "model");
+  if (may_use_all) {
+    if (!model.has_error() && context.runtime->aliases.contains(*model)) payload.model = *model;
+    return Verdict::proceed();
+  }
+  if (model.has_error() || model->empty())
+    return Verdict::refuse(
+        Error(ErrorCode::model_not_allowed,
+              "this key may not use every model, and which one this body asks for cannot be read: "
+              "send JSON, or multipart/form-data with one part named `model`")
+            .with_param("model"));
+  payload.model = *model;
+  return Verdict::proceed();
+}
+
 Verdict parse_document(RequestContext& context) {
   json::ParseLimits limits;
   limits.max_depth = context.config().limits.json_depth;
@@ -81,6 +110,8 @@ Verdict parse_document(RequestContext& context) {
 }  // namespace
 
 Verdict admit(RequestContext& context) {
+  read_trace(*context.head, context.payload);
+  if (context.head_fault) return Verdict::refuse(*context.head_fault);
   if (context.route.surface == Surface::none)
     return Verdict::refuse(
         Error(ErrorCode::not_found,
@@ -104,7 +135,6 @@ Verdict admit(RequestContext& context) {
 Verdict interpret(RequestContext& context) {
   Payload& payload = context.payload;
   const protocol::http::RequestHead& head = *context.head;
-  read_trace(head, payload);
   const bool has_body = !context.body.empty();
   if (context.route.surface == Surface::mcp || context.route.surface == Surface::a2a) {
     if (context.route.json_body) {
@@ -113,16 +143,15 @@ Verdict interpret(RequestContext& context) {
     }
     return interpret_rpc(context);
   }
-  if (!has_body && !context.route.json_body) return Verdict::proceed();
   const DialectKind kind =
       context.route.dialect == Dialect::anthropic ? DialectKind::anthropic : DialectKind::openai;
+  // Also of a call without a body: its answer may be a stream.
   payload.dialect = &protocol::llm::dialect(kind);
+  if (!has_body && !context.route.json_body) return Verdict::proceed();
   if (context.route.surface == Surface::other &&
-      !is_json_type(head.value(HeaderId::content_type))) {
-    payload.kind = Payload::Kind::opaque;
-    return Verdict::proceed();
-  }
-  // The model surfaces read their body as JSON whatever its content type says, as the vendors do.
+      !is_json_type(head.value(HeaderId::content_type)) && !looks_like_json(context.body))
+    return interpret_opaque(context);
+  // Bodies are read as JSON whatever their content type says, as the vendors do.
   Verdict parsed = parse_document(context);
   if (parsed.refused()) return parsed;
   auto scanned =

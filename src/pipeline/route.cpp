@@ -2,6 +2,8 @@
 
 #include <array>
 
+#include "tollgate/base/strings.hpp"
+
 namespace tollgate::pipeline {
 
 using protocol::http::Method;
@@ -54,11 +56,19 @@ std::string_view to_string(Surface surface) noexcept {
 Route match_route(const protocol::http::RequestHead& head,
                   const protocol::http::Target& target) noexcept {
   Route route;
-  const std::string_view path = target.path();
+  std::string_view path = target.path();
+  // Upstreams serve a path with and without a slash at its end: so it is one path here too.
+  if (path.size() > 1 && path.ends_with('/') && !path.starts_with("/mcp/") &&
+      !path.starts_with("/a2a/"))
+    path.remove_suffix(1);
   const bool is_get = head.method == Method::get || head.method == Method::head;
   const bool anthropic_caller = head.find("anthropic-version") != nullptr;
   for (const Exact& row : kExact) {
-    if (row.path != path) continue;
+    if (row.path != path) {
+      // In another case some upstreams would take it for the path; it must not pass as `other`.
+      if (base::iequals(row.path, path)) return route;
+      continue;
+    }
     route.surface = row.surface;
     route.dialect = row.dialect;
     // Both vendors list models at one path; their SDKs differ by this header.

@@ -2,9 +2,57 @@
 
 #include <fmt/format.h>
 
+#include "tollgate/base/strings.hpp"
+
 namespace tollgate::pipeline {
 
 using config::ScopeKind;
+
+namespace {
+
+/// Headers whose value is no credential, whatever it looks like.
+bool is_public_header(std::string_view name) {
+  for (const std::string_view known :
+       {"accept", "accept-language", "anthropic-beta", "anthropic-version", "content-type",
+        "http-referer", "openai-beta", "origin", "referer", "traceparent", "user-agent", "x-title"})
+    if (base::iequals(name, known)) return true;
+  return false;
+}
+
+bool names_credential(std::string_view name) {
+  const std::string lower = base::to_lower(name);
+  for (const std::string_view part :
+       {"auth", "cookie", "credential", "key", "pass", "secret", "session", "signature", "token"})
+    if (lower.find(part) != std::string::npos) return true;
+  return false;
+}
+
+/// A word that nobody would write by chance: masking it in answers harms no text.
+bool looks_random(std::string_view value) {
+  constexpr std::size_t kLeast = 16;
+  return value.size() >= kLeast && value.find(' ') == std::string_view::npos &&
+         value.find("://") == std::string_view::npos;
+}
+
+/// What a provider is sent that must not come back: its key, and headers that hold one, with and
+/// without the scheme word before it.
+std::vector<std::string> credential_values(const config::Provider& provider) {
+  std::vector<std::string> values;
+  const auto add = [&values](std::string_view value) {
+    values.emplace_back(value);
+    if (const std::size_t space = value.find(' '); space != std::string_view::npos)
+      values.emplace_back(base::trim_ows(value.substr(space + 1)));
+  };
+  if (!provider.api_key.empty()) values.emplace_back(provider.api_key.reveal());
+  for (const auto& header : provider.headers) {
+    const std::string_view value = header.value.reveal();
+    if (is_public_header(header.name)) continue;
+    if (names_credential(header.name) || looks_random(value)) add(value);
+  }
+  return values;
+}
+
+}  // namespace
 
 AliasRuntime::AliasRuntime(const config::ModelAlias& alias, const config::Snapshot& snapshot,
                            domain::routing::CooldownTable& cooldowns,
@@ -17,6 +65,8 @@ AliasRuntime::AliasRuntime(const config::ModelAlias& alias, const config::Snapsh
         {{ScopeKind::model, alias.name}, {ScopeKind::provider, target.provider->name}});
     runtime.series = telemetry::DeploymentSeries::resolve(registry, target.deployment->id,
                                                           alias.name, target.provider->name);
+    runtime.secrets =
+        std::make_unique<domain::policy::Secrets>(credential_values(*target.provider));
     deployments.push_back(std::move(runtime));
   }
 }

@@ -51,6 +51,24 @@ void note_matches(RequestContext& context, Direction direction, std::span<const 
   }
 }
 
+void note_credentials(RequestContext& context, std::size_t count) {
+  if (count == 0 || !context.record) return;
+  constexpr std::string_view kRule = "provider_credential";
+  auto& verdicts = context.record->verdicts;
+  auto same = std::find_if(verdicts.begin(), verdicts.end(),
+                           [&](const auto& verdict) { return verdict.rule == kRule; });
+  if (same == verdicts.end()) {
+    store::AuditVerdict verdict;
+    verdict.guardrail = "tollgate";
+    verdict.rule = kRule;
+    verdict.action = config::name_of(GuardAction::mask);
+    verdict.direction = to_string(Direction::response);
+    verdict.count = 0;
+    same = verdicts.insert(verdicts.end(), std::move(verdict));
+  }
+  same->count += static_cast<std::int64_t>(count);
+}
+
 Error guardrail_refusal(const RuleSet& rules, std::span<const Match> matches, Direction direction) {
   for (const Match& match : matches) {
     const auto& rule = rules.rule(match);

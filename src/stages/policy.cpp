@@ -1,13 +1,11 @@
 #include <algorithm>
 #include <array>
-#include <map>
-#include <optional>
 #include <vector>
 
 #include "stages/guard_verdicts.hpp"
 #include "stages/rpc_guard.hpp"
+#include "stages/stream_policy.hpp"
 #include "tollgate/domain/policy/engine.hpp"
-#include "tollgate/domain/policy/stream_guard.hpp"
 #include "tollgate/json/writer.hpp"
 #include "tollgate/pipeline/context.hpp"
 #include "tollgate/pipeline/stream_event.hpp"
@@ -21,84 +19,79 @@ using base::ErrorCode;
 using config::GuardAction;
 using domain::policy::Direction;
 using domain::policy::Match;
-using domain::policy::RuleSet;
-using domain::policy::StreamGuard;
-using domain::policy::StreamVerdict;
 using pipeline::Answer;
 using pipeline::Payload;
 using pipeline::RequestContext;
 using pipeline::StreamEvent;
 using pipeline::Verdict;
-using protocol::llm::Channel;
 using protocol::llm::TextSpan;
 
-/// The stream half of the stage for one call: guards per channel, and a template of each channel's
-/// last event so that held text can be sent in a well-formed event of its own.
-class StreamState final : public pipeline::StageState {
- public:
-  StreamState(const RuleSet& rules, domain::policy::Scanner& scanner)
-      : guard(rules, Direction::response, scanner) {}
-  struct Template {
-    Channel channel;
-    std::string raw;
-  };
-  StreamGuard guard;
-  std::map<std::uint64_t, Template> templates;
-  /// Pieces of the event at hand that now read differently, by node.
-  struct Released {
-    std::uint32_t node;
-    std::string text;
-  };
-  std::vector<Released> released;
-  json::Document scratch;
-  std::string text;
-  std::string json;
-};
+/// What upstreams send is parsed as the dialects do.
+const json::ParseLimits kUpstream = [] {
+  json::ParseLimits limits;
+  limits.allow_lone_surrogates = true;
+  limits.max_depth = 512;
+  return limits;
+}();
+
+/// Text that is JSON itself, as tool calls carry it, and written with escapes.
+bool is_json_source(std::string_view text) noexcept {
+  const std::size_t first = text.find_first_not_of(" \t\r\n");
+  return first != std::string_view::npos && (text[first] == '{' || text[first] == '[');
+}
 
 class PolicyStage final : public pipeline::Stage {
  public:
   [[nodiscard]] std::string_view name() const noexcept override { return "policy"; }
 
-  base::Task<Verdict> on_request(RequestContext& context) override {
+  pipeline::Decision on_request(RequestContext& context) override {
     Verdict verdict = inspect(context);
     // What a guardrail refused holds what it was refused for: the record must not keep its text.
     context.request_inspected = !verdict.refused();
-    co_return verdict;
+    return verdict;
   }
 
   Verdict on_answer(RequestContext& context, Answer& answer) override {
-    if (!answer.from_upstream || context.rules == nullptr ||
-        context.rules->empty(Direction::response))
-      return Verdict::proceed();
-    return answer.is_json ? inspect_json_answer(context, answer)
-                          : inspect_text_answer(context, answer);
+    if (!answer.from_upstream || context.rules == nullptr) return Verdict::proceed();
+    take_out_credentials(context, answer);
+    if (context.rules->empty(Direction::response)) return Verdict::proceed();
+    if (answer.is_json) return inspect_json_answer(context, answer);
+    return is_json_source(*answer.body) ? inspect_json_lines(context, answer)
+                                        : inspect_text_answer(context, answer);
   }
 
   void on_event(RequestContext& context, StreamEvent& event) override {
-    if (context.rules == nullptr || context.rules->empty(Direction::response)) return;
-    if (context.payload.kind == Payload::Kind::rpc) {
-      rpc_.inspect_event(context, event);
+    if (context.rules == nullptr) return;
+    const bool guarded = !context.rules->empty(Direction::response);
+    const bool has_secrets = context.secrets != nullptr && !context.secrets->empty();
+    if (!guarded && !has_secrets) return;
+    if (context.payload.dialect == nullptr) {
+      if (has_secrets) take_out_credentials(context, event);
+      if (guarded) rpc_.inspect_event(context, event);
       return;
     }
-    if (context.payload.kind != Payload::Kind::model) return;
-    StreamState& state = state_of(context);
-    state.released.clear();
-    for (const auto& piece : event.llm.pieces) guard_piece(context, state, event, piece);
-    if (event.end_with) return;
-    if (event.llm.ends_all) {
-      flush_all(context, state, event);
-    } else if (!event.llm.ended.empty()) {
-      flush_ended(context, state, event);
-    }
-    if (event.has_document && !event.llm.pieces.empty())
-      context.payload.dialect->blank_shadow_text(event.document, event.edits);
+    if (!context.policy_state)
+      context.policy_state = std::make_unique<StreamPolicy>(*context.rules, context.secrets,
+                                                            context.services->scanner);
+    static_cast<StreamPolicy&>(*context.policy_state).on_event(context, event);
   }
 
   void on_stream_end(RequestContext& context, StreamEvent& event) override {
     if (!context.policy_state || event.end_with) return;
-    auto& state = static_cast<StreamState&>(*context.policy_state);
-    state.released.clear();
-    flush_all(context, state, event);
+    if (context.payload.dialect == nullptr) {
+      rpc_.end_stream(context, event);
+      return;
+    }
+    static_cast<StreamPolicy&>(*context.policy_state).on_stream_end(context, event);
+  }
+
+  /// What the upstream named goes on record: a model, a task, a session may hold what it was sent.
+  void on_complete(RequestContext& context) noexcept override {
+    if (context.secrets == nullptr || context.secrets->empty()) return;
+    for (std::string* const told : {&context.served_model, &context.usage.service_tier,
+                                    &context.payload.task_id, &context.payload.session_id}) {
+      if (context.secrets->in(*told)) told->clear();
+    }
   }
 
  private:
@@ -150,15 +143,11 @@ class PolicyStage final : public pipeline::Stage {
   Verdict scan_spans(RequestContext& context, Direction direction, json::Splicer& edits) {
     for (const TextSpan& span : spans_) {
       const std::string_view text = span.ref.text(text_);
-      const GuardAction action =
-          context.services->scanner.scan(*context.rules, direction, text, matches_);
+      const GuardAction action = scan_text(context, direction, text);
       if (action == GuardAction::allow) continue;
-      note_matches(context, direction, matches_);
       if (action == GuardAction::block || (action == GuardAction::mask && span.read_only))
         return Verdict::refuse(guardrail_refusal(*context.rules, matches_, direction));
       if (action != GuardAction::mask) continue;
-      masked_.clear();
-      context.rules->mask_to(masked_, text, matches_);
       json_.clear();
       json::quote_into(json_, masked_);
       // Spans of one document never overlap; if they did, sending the text unmasked is no option.
@@ -166,6 +155,93 @@ class PolicyStage final : public pipeline::Stage {
         return Verdict::refuse(guardrail_refusal(*context.rules, matches_, direction));
     }
     return Verdict::proceed();
+  }
+
+  /// Scans one text and notes what was found; for `mask` the text without it is in masked_, for
+  /// `block` the match in matches_.
+  GuardAction scan_text(RequestContext& context, Direction direction, std::string_view text) {
+    // A text that is JSON with escapes hides words from a reader of its characters, and a mask
+    // across an escape would break it: each of its own texts is read instead.
+    if (is_json_source(text) && text.find('\\') != std::string_view::npos &&
+        !inner_.parse(text).has_error())
+      return scan_inner(context, direction, text);
+    const GuardAction action =
+        context.services->scanner.scan(*context.rules, direction, text, matches_);
+    if (action == GuardAction::allow) return action;
+    note_matches(context, direction, matches_);
+    if (action == GuardAction::mask) {
+      masked_.clear();
+      context.rules->mask_to(masked_, text, matches_);
+    }
+    return action;
+  }
+
+  /// The same for a text that is JSON: inner_ has parsed it.
+  GuardAction scan_inner(RequestContext& context, Direction direction, std::string_view text) {
+    inner_edits_.reset(text);
+    inner_refs_.clear();
+    json::append_texts(inner_.root(), true, inner_refs_);
+    GuardAction strongest = GuardAction::allow;
+    for (const json::TextRef& ref : inner_refs_) {
+      const std::string_view inner_text = ref.text(inner_text_);
+      const GuardAction action =
+          context.services->scanner.scan(*context.rules, direction, inner_text, matches_);
+      if (action == GuardAction::allow) continue;
+      note_matches(context, direction, matches_);
+      strongest = std::max(strongest, action);
+      if (action == GuardAction::block) break;
+      if (action != GuardAction::mask) continue;
+      masked_.clear();
+      context.rules->mask_to(masked_, inner_text, matches_);
+      json_.clear();
+      json::quote_into(json_, masked_);
+      if (!inner_edits_.replace(ref.begin_offset(), ref.end_offset(), json_))
+        return GuardAction::block;
+    }
+    if (strongest == GuardAction::mask) masked_ = inner_edits_.str();
+    inner_.trim();
+    return strongest;
+  }
+
+  // ---- credentials of the upstream ----
+
+  /// Strings of `document` that spell a secret with escapes; without them it was taken out of the
+  /// bytes before they were parsed. False when there is none.
+  bool redact_escaped(RequestContext& context, const json::Document& document,
+                      json::Splicer& edits) {
+    if (document.text().find('\\') == std::string_view::npos) return false;
+    bool found = false;
+    const auto check = [&](json::TextRef ref) {
+      const std::string_view text = ref.text(text_);
+      if (!context.secrets->in(text)) return;
+      masked_.assign(text);
+      note_credentials(context, context.secrets->redact(masked_));
+      json_.clear();
+      json::quote_into(json_, masked_);
+      found = edits.replace(ref.begin_offset(), ref.end_offset(), json_) || found;
+    };
+    for (std::uint32_t i = 0; i < document.node_count(); ++i) {
+      const json::Node& node = document.node(i);
+      if (node.key_has_escape) check({document.ref(i), true});
+      if (node.has_escape) check({document.ref(i), false});
+    }
+    return found;
+  }
+
+  void take_out_credentials(RequestContext& context, Answer& answer) {
+    if (answer.document == nullptr || context.secrets == nullptr || context.secrets->empty())
+      return;
+    json::Splicer edits(*answer.body);
+    if (!redact_escaped(context, *answer.document, edits)) return;
+    *answer.body = edits.str();
+    answer.document = rewritten_.parse(*answer.body, kUpstream).has_error() ? nullptr : &rewritten_;
+  }
+
+  void take_out_credentials(RequestContext& context, StreamEvent& event) {
+    if (!event.has_document || !redact_escaped(context, event.document, event.edits)) return;
+    event.rewritten = event.edits.str();
+    event.has_document = !event.document.parse(event.rewritten, kUpstream).has_error();
+    event.edits.reset(event.rewritten);
   }
 
   // ---- whole answers ----
@@ -196,6 +272,33 @@ class PolicyStage final : public pipeline::Stage {
     return verdict;
   }
 
+  /// Lines that are JSON each (application/x-ndjson and the like), or text that only looks so.
+  Verdict inspect_json_lines(RequestContext& context, Answer& answer) {
+    std::string out;
+    std::string_view rest = *answer.body;
+    bool changed = false;
+    while (!rest.empty()) {
+      const std::size_t end = std::min(rest.find('\n'), rest.size() - 1) + 1;
+      const std::string_view line = rest.substr(0, end);
+      rest.remove_prefix(end);
+      if (line.find_first_not_of(" \t\r\n") == std::string_view::npos) {
+        out += line;
+        continue;
+      }
+      if (lines_.parse(line, kUpstream).has_error()) return inspect_text_answer(context, answer);
+      spans_.clear();
+      collect_free_form(lines_.root());
+      json::Splicer edits(line);
+      Verdict verdict = scan_spans(context, Direction::response, edits);
+      if (verdict.refused()) return verdict;
+      changed = changed || !edits.empty();
+      edits.append_to(out);
+    }
+    lines_.trim();
+    if (changed) *answer.body = std::move(out);
+    return Verdict::proceed();
+  }
+
   Verdict inspect_text_answer(RequestContext& context, Answer& answer) {
     const GuardAction action =
         context.services->scanner.scan(*context.rules, Direction::response, *answer.body, matches_);
@@ -207,95 +310,17 @@ class PolicyStage final : public pipeline::Stage {
     return Verdict::proceed();
   }
 
-  // ---- streams ----
-
-  StreamState& state_of(RequestContext& context) {
-    if (!context.policy_state)
-      context.policy_state =
-          std::make_unique<StreamState>(*context.rules, context.services->scanner);
-    return static_cast<StreamState&>(*context.policy_state);
-  }
-
-  void guard_piece(RequestContext& context, StreamState& state, StreamEvent& event,
-                   const protocol::llm::TextPiece& piece) {
-    const std::string_view text = piece.node.text(text_);
-    const std::uint64_t key = piece.channel.key();
-    const StreamVerdict verdict = state.guard.feed(key, text);
-    note_matches(context, Direction::response, verdict.matches);
-    if (verdict.action == GuardAction::block) {
-      event.end_with = guardrail_refusal(*context.rules, verdict.matches, Direction::response);
-      return;
-    }
-    if (verdict.release != text) {
-      if (piece.read_only) {
-        // Thinking must stay byte for byte (its signature covers it): what would be held back goes
-        // out, and a match ends the stream instead.
-        if (verdict.action == GuardAction::mask)
-          event.end_with = guardrail_refusal(*context.rules, verdict.matches, Direction::response);
-        return;
-      }
-      state.json.clear();
-      json::quote_into(state.json, verdict.release);
-      event.edits.replace(piece.node, state.json);
-    }
-    if (state.guard.held(key) > 0) {
-      state.released.push_back({piece.node.index(), std::string(verdict.release)});
-      auto& kept = state.templates[key];
-      kept.channel = piece.channel;
-      kept.raw.assign(event.event->raw);
-    }
-  }
-
-  void flush(RequestContext& context, StreamState& state, StreamEvent& event, std::uint64_t key) {
-    const StreamVerdict verdict = state.guard.finish(key);
-    note_matches(context, Direction::response, verdict.matches);
-    if (verdict.action == GuardAction::block) {
-      event.end_with = guardrail_refusal(*context.rules, verdict.matches, Direction::response);
-      return;
-    }
-    if (verdict.release.empty()) return;
-    const auto kept = state.templates.find(key);
-    if (kept == state.templates.end()) return;
-    // If this event still carries a piece of the channel, the rest belongs behind that piece.
-    for (const auto& piece : event.llm.pieces) {
-      if (piece.channel.key() != key || piece.read_only) continue;
-      const auto before =
-          std::find_if(state.released.begin(), state.released.end(),
-                       [&](const auto& entry) { return entry.node == piece.node.index(); });
-      if (before == state.released.end()) continue;
-      state.text = before->text;
-      state.text += verdict.release;
-      state.json.clear();
-      json::quote_into(state.json, state.text);
-      event.edits.replace(piece.node, state.json);
-      return;
-    }
-    state.text.assign(verdict.release);
-    context.payload.dialect->append_delta_like(event.before, kept->second.raw, kept->second.channel,
-                                               state.text, state.scratch);
-  }
-
-  void flush_ended(RequestContext& context, StreamState& state, StreamEvent& event) {
-    for (const std::uint64_t key : state.guard.open_channels()) {
-      const auto kept = state.templates.find(key);
-      if (kept == state.templates.end()) continue;
-      for (const std::uint32_t index : event.llm.ended)
-        if (kept->second.channel.index == index) flush(context, state, event, key);
-    }
-  }
-
-  void flush_all(RequestContext& context, StreamState& state, StreamEvent& event) {
-    for (const std::uint64_t key : state.guard.open_channels()) {
-      flush(context, state, event, key);
-      if (event.end_with) return;
-    }
-  }
-
   RpcGuard rpc_;
   std::vector<TextSpan> spans_;
   std::vector<json::TextRef> refs_;
   std::vector<Match> matches_;
   std::string text_, masked_, json_;
+  // A text that is JSON itself.
+  json::Document inner_;
+  json::Splicer inner_edits_;
+  std::vector<json::TextRef> inner_refs_;
+  std::string inner_text_;
+  json::Document rewritten_, lines_;
 };
 
 }  // namespace

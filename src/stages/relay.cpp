@@ -1,5 +1,8 @@
 #include "stages/relay.hpp"
 
+#include <algorithm>
+
+#include "stages/guard_verdicts.hpp"
 #include "tollgate/pipeline/chain.hpp"
 #include "tollgate/protocol/sse/writer.hpp"
 
@@ -36,16 +39,16 @@ base::Task<RelayEnd> Relay::run() {
     for (const std::string_view piece : chunk.pieces) {
       parser_.feed(piece);
       drain_parser();
-      if (stopped_ || parser_.failed()) break;
+      if (stopped_ || failure_ != TransportFailure::none || parser_.failed()) break;
     }
-    if (chunk.end && !stopped_) {
+    if (chunk.end && !stopped_ && failure_ == TransportFailure::none) {
       parser_.finish();
       drain_parser();
     }
     if (parser_.failed() && !stopped_) {
       failure_ = TransportFailure::too_large;
       context_.services->metrics.limit_hits(telemetry::LimitHit::sse_event_bytes).inc();
-    } else if (chunk.failure != TransportFailure::none) {
+    } else if (chunk.failure != TransportFailure::none && failure_ == TransportFailure::none) {
       failure_ = chunk.failure;
     }
     if (error_first_ && !started_) co_return RelayEnd::not_started;
@@ -74,12 +77,19 @@ base::Task<RelayEnd> Relay::finish_stream() {
   if (failure_ != TransportFailure::none && !stopped_) {
     context_.upstream_cut = true;
     const ErrorCode code = failure_ == TransportFailure::too_large ? ErrorCode::stream_limit
+                           : failure_ == TransportFailure::invalid ? ErrorCode::upstream_invalid
                            : failure_ == TransportFailure::idle_timeout
                                ? ErrorCode::upstream_timeout
                                : ErrorCode::upstream_cut;
-    end_with(Error(code, "the upstream ended in the middle of the answer"));
-  } else if (stopped_ && !context_.upstream_cut) {
-    context_.upstream_cut = false;
+    const Error error(code, failure_ == TransportFailure::invalid
+                                ? "an event of the upstream's stream is not JSON"
+                                : "the upstream ended in the middle of the answer");
+    if (provider_said_so_) {
+      stopped_ = true;
+      if (!context_.refusal) context_.refuse(error);
+    } else {
+      end_with(error);
+    }
   }
   const bool sent = co_await flush();
   if (!sent) co_return RelayEnd::client_gone;
@@ -98,7 +108,7 @@ base::Task<RelayEnd> Relay::finish_stream() {
 }
 
 void Relay::drain_parser() {
-  while (!stopped_) {
+  while (!stopped_ && failure_ == TransportFailure::none) {
     const protocol::sse::Event* const event = parser_.next();
     if (event == nullptr) return;
     take_event(*event);
@@ -107,42 +117,94 @@ void Relay::drain_parser() {
 }
 
 void Relay::take_event(const protocol::sse::Event& event) {
-  if (event.is_keep_alive) {
-    out_ += event.raw;
+  if (context_.secrets == nullptr || !context_.secrets->in(event.raw)) {
+    relay_event(event);
     return;
   }
+  // The provider's credential, wherever in the event: name, id and comments too. Spelled with
+  // escapes or split over events the policy stage finds it.
+  redacted_.clear();
+  note_credentials(context_, context_.secrets->redact_to(redacted_, event.raw));
+  protocol::sse::Parser again(redacted_.size());
+  again.feed(redacted_);
+  again.finish();
+  if (const protocol::sse::Event* const clean = again.next()) relay_event(*clean);
+}
+
+void Relay::relay_event(const protocol::sse::Event& event) {
   event_.reset();
   event_.event = &event;
   Payload& payload = context_.payload;
-  if (payload.kind == Payload::Kind::model) {
-    payload.dialect->read_event(event, event_.document, context_.usage, event_.llm);
+  if (event.is_keep_alive) {
+    context_.chain->on_event(context_, event_);
+    append(event);
+    return;
+  }
+  const bool is_model = payload.kind == Payload::Kind::model;
+  if (payload.dialect != nullptr) {
+    // Other /v1 paths are priced flat: what their streams say of use is not counted.
+    payload.dialect->read_event(event, event_.document, is_model ? context_.usage : unpriced_usage_,
+                                event_.llm);
     event_.has_document = event_.llm.is_json;
-    if (!event_.llm.model.empty() && context_.served_model.empty())
-      context_.served_model = event_.llm.model;
-    if (event_.llm.kind == EventClass::error && !any_event_ && !started_) {
-      error_first_ = true;
-      return;
-    }
-    for (const auto& piece : event_.llm.pieces)
-      payload.output_text_bytes += piece.node.raw().size() - 2;
-    if (event_.llm.kind == EventClass::finish || event_.llm.kind == EventClass::done ||
-        event_.llm.ends_all)
-      end_seen_ = true;
-    if (event_.llm.kind == EventClass::done || event_.llm.ends_all)
-      context_.usage_complete = context_.usage.reported;
-    if (event_.llm.kind == EventClass::usage_only) {
-      context_.usage_complete = true;
-      event_.drop = usage_injected_;
-    }
-    if (event_.llm.has_content && context_.first_content_at == base::MonoTime{})
-      context_.first_content_at = context_.services->clock.mono();
   } else if (event.has_data && !event.data.empty()) {
     // A primed JSON-RPC stream may carry events with empty data: those pass as they are.
     event_.has_document = !event_.document.parse(event.data, event_limits()).has_error();
   }
+  if (event.has_data && !event.data.empty() && !event_.has_document && event.data != "[DONE]") {
+    // Readers are laxer than this parser (a key twice, deep nesting): what no stage can read, the
+    // agent must not.
+    failure_ = TransportFailure::invalid;
+    return;
+  }
+  if (is_model && !observe()) return;
   any_event_ = true;
   if (event_.has_document) event_.edits.reset(event.data);
   context_.chain->on_event(context_, event_);
+  append(event);
+  if (is_model && event_.llm.kind == EventClass::error && !stopped_) {
+    // Told in the provider's own words; for the agent and the money it is a cut like any other.
+    failure_ = TransportFailure::cut;
+    provider_said_so_ = true;
+  }
+}
+
+/// Notes what the event means for the call. False: it is the provider's error, before anything of
+/// an answer.
+bool Relay::observe() {
+  const protocol::llm::StreamEvent& said = event_.llm;
+  if (!said.model.empty() && context_.served_model.empty()) context_.served_model = said.model;
+  if (said.kind == EventClass::error) {
+    error_first_ = !any_event_ && !started_;
+    return !error_first_;
+  }
+  for (const auto& piece : said.pieces) {
+    if (piece.channel.index != protocol::llm::kWholeText)
+      context_.payload.output_text_bytes += piece.node.raw().size() - 2;
+  }
+  if (said.kind == EventClass::done || said.kind == EventClass::usage_only || said.ends_all)
+    end_seen_ = true;
+  if (!end_seen_ && !said.finish_reason.empty()) {
+    // Some hosts send neither usage nor an end mark: then each choice has to say that it ended.
+    for (const std::uint32_t index : said.ended) {
+      if (std::find(finished_.begin(), finished_.end(), index) == finished_.end() &&
+          finished_.size() < static_cast<std::size_t>(context_.payload.fields.choices))
+        finished_.push_back(index);
+    }
+    end_seen_ = finished_.size() >= static_cast<std::size_t>(context_.payload.fields.choices);
+  }
+  if (said.kind == EventClass::done || said.ends_all)
+    context_.usage_complete = context_.usage.reported;
+  if (said.kind == EventClass::usage_only) {
+    context_.usage_complete = true;
+    event_.drop = usage_injected_;
+  }
+  if (said.has_content && context_.first_content_at == base::MonoTime{})
+    context_.first_content_at = context_.services->clock.mono();
+  return true;
+}
+
+/// Writes the event as the stages left it.
+void Relay::append(const protocol::sse::Event& event) {
   out_ += event_.before;
   if (event_.end_with) {
     const Error error = *event_.end_with;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "stages/wire.hpp"
 #include "tollgate/pipeline/context.hpp"
@@ -38,6 +39,9 @@ class Relay {
  private:
   void drain_parser();
   void take_event(const protocol::sse::Event& event);
+  void relay_event(const protocol::sse::Event& event);
+  [[nodiscard]] bool observe();
+  void append(const protocol::sse::Event& event);
   void end_with(const base::Error& error);
   base::Task<bool> flush();
   base::Task<RelayEnd> finish_stream();
@@ -51,7 +55,11 @@ class Relay {
   std::string out_;
   pipeline::TransportFailure failure_ = pipeline::TransportFailure::none;
   bool started_ = false;   ///< start_stream was called
-  bool end_seen_ = false;  ///< the dialect's end (or a finish) went by
+  bool end_seen_ = false;  ///< the answer's end went by: the dialect's mark, or every choice's
+  bool provider_said_so_ = false;  ///< the stream broke with an error event, which was passed on
+  std::vector<std::uint32_t> finished_;  ///< choices that said why they ended
+  protocol::llm::Usage unpriced_usage_;
+  std::string redacted_;
   bool stopped_ = false;
   bool error_first_ = false;
   bool any_event_ = false;

@@ -2,8 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <iterator>
 
+#include "stages/guard_verdicts.hpp"
+#include "tollgate/domain/keys/key_format.hpp"
+#include "tollgate/pipeline/mcp_session.hpp"
 #include "tollgate/protocol/http/forwarding.hpp"
 #include "tollgate/protocol/http/head_writer.hpp"
 
@@ -16,7 +20,61 @@ using protocol::http::HeaderId;
 using protocol::llm::CapField;
 
 namespace {
-constexpr std::size_t kMinCredential = 8;  ///< shorter "secrets" would redact ordinary words
+
+bool holds_credential(const RequestContext& context, std::string_view text) {
+  return context.secrets != nullptr && context.secrets->in(text);
+}
+
+bool is_json_type(std::string_view content_type) {
+  const std::string_view type = base::trim_ows(content_type.substr(0, content_type.find(';')));
+  return base::iequals(type, "application/json") ||
+         (type.size() > 5 && base::iequals(type.substr(type.size() - 5), "+json"));
+}
+
+/// Removes those of the header lines that `is_dropped`.
+template <class Predicate>
+void drop_lines(std::string& lines, Predicate&& is_dropped) {
+  std::string kept;
+  for (std::string_view rest = lines; !rest.empty();) {
+    const std::string_view line = rest.substr(0, rest.find("\r\n") + 2);
+    if (!is_dropped(line)) kept += line;
+    rest.remove_prefix(line.size());
+  }
+  lines = std::move(kept);
+}
+
+/// Removes parameters that hold a virtual key from the query that begins at `query`, however they
+/// are escaped.
+void drop_parameters_with_key(std::string& path, std::size_t query) {
+  std::string decoded;
+  const auto holds_key = [&decoded](std::string_view text) {
+    if (domain::keys::contains_key(text)) return true;
+    return text.find('%') != std::string_view::npos &&
+           protocol::http::decode_query_value(text, decoded) && domain::keys::contains_key(decoded);
+  };
+  if (!holds_key(std::string_view(path).substr(query))) return;
+  std::string kept;
+  for (std::string_view rest = std::string_view(path).substr(query); !rest.empty();) {
+    // A piece with the separator before it, the question mark too.
+    const std::size_t end = std::min(rest.find_first_of("&;", 1), rest.size());
+    if (!holds_key(rest.substr(0, end))) kept += rest.substr(0, end);
+    rest.remove_prefix(end);
+  }
+  if (!kept.empty()) kept.front() = '?';
+  path.replace(query, std::string::npos, kept);
+}
+
+}  // namespace
+
+/// The header of a session that the server opened, or named again, for this key.
+static void seal_session(RequestContext& context, const protocol::http::HeaderField& field,
+                  std::string& out) {
+  if (!protocol::mcp::is_session_id(field.value)) return;
+  const pipeline::McpSessions sessions(context.config());
+  protocol::http::append_field(
+      out, field.name, sessions.seal(context.key->id, context.route.name, field.value));
+  if (context.payload.session_id.empty())
+    context.payload.session_id = pipeline::session_label(field.value);
 }
 
 void AttemptRequest::build(RequestContext& context, std::size_t candidate) {
@@ -33,6 +91,7 @@ void AttemptRequest::build(RequestContext& context, std::size_t candidate) {
   wire.has_body = !context.body.empty() || context.head->method == protocol::http::Method::post ||
                   context.head->method == protocol::http::Method::put ||
                   context.head->method == protocol::http::Method::patch;
+  wire.safe_to_repeat = context.payload.safe_to_repeat;
   wire.ignore_base_path = context.route.agent_card;
   wire.deadline = context.deadline;
   wire.connect_timeout = config.timeouts.connect;
@@ -64,25 +123,39 @@ void AttemptRequest::build_path(const RequestContext& context, const config::Pro
     if (base.ends_with("/v1") && path.starts_with("/v1/")) path.remove_prefix(3);
     path_ = path;
   }
+  const std::size_t query = path_.size();
   context.target.append_query_without("key", path_);
+  if (path_.size() > query) drop_parameters_with_key(path_, query);
 }
 
 void AttemptRequest::build_headers(const RequestContext& context,
                                    const config::Provider& provider) {
   headers_.clear();
+  // Bodies of the model surfaces are JSON whatever they were called (curl -d calls them a form),
+  // and not every provider reads them under another name.
+  const std::string_view type = context.head->value(HeaderId::content_type);
+  const bool rename_type = context.payload.is_model_call() && !is_json_type(type);
   for (const auto& field : context.head->headers.fields()) {
     if (!protocol::http::passes_upstream(field, context.head->headers)) continue;
+    if (rename_type && field.id == HeaderId::content_type) continue;
     // Decoded here; content-encoding no longer holds.
     if (field.id == HeaderId::content_encoding || field.id == HeaderId::origin) continue;
+    // The agent has it sealed; the server gets its own.
+    if (field.id == HeaderId::mcp_session_id && context.route.surface == Surface::mcp) continue;
     // The provider's own headers, when the configuration sets them, win.
     bool set_by_config = false;
     for (const auto& own : provider.headers)
       set_by_config = set_by_config || base::iequals(own.name, field.name);
     if (!set_by_config) protocol::http::append_field(headers_, field.name, field.value);
   }
+  // A virtual key in a field that nobody has heard of is one all the same.
+  if (domain::keys::contains_key(headers_))
+    drop_lines(headers_, [](std::string_view line) { return domain::keys::contains_key(line); });
   // Guards and usage must be able to read the answer.
   headers_ += "Accept-Encoding: identity\r\n";
-  if (!context.body.empty() && context.head->find(HeaderId::content_type) == nullptr)
+  if (!context.payload.mcp_session.empty())
+    protocol::http::append_field(headers_, "Mcp-Session-Id", context.payload.mcp_session);
+  if (!context.body.empty() && (rename_type || type.empty()))
     headers_ += "Content-Type: application/json\r\n";
   if (!provider.api_key.empty()) {
     if (provider.kind == config::ProviderKind::anthropic) {
@@ -91,7 +164,6 @@ void AttemptRequest::build_headers(const RequestContext& context,
       fmt::format_to(std::back_inserter(headers_), "Authorization: Bearer {}\r\n",
                      provider.api_key.reveal());
     }
-  wire.safe_to_repeat = context.payload.safe_to_repeat;
   }
   for (const auto& own : provider.headers)
     protocol::http::append_field(headers_, own.name, own.value.reveal());
@@ -103,7 +175,7 @@ void AttemptRequest::build_body(const RequestContext& context, const config::Dep
   usage_injected = false;
   if (context.body.empty()) return;
   if (!context.has_document) {
-    pieces_.push_back(context.body);
+    build_opaque_body(context, deployment);
     return;
   }
   edits_ = context.edits;
@@ -124,7 +196,21 @@ void AttemptRequest::build_body(const RequestContext& context, const config::Dep
   edits_.append_pieces(pieces_);
 }
 
-void build_answer_headers(const RequestContext& context, const protocol::http::ResponseHead& head,
+/// A body that is not JSON passes as it is, but for the model it names.
+void AttemptRequest::build_opaque_body(const RequestContext& context,
+                                       const config::Deployment& deployment) {
+  const std::string_view body = context.body, model = context.payload.model;
+  if (model.empty() || model == deployment.model) {
+    pieces_.push_back(body);
+    return;
+  }
+  const auto begin = static_cast<std::size_t>(model.data() - body.data());
+  for (const std::string_view piece : {body.substr(0, begin), std::string_view(deployment.model),
+                                       body.substr(begin + model.size())})
+    if (!piece.empty()) pieces_.push_back(piece);
+}
+
+void build_answer_headers(RequestContext& context, const protocol::http::ResponseHead& head,
                           unsigned attempts, std::string& out) {
   out.clear();
   for (const auto& field : head.headers.fields()) {
@@ -134,8 +220,15 @@ void build_answer_headers(const RequestContext& context, const protocol::http::R
       protocol::http::append_field(out, "x-upstream-request-id", field.value);
       continue;
     }
+    if (field.id == HeaderId::mcp_session_id && context.route.surface == Surface::mcp) {
+      seal_session(context, field, out);
+      continue;
+    }
     protocol::http::append_field(out, field.name, field.value);
   }
+  // One search over all lines; the rare hit costs a second pass.
+  if (holds_credential(context, out))
+    drop_lines(out, [&](std::string_view line) { return holds_credential(context, line); });
   fmt::format_to(std::back_inserter(out), "x-request-id: {}\r\n", context.request_id);
   if (context.peer == nullptr && context.served_by != nullptr)
     protocol::http::append_field(out, "x-tollgate-deployment", context.served_by->deployment->id);
@@ -145,14 +238,22 @@ void build_answer_headers(const RequestContext& context, const protocol::http::R
                    context.hold_plan.output_cap);
 }
 
-void redact_credentials(const config::Provider& provider, std::string& body) {
-  const auto redact = [&body](std::string_view secret) {
-    if (secret.size() < kMinCredential) return;
-    for (std::size_t at = body.find(secret); at != std::string::npos; at = body.find(secret, at))
-      body.replace(at, secret.size(), "***");
-  };
-  redact(provider.api_key.reveal());
-  for (const auto& header : provider.headers) redact(header.value.reveal());
+void redact_credentials(RequestContext& context, std::string& body) {
+  if (context.secrets != nullptr) note_credentials(context, context.secrets->redact(body));
+}
+
+bool is_binary_type(std::string_view content_type) {
+  const std::string_view type =
+      base::trim_ows(content_type.substr(0, std::min(content_type.find(';'), content_type.size())));
+  if (type.size() > 4 && base::iequals(type.substr(type.size() - 4), "+xml")) return false;
+  for (const std::string_view family : {"audio/", "image/", "video/", "font/"})
+    if (type.size() > family.size() && base::iequals(type.substr(0, family.size()), family))
+      return true;
+  for (const std::string_view known :
+       {"application/octet-stream", "application/pdf", "application/zip", "application/gzip",
+        "application/x-gzip", "application/x-tar", "application/wasm"})
+    if (base::iequals(type, known)) return true;
+  return false;
 }
 
 }  // namespace tollgate::stages

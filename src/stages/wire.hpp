@@ -23,6 +23,8 @@ class AttemptRequest {
   void build_headers(const pipeline::RequestContext& context, const config::Provider& provider);
   void build_body(const pipeline::RequestContext& context, const config::Deployment& deployment,
                   config::ProviderKind kind);
+  void build_opaque_body(const pipeline::RequestContext& context,
+                         const config::Deployment& deployment);
 
   std::string path_;
   std::string headers_;
@@ -31,11 +33,17 @@ class AttemptRequest {
 };
 
 /// Header lines of a relayed answer: what passes of the upstream's, and the gateway's own.
-void build_answer_headers(const pipeline::RequestContext& context,
+/// An MCP session id is sealed for the key, and named in the record.
+void build_answer_headers(pipeline::RequestContext& context,
                           const protocol::http::ResponseHead& head, unsigned attempts,
                           std::string& out);
 
-/// Takes every occurrence of the provider's credential out of an upstream's error text.
-void redact_credentials(const config::Provider& provider, std::string& body);
+/// Takes every occurrence of the provider's credential out of an upstream's answer, before it is
+/// parsed: names, ids and numbers too. Spelled with escapes the policy stage finds it.
+void redact_credentials(pipeline::RequestContext& context, std::string& body);
+
+/// Content types that are known to hold no text a guardrail could read. Whatever else an upstream
+/// calls its answer, or does not, it is read.
+[[nodiscard]] bool is_binary_type(std::string_view content_type);
 
 }  // namespace tollgate::stages

@@ -25,7 +25,9 @@ models:
   m: {deployments: [{provider: up, model: m, price: {input: 2.5, output: 10}}]}
 keys:
   - {id: k1, digest: "@{digest:agent}", guardrails: [words]}
+  - {id: k2, digest: "@{digest:mail}", guardrails: [mail]}
 guardrails:
+  mail: {detectors: {email: mask}}
   words:
     rules:
       - {name: falcon, keyword: "Project Falcon", action: mask, replacement: "[falcon]"}
@@ -214,6 +216,164 @@ TEST_F(Guardrails, AStoredMaskedBodyHoldsNoSecret) {
     files += content.find("question [REDACTED") != std::string::npos ? 1u : 0u;
   }
   EXPECT_EQ(files, 1u) << "the masked body itself is kept";
+}
+
+TEST_F(Guardrails, FieldsBesideThePromptAreReadToo) {
+  upstream.on("POST", kPath, {Answer::json(200, completion("ok"))});
+  const std::vector<std::string> masked = {
+      R"(,"user":")" + kAwsKey + "\"",
+      R"(,"stop":[")" + kAwsKey + "\"]",
+      R"(,"metadata":{"note":")" + kAwsKey + "\"}",
+      R"(,"metadata":{")" + kAwsKey + R"(":"note"})",
+      R"(,"service_tier":"auto","safety_identifier":")" + kAwsKey + "\"",
+      R"(,"prompt_cache_key":")" + kAwsKey + "\"",
+      R"(,"unknown":{"id":")" + kAwsKey + "\"}",
+      R"(,"unknown":{"type":")" + kAwsKey + R"(","signature":")" + kAwsKey + "\"}",
+      R"(,"tool_choice":{"type":"function","function":{"name":")" + kAwsKey + "\"}}"};
+  for (const std::string& more : masked) {
+    SCOPED_TRACE(more);
+    const Response response = daemon.post(kPath, chat_request("m", "hi", more));
+    ASSERT_EQ(response.status, 200) << response.body;
+    const std::string sent = upstream.requests().back().body;
+    EXPECT_EQ(sent.find(kAwsKey), std::string::npos) << sent;
+    EXPECT_NE(sent.find("[REDACTED:api_key]"), std::string::npos) << sent;
+  }
+  // Two property names that were masked would become one.
+  const std::size_t before = upstream.request_count();
+  const Response refused = daemon.post(
+      kPath, chat_request("m", "hi",
+                          R"(,"tools":[{"type":"function","function":{"name":"f","parameters":)"
+                          R"({"type":"object","properties":{")" +
+                              kAwsKey + R"(":{"type":"string"}}}}}])"));
+  EXPECT_EQ(refused.status, 400) << refused.body;
+  EXPECT_EQ(json::parse(refused.body)["error"]["code"], "guardrail_blocked");
+  EXPECT_EQ(upstream.request_count(), before);
+}
+
+TEST_F(Guardrails, IdsTagsAndUnknownMembersOfAnAnswerAreReadToo) {
+  upstream.on(
+      "POST", kPath,
+      {Answer::json(200, R"({"id":")" + kAwsKey + R"(","model":"m","citations":[")" + kAwsKey +
+                             R"("],"choices":[{"index":0,"finish_reason":")" + kAwsKey +
+                             R"(","message":{"role":"assistant","content":"x",)"
+                             R"("tool_calls":[{"id":")" +
+                             kAwsKey + R"(","type":"function"}]}}]})"),
+       Answer::sse({sse_data(R"({"id":")" + kAwsKey + R"(","citations":["https://x/)" + kAwsKey +
+                             R"("],"choices":[{"index":0,"delta":{"role":")" + kAwsKey +
+                             R"(","content":"hello "}}]})"),
+                    sse_data("[DONE]")})});
+  const Response response = daemon.post(kPath, chat_request("m", "hi"));
+  EXPECT_EQ(response.status, 200);
+  EXPECT_EQ(response.body.find(kAwsKey), std::string::npos) << response.body;
+  EXPECT_EQ(stream_text(), "hello ");
+  EXPECT_EQ(all_raw.find(kAwsKey), std::string::npos) << all_raw;
+  EXPECT_NE(all_raw.find("https://x/[REDACTED:api_key]"), std::string::npos) << all_raw;
+}
+
+TEST_F(Guardrails, JsonInsideJsonIsReadAndStaysJson) {
+  const json inner = {{"to", "jane.doe@example.com"}, {"text", "one\ntwo@example.com \"x\""}};
+  std::string source = inner.dump();
+  source.replace(source.find('@', source.find("jane")), 1, "\\u0040");
+  const json call = {{"id", "call_1"},
+                     {"type", "function"},
+                     {"function", {{"name", "send"}, {"arguments", source}}}};
+  const json answer = {
+      {"id", "c"},
+      {"model", "m"},
+      {"choices",
+       {{{"index", 0},
+         {"finish_reason", "tool_calls"},
+         {"message", {{"role", "assistant"}, {"content", nullptr}, {"tool_calls", {call}}}}}}}};
+  upstream.on("POST", kPath, {Answer::json(200, answer.dump())});
+  // The same in a request that brings the call back.
+  const json request = {{"model", "m"},
+                        {"messages", {{{"role", "assistant"}, {"tool_calls", {call}}}}}};
+  const Response response = daemon.post(kPath, request.dump(), "mail");
+  ASSERT_EQ(response.status, 200) << response.body;
+  const auto arguments = [](const json& message) {
+    return json::parse(message["tool_calls"][0]["function"]["arguments"].get<std::string>());
+  };
+  const json expected = {{"to", "[REDACTED:email]"}, {"text", "one\n[REDACTED:email] \"x\""}};
+  EXPECT_EQ(arguments(json::parse(response.body)["choices"][0]["message"]), expected);
+  EXPECT_EQ(arguments(json::parse(upstream.requests().at(0).body)["messages"][0]), expected);
+  // In a stream, at every cut.
+  const auto delta = [](const std::string& piece) {
+    const json event = {
+        {"id", "c"},
+        {"choices",
+         {{{"index", 0},
+           {"delta", {{"tool_calls", {{{"index", 0}, {"function", {{"arguments", piece}}}}}}}}}}}};
+    return sse_data(event.dump());
+  };
+  for (std::size_t cut = 1; cut < source.size(); cut += 3) {
+    SCOPED_TRACE(cut);
+    upstream.on("POST", kPath,
+                {Answer::sse({delta(source.substr(0, cut)), delta(source.substr(cut)),
+                              sse_data("[DONE]")})});
+    RawClient client = daemon.connect();
+    client.send(daemon.post_bytes(
+        kPath, chat_request("m", "hi", R"(,"max_tokens":50,"stream":true)"), "mail"));
+    ASSERT_EQ(client.read_head().status, 200);
+    std::string joined;
+    for (const SseEvent& event : client.all_events()) {
+      const json value = json::parse(event.data, nullptr, false);
+      if (!value.is_object()) continue;
+      joined += value["choices"][0]["delta"]["tool_calls"][0]["function"]["arguments"];
+    }
+    ASSERT_EQ(json::parse(joined, nullptr, false), expected) << joined;
+  }
+}
+
+TEST_F(Guardrails, ThinkingIsHeldButNeverChanged) {
+  // Byte for byte: its signature covers it. A key in it ends the stream before any of the key.
+  const char* const yaml = R"(
+providers:
+  up: {kind: anthropic, base_url: "@{UP}", api_key: provider-key-1, proxy: none}
+models:
+  m: {deployments: [{provider: up, model: m, price: {input: 2.5, output: 10}}]}
+keys: [{id: k1, digest: "@{digest:agent}"}]
+default_guardrails: [default]
+)";
+  Daemon anthropic(yaml, {.variables = {{"UP", upstream.url()}}});
+  const auto thinking = [](const std::string& text) {
+    return sse_data(R"({"type":"content_block_delta","index":0,"delta":{"type":"thinking_delta",)"
+                    R"("thinking":")" +
+                        text + R"("}})",
+                    "content_block_delta");
+  };
+  const auto stream_of = [&](const std::vector<std::string>& deltas) {
+    std::vector<std::string> wire = {
+        sse_data(R"({"type":"message_start","message":{"id":"x","type":"message","content":[],)"
+                 R"("usage":{"input_tokens":3,"output_tokens":1}}})",
+                 "message_start")};
+    wire.insert(wire.end(), deltas.begin(), deltas.end());
+    wire.push_back(sse_data(R"({"type":"content_block_stop","index":0})", "content_block_stop"));
+    wire.push_back(sse_data(R"({"type":"message_delta","delta":{"stop_reason":"end_turn"},)"
+                            R"("usage":{"output_tokens":5}})",
+                            "message_delta"));
+    wire.push_back(sse_data(R"({"type":"message_stop"})", "message_stop"));
+    return wire;
+  };
+  const auto joined = [&](const std::vector<std::string>& deltas) {
+    upstream.on("POST", "/v1/messages", {Answer::sse(stream_of(deltas), 2ms)});
+    RawClient client = anthropic.connect();
+    client.send(anthropic.post_bytes("/v1/messages",
+                                     chat_request("m", "hi", R"(,"max_tokens":50,"stream":true)"),
+                                     "agent", {{"anthropic-version", "2023-06-01"}}));
+    EXPECT_EQ(client.read_head().status, 200);
+    std::string text;
+    for (const SseEvent& event : client.all_events()) {
+      const json value = json::parse(event.data, nullptr, false);
+      if (value.contains("delta") && value["delta"].contains("thinking"))
+        text += value["delta"]["thinking"].get<std::string>();
+      if (event.event == "error") text += "<error>";
+    }
+    return text;
+  };
+  EXPECT_EQ(joined({thinking("the user, jan"), thinking("e, wants AK"), thinking("IA")}),
+            "the user, jane, wants AKIA");
+  EXPECT_EQ(joined({thinking("key " + kAwsKey.substr(0, 9)), thinking(kAwsKey.substr(9) + " ")}),
+            "key <error>");
 }
 
 }  // namespace

@@ -86,7 +86,8 @@ std::string Daemon::expand(const std::string& yaml) {
 }
 
 void Daemon::write_config(const std::string& yaml) {
-  std::string head = "version: 1\nworkers: 2\n";
+  std::string head = "version: 1\n";
+  if (yaml.find("\nworkers:") == std::string::npos) head += "workers: 2\n";
   head += options_.listeners.empty()
               ? "listeners: [{name: main, address: \"127.0.0.1:0\", port_file: main.port}]\n"
               : options_.listeners + "\n";

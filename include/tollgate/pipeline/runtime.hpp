@@ -9,6 +9,7 @@
 #include "tollgate/domain/budget/ledger.hpp"
 #include "tollgate/domain/keys/key_registry.hpp"
 #include "tollgate/domain/policy/engine.hpp"
+#include "tollgate/domain/policy/secrets.hpp"
 #include "tollgate/domain/routing/plan.hpp"
 #include "tollgate/telemetry/worker_metrics.hpp"
 
@@ -18,6 +19,8 @@ namespace tollgate::pipeline {
 struct DeploymentRuntime {
   domain::budget::ScopePath scopes;  ///< model, provider
   telemetry::DeploymentSeries series;
+  /// What is sent to the provider as a credential, and must never come back to an agent.
+  std::unique_ptr<const domain::policy::Secrets> secrets;
 };
 
 /// One model alias, ready for calls.

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "domain/policy/json_source.hpp"
 #include "domain/policy/scan_state.hpp"
 #include "domain/policy/utf8.hpp"
 #include "tollgate/json/writer.hpp"
@@ -25,31 +26,6 @@ constexpr std::size_t kKeptBytes = 64 * 1024;
 constexpr std::size_t kSpares = 4;
 
 }  // namespace
-
-/// Where a match in JSON source may begin: not on the letter of an escape sequence.
-static std::size_t after_escape(std::string_view text, std::size_t begin) noexcept {
-  if (begin == 0 || begin >= text.size() || text[begin - 1] != '\\') return begin;
-  // An even run of backslashes escapes itself. Longer ones than the context are taken for odd: the
-  // letter then stays, which no reader minds.
-  std::size_t run = 1;
-  while (run < kContextBytes && run < begin && text[begin - 1 - run] == '\\') ++run;
-  if (run % 2 == 0) return begin;
-  const std::size_t letter = text[begin] == 'u' ? 5 : 1;
-  return std::min(text.size(), begin + letter);
-}
-/// Where it may end: not inside an escape sequence.
-static std::size_t before_escape(std::string_view text, std::size_t end) noexcept {
-  const auto escapes = [text](std::size_t i) {  // the backslash at i begins a sequence
-    std::size_t run = 0;
-    while (run <= i && text[i - run] == '\\') ++run;
-    return run % 2 == 1;
-  };
-  for (std::size_t back = 1; back <= 5 && back <= end; ++back) {  // "\uABC" is the longest part
-    const std::size_t at = end - back;
-    if (text[at] == '\\') return escapes(at) && (back == 1 || text[at + 1] == 'u') ? at : end;
-  }
-  return end;
-}
 
 /// One channel's text: [context | undecided], the front cut off lazily.
 struct StreamGuard::Channel {

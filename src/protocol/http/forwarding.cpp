@@ -30,24 +30,42 @@ void append_checked(std::string& out, const HeaderField& field) {
   out += "\r\n";
 }
 
-/// Names that begin with "x-" and carry claims about the client, the URL or the gateway itself.
+/// Names that begin with "x-" and carry claims about the client, the URL or the gateway itself, or
+/// credentials: those of an identity-aware proxy in front of it, and where other gateways look for
+/// keys.
 bool is_withheld_x_name(std::string_view name) noexcept {
   if (name.size() < 3) return false;
   switch (base::ascii_lower(name[2])) {
+    case 'a':
+      return starts_with(name, "x-auth-request-") || starts_with(name, "x-amzn-oidc-") ||
+             starts_with(name, "x-authentik-") ||
+             is_one_of(name,
+                       {"x-auth-token", "x-access-token", "x-amz-security-token", "x-api-token"});
     case 'c':
       return is_one_of(name, {"x-cluster-client-ip"});
     case 'e':
       return is_one_of(name, {"x-envoy-original-path", "x-envoy-external-address"});
     case 'f':
       return starts_with(name, "x-forwarded-") || is_one_of(name, {"x-forwarded"});
+    case 'g':
+      return starts_with(name, "x-goog-iap-") || starts_with(name, "x-goog-authenticated-user-");
     case 'h':
       return is_one_of(name, {"x-http-method", "x-host"});
+    case 'i':
+      return is_one_of(name, {"x-id-token"});
+    case 'l':
+      return is_one_of(name, {"x-litellm-api-key"});
     case 'm':
-      return is_one_of(name, {"x-method-override"});
+      return starts_with(name, "x-ms-token-") || starts_with(name, "x-ms-client-principal") ||
+             is_one_of(name, {"x-method-override"});
     case 'o':
       return is_one_of(name, {"x-original-host", "x-original-forwarded-for"});
+    case 'p':
+      return starts_with(name, "x-pomerium-");
     case 't':
       return starts_with(name, "x-tollgate-");
+    case 'v':
+      return is_one_of(name, {"x-vault-token", "x-virtual-key"});
     default:
       return false;
   }
@@ -66,11 +84,17 @@ bool passes_upstream(const HeaderField& field, const HeaderSection& section) noe
   if (field.id != HeaderId::other || field.name.empty()) return field.id != HeaderId::other;
   switch (base::ascii_lower(field.name.front())) {  // most names need no comparison at all
     case 'c':
-      return !is_one_of(field.name, {"cookie2", "cf-connecting-ip"});
+      return !starts_with(field.name, "cf-access-") &&
+             !is_one_of(field.name, {"cookie2", "cf-connecting-ip"});
     case 'o':
-      return !is_one_of(field.name, {"ocp-apim-subscription-key"});
+      // Whose account pays is the configuration's to say.
+      return !is_one_of(field.name,
+                        {"ocp-apim-subscription-key", "openai-organization", "openai-project"});
     case 'p':
       return !starts_with(field.name, "proxy-");
+    case 'r':
+      return !is_one_of(field.name,
+                        {"remote-user", "remote-groups", "remote-email", "remote-name"});
     case 't':
       return !is_one_of(field.name, {"true-client-ip"});
     case 'x':

@@ -36,6 +36,8 @@ class Permissions {
   [[nodiscard]] bool surface(std::string_view name) const noexcept;
   /// A model alias: the name the agent asks for.
   [[nodiscard]] bool model(std::string_view alias) const noexcept;
+  /// No model is kept from the key: what names none need not be looked into.
+  [[nodiscard]] bool all_models() const noexcept { return models_.allows_all(); }
   [[nodiscard]] bool provider(std::string_view name) const noexcept;
   /// Another /v1/* path, as the route parser normalised it; `*` also matches `/`.
   [[nodiscard]] bool path(std::string_view path) const noexcept;

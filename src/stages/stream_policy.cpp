@@ -1,0 +1,328 @@
+#include "stages/stream_policy.hpp"
+
+#include <algorithm>
+
+#include "stages/guard_verdicts.hpp"
+#include "tollgate/json/text_ref.hpp"
+#include "tollgate/json/writer.hpp"
+#include "tollgate/protocol/sse/writer.hpp"
+
+namespace tollgate::stages {
+
+using base::Error;
+using base::ErrorCode;
+using config::GuardAction;
+using domain::policy::Direction;
+using domain::policy::RuleSet;
+using domain::policy::StreamVerdict;
+using domain::policy::TextForm;
+using pipeline::RequestContext;
+using pipeline::StreamEvent;
+using protocol::llm::Channel;
+using protocol::llm::ChannelKind;
+using protocol::llm::TextPiece;
+
+namespace {
+
+constexpr std::size_t kKnownTexts = 12;
+constexpr std::size_t kKnownBytes = 160;
+
+Error too_much() {
+  return Error(ErrorCode::stream_limit,
+               "the upstream's stream has more texts open at once than "
+               "the guardrails follow")
+      .with_side(base::Side::upstream);
+}
+
+/// What `event:` and `id:` lines hold when nobody wrote text into them.
+bool is_plain_tag(std::string_view text) noexcept {
+  return text.size() <= 48 && std::all_of(text.begin(), text.end(), [](char c) {
+           return (c >= 'a' && c <= 'z') || c == '_' || c == '.' || c == '-';
+         });
+}
+
+TextForm form_of(ChannelKind kind) noexcept {
+  return kind == ChannelKind::tool_arguments ? TextForm::json_source : TextForm::plain;
+}
+
+}  // namespace
+
+StreamPolicy::StreamPolicy(const RuleSet& rules, const domain::policy::Secrets* secrets,
+                           domain::policy::Scanner& scanner)
+    : rules_(rules),
+      secrets_(secrets),
+      scanner_(scanner),
+      guard_(rules, Direction::response, scanner) {}
+
+void StreamPolicy::on_event(RequestContext& context, StreamEvent& event) {
+  ++event_number_;
+  whole_changed_ = false;
+  holding_.clear();
+  check_lines(context, event);
+  for (const TextPiece& piece : event.llm.pieces) {
+    if (event.end_with) return;
+    if (piece.channel.index == protocol::llm::kWholeText) {
+      check_whole(context, event, piece);
+    } else {
+      guard_piece(context, event, piece);
+    }
+  }
+  if (event.end_with) return;
+  keep_template(event);
+  if (event.llm.ends_all) {
+    flush_all(context, event);
+  } else if (!event.llm.ended.empty()) {
+    flush_ended(context, event);
+  }
+  if (event.has_document && !event.llm.pieces.empty() && !rules_.empty(Direction::response))
+    context.payload.dialect->blank_shadow_text(event.document, event.edits);
+}
+
+void StreamPolicy::on_stream_end(RequestContext& context, StreamEvent& event) {
+  ++event_number_;
+  flush_all(context, event);
+}
+
+// ---- texts that are complete in their event ----
+
+/// Comments and fields beside the data reach the agent too, and cannot be changed.
+void StreamPolicy::check_lines(RequestContext& context, StreamEvent& event) {
+  const auto& sse = *event.event;
+  if (!sse.has_other && is_plain_tag(sse.name) && is_plain_tag(sse.id)) return;
+  std::string_view rest = sse.raw;
+  while (!rest.empty()) {
+    const std::size_t end = rest.find_first_of("\r\n");
+    const std::string_view line = rest.substr(0, end);
+    rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
+    if (line.empty() || line == "data" || line.starts_with("data:")) continue;
+    const GuardAction action = scanner_.scan(rules_, Direction::response, line, matches_);
+    note_matches(context, Direction::response, matches_);
+    if (action == GuardAction::mask || action == GuardAction::block) {
+      event.end_with = guardrail_refusal(rules_, matches_, Direction::response);
+      return;
+    }
+  }
+}
+
+bool StreamPolicy::is_known(std::string_view raw) const noexcept {
+  return std::any_of(known_.begin(), known_.end(),
+                     [raw](const std::string& known) { return known == raw; });
+}
+
+void StreamPolicy::remember(std::string_view raw) {
+  if (raw.size() > kKnownBytes) return;
+  if (known_.size() < kKnownTexts) {
+    known_.emplace_back(raw);
+    return;
+  }
+  known_[next_known_].assign(raw);
+  next_known_ = (next_known_ + 1) % kKnownTexts;
+}
+
+void StreamPolicy::check_whole(RequestContext& context, StreamEvent& event,
+                               const TextPiece& piece) {
+  const json::TextRef ref{piece.node, piece.is_key};
+  const std::string_view raw = piece.is_key ? piece.node.key_raw() : piece.node.raw();
+  if (is_known(raw)) return;
+  std::string_view text = ref.text(text_);
+  // Spelled without escapes a secret was taken out of the event's bytes already.
+  bool changed = false;
+  if (has_secrets() && raw.find('\\') != std::string_view::npos && secrets_->in(text)) {
+    std::string clean(text);
+    note_credentials(context, secrets_->redact(clean));
+    text_ = std::move(clean);
+    text = text_;
+    changed = true;
+  }
+  const GuardAction action = scanner_.scan(rules_, Direction::response, text, matches_);
+  if (action != GuardAction::allow) note_matches(context, Direction::response, matches_);
+  if (action == GuardAction::block ||
+      ((changed || action == GuardAction::mask) && (piece.read_only || piece.is_key))) {
+    event.end_with = guardrail_refusal(rules_, matches_, Direction::response);
+    return;
+  }
+  if (action != GuardAction::mask && !changed) {
+    if (action == GuardAction::allow) remember(raw);
+    return;
+  }
+  masked_.clear();
+  rules_.mask_to(masked_, text, matches_);
+  json_.clear();
+  json::quote_into(json_, masked_);
+  whole_changed_ = true;
+  if (!event.edits.replace(ref.begin_offset(), ref.end_offset(), json_))
+    event.end_with = guardrail_refusal(rules_, matches_, Direction::response);
+}
+
+// ---- texts that go on ----
+
+/// Null when there are too many.
+StreamPolicy::Held* StreamPolicy::open(const TextPiece& piece) {
+  if (last_ != nullptr && last_->channel == piece.channel) return last_;
+  const std::uint64_t key = piece.channel.key();
+  const auto known = channels_.find(key);
+  if (known != channels_.end()) return last_ = known->second.get();
+  if (order_.size() >= kMaxChannels) return nullptr;
+  auto made = std::make_unique<Held>();
+  made->channel = piece.channel;
+  made->read_only = piece.read_only;
+  last_ = made.get();
+  order_.push_back(last_);
+  channels_.emplace(key, std::move(made));
+  return last_;
+}
+
+void StreamPolicy::forget(Held& held) {
+  drop_template(held);
+  if (last_ == &held) last_ = nullptr;
+  order_.erase(std::find(order_.begin(), order_.end(), &held));
+  channels_.erase(held.channel.key());
+}
+
+void StreamPolicy::drop_template(Held& held) {
+  if (held.slot == kNone) return;
+  if (--templates_[held.slot].users == 0) free_templates_.push_back(held.slot);
+  held.slot = kNone;
+}
+
+void StreamPolicy::guard_piece(RequestContext& context, StreamEvent& event,
+                               const TextPiece& piece) {
+  Held* const opened = open(piece);
+  if (opened == nullptr) {
+    event.end_with = too_much();
+    return;
+  }
+  Held& held = *opened;
+  const std::uint64_t key = piece.channel.key();
+  const std::string_view text = piece.node.text(text_);
+  domain::policy::SecretTail::Piece clean{text};
+  if (has_secrets()) {
+    clean = held.tail.feed(*secrets_, text, tail_scratch_);
+    if (clean.found != 0) note_credentials(context, clean.found);
+  }
+  const StreamVerdict verdict = guard_.feed(key, clean.text, form_of(piece.channel.kind));
+  if (!verdict.matches.empty()) note_matches(context, Direction::response, verdict.matches);
+  if (verdict.too_many_channels) {
+    event.end_with = too_much();
+    return;
+  }
+  // Thinking must stay byte for byte, its signature covers it: it may wait, but not be changed.
+  const bool changed = clean.found != 0 || verdict.action == GuardAction::mask;
+  if (verdict.action == GuardAction::block || (held.read_only && changed)) {
+    event.end_with = guardrail_refusal(rules_, verdict.matches, Direction::response);
+    return;
+  }
+  if (verdict.release != text) {
+    json_.clear();
+    json::quote_into(json_, verdict.release);
+    event.edits.replace(piece.node, json_);
+  }
+  if (guard_.held(key) + held.tail.held() == 0) {
+    drop_template(held);
+    held.event = 0;
+    return;
+  }
+  held.event = event_number_;
+  held.node = piece.node;
+  held.released.assign(verdict.release);
+  holding_.push_back(&held);
+}
+
+/// Keeps the event for the channels that hold text of it: one copy, whole texts masked in it.
+void StreamPolicy::keep_template(const StreamEvent& event) {
+  std::uint32_t slot = kNone;
+  for (Held* const held : holding_) {
+    if (held->event != event_number_)
+      continue;  // another piece of it, later in the event, freed it
+    drop_template(*held);
+    if (slot == kNone) {
+      if (free_templates_.empty()) {
+        slot = static_cast<std::uint32_t>(templates_.size());
+        templates_.emplace_back();
+      } else {
+        slot = free_templates_.back();
+        free_templates_.pop_back();
+      }
+      std::string& raw = templates_[slot].raw;
+      raw.clear();
+      if (!whole_changed_ && event.event->raw.size() <= kMaxTemplate) {
+        raw = event.event->raw;
+      } else {
+        // Long pieces shortened; `-` and not nothing, so that they are found again.
+        json::Splicer stub = event.edits;
+        for (const TextPiece& piece : event.llm.pieces)
+          if (piece.channel.index != protocol::llm::kWholeText) stub.replace(piece.node, "\"-\"");
+        if (stub.size() <= kMaxTemplate)
+          protocol::sse::append_with_data(raw, *event.event, stub.str());
+        if (raw.size() > kMaxTemplate) raw.clear();
+      }
+      if (raw.capacity() > 2 * kMaxTemplate) raw.shrink_to_fit();
+    }
+    held->slot = slot;
+    ++templates_[slot].users;
+  }
+}
+
+// ---- what was held ----
+
+void StreamPolicy::flush(RequestContext& context, StreamEvent& event, Held& held) {
+  const std::uint64_t key = held.channel.key();
+  text_.clear();
+  bool changed = false;
+  const auto take = [&](const StreamVerdict& verdict) {
+    if (!verdict.matches.empty()) note_matches(context, Direction::response, verdict.matches);
+    changed = changed || verdict.action == GuardAction::mask;
+    if (verdict.action == GuardAction::block || (held.read_only && changed))
+      event.end_with = guardrail_refusal(rules_, verdict.matches, Direction::response);
+    text_ += verdict.release;
+  };
+  if (held.tail.held() != 0) {
+    masked_ = held.tail.finish();
+    take(guard_.feed(key, masked_, form_of(held.channel.kind)));
+    if (event.end_with) return;
+  }
+  take(guard_.finish(key));
+  if (event.end_with || text_.empty()) return;
+  if (held.event == event_number_) {
+    // This event carries a piece of the channel: the rest belongs behind it.
+    held.released += text_;
+    json_.clear();
+    json::quote_into(json_, held.released);
+    event.edits.replace(held.node, json_);
+    return;
+  }
+  const std::size_t before = event.before.size();
+  const std::string_view like =
+      held.slot == kNone ? std::string_view{} : std::string_view(templates_[held.slot].raw);
+  context.payload.dialect->append_delta_like(event.before, like, held.channel, text_, scratch_);
+  if (event.before.size() == before) event.end_with = too_much();  // nothing to make it like
+}
+
+void StreamPolicy::flush_ended(RequestContext& context, StreamEvent& event) {
+  ended_ = event.llm.ended;
+  std::sort(ended_.begin(), ended_.end());
+  for (std::size_t i = 0; i < order_.size();) {
+    Held& held = *order_[i];
+    if (!std::binary_search(ended_.begin(), ended_.end(), held.channel.index)) {
+      ++i;
+      continue;
+    }
+    flush(context, event, held);
+    if (event.end_with) return;
+    forget(held);
+  }
+}
+
+void StreamPolicy::flush_all(RequestContext& context, StreamEvent& event) {
+  for (Held* const held : order_) {
+    flush(context, event, *held);
+    if (event.end_with) return;
+  }
+  order_.clear();
+  channels_.clear();
+  last_ = nullptr;
+  templates_.clear();
+  free_templates_.clear();
+}
+
+}  // namespace tollgate::stages

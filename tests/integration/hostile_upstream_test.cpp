@@ -1,0 +1,313 @@
+// Upstreams that flood, confuse or mislead the guardrails, or tell what they were sent.
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "support/canned.hpp"
+#include "support/daemon.hpp"
+#include "support/fake_upstream.hpp"
+
+namespace tollgate::testing {
+namespace {
+
+using namespace std::chrono_literals;
+using nlohmann::json;
+
+constexpr const char* kChat = "/v1/chat/completions";
+constexpr const char* kMessages = "/v1/messages";
+const std::string kMail = "jane.doe@example.com";
+const std::string kCredential = "provider-credential-0123456789abcdef";
+
+constexpr const char* kTwo = R"(
+providers:
+  up: {kind: openai_compatible, base_url: "@{UP}/v1", api_key: provider-credential-0123456789abcdef, proxy: none}
+  claude: {kind: anthropic, base_url: "@{UP}", api_key: provider-credential-0123456789abcdef, proxy: none}
+models:
+  m: {deployments: [{provider: up, model: m, price: {input: 2.5, output: 10}}]}
+  c: {deployments: [{provider: claude, model: c, price: {input: 2.5, output: 10}}]}
+mcp_servers:
+  tools: {url: "@{UP}/mcp", headers: {Authorization: "Bearer canary-mcp-token-77"}, proxy: none}
+keys: [{id: k1, digest: "@{digest:agent}", allow: {mcp: {tools: ["*"]}}}]
+guardrails: {mail: {detectors: {email: mask}}}
+default_guardrails: [default, mail]
+limits: {sse_event_bytes: 1MiB}
+routing: {retries_per_deployment: 0}
+)";
+
+class HostileUpstream : public ::testing::Test {
+ protected:
+  FakeUpstream upstream;
+  Daemon daemon{kTwo, {.variables = {{"UP", upstream.url()}}, .audit = "bodies: full"}};
+
+  std::vector<SseEvent> events(const std::string& path = kChat, const std::string& model = "m",
+                               const std::string& more = R"(,"max_tokens":50,"stream":true)") {
+    RawClient client = daemon.connect();
+    Headers headers;
+    if (path == kMessages) headers.emplace_back("anthropic-version", "2023-06-01");
+    client.send(daemon.post_bytes(path, chat_request(model, "hi", more), "agent", headers));
+    head = client.read_head();
+    if (head.status != 200) return {};
+    auto got = client.all_events(10s);
+    for (const SseEvent& event : got) raw += event.raw;
+    return got;
+  }
+  long peak_kib() const {
+    std::istringstream status(read_file("/proc/" + std::to_string(daemon.pid()) + "/status"));
+    for (std::string line; std::getline(status, line);)
+      if (line.rfind("VmHWM:", 0) == 0) return std::stol(line.substr(6));
+    return 0;
+  }
+  /// Everything the daemon left on disk, its configuration aside.
+  std::string left_behind() const {
+    std::string all;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(daemon.dir()))
+      if (entry.is_regular_file() && entry.path().filename() != "tollgate.yaml")
+        all += read_file(entry.path());
+    return all;
+  }
+  Response head;
+  std::string raw;
+};
+
+// ---- floods ----
+
+TEST_F(HostileUpstream, OneEventWithThousandsOfStringsCostsNeitherMemoryNorMinutes) {
+  // Strings in an unknown member of a delta, each ending in a word that a mail address can begin.
+  std::string few = "[", many = "[";
+  for (int i = 0; i < 2'000; ++i) few += (i ? ",\"" : "\"") + std::string(440, 'x') + "\"";
+  for (int i = 0; i < 60'000; ++i) many += i ? ",\"ab\"" : "\"ab\"";
+  const auto chunk = [](const std::string& list) {
+    return sse_data(R"({"id":"c","object":"chat.completion.chunk","created":1,"model":"m",)"
+                    R"("choices":[{"index":0,"delta":{"content":"a","extra":)" +
+                    list + R"(]},"finish_reason":null}]})");
+  };
+  upstream.on("POST", kChat,
+              {Answer::sse({chunk(few), chunk(many), chat_chunk("b"), sse_data("[DONE]")})});
+  const auto start = std::chrono::steady_clock::now();
+  const auto got = events();
+  EXPECT_LT(std::chrono::steady_clock::now() - start, 5s);
+  ASSERT_FALSE(got.empty());
+  EXPECT_EQ(got.back().data, "[DONE]");
+  EXPECT_LT(peak_kib(), 150 * 1024);
+}
+
+TEST_F(HostileUpstream, AStreamWithTooManyOpenTextsIsEndedAndSaysWhy) {
+  std::vector<std::string> wire;
+  for (int base = 0; base < 100'000; base += 1'000) {
+    std::string choices;
+    for (int i = base; i < base + 1'000; ++i)
+      choices += (i > base ? "," : "") + std::string(R"({"index":)") + std::to_string(i) +
+                 R"(,"delta":{"content":"word"}})";
+    wire.push_back(sse_data(R"({"id":"c","choices":[)" + choices + "]}"));
+  }
+  wire.push_back(sse_data("[DONE]"));
+  upstream.on("POST", kChat, {Answer::sse(wire)});
+  const auto start = std::chrono::steady_clock::now();
+  const auto got = events();
+  EXPECT_LT(std::chrono::steady_clock::now() - start, 5s);
+  ASSERT_FALSE(got.empty());
+  EXPECT_EQ(json::parse(got.back().data)["error"]["code"], "stream_limit");
+  EXPECT_EQ(daemon.exactly(1).at(0).at("error_code"), "stream_limit");
+  EXPECT_LT(peak_kib(), 150 * 1024);
+}
+
+// ---- events that only a laxer parser reads ----
+
+struct Unreadable {
+  const char* name;
+  std::string data;
+};
+class UnreadableEvent : public HostileUpstream, public ::testing::WithParamInterface<Unreadable> {};
+
+TEST_P(UnreadableEvent, EndsTheStreamAndIsNotSent) {
+  for (const bool anthropic : {false, true}) {
+    SCOPED_TRACE(anthropic ? "anthropic" : "openai");
+    const std::string path = anthropic ? kMessages : kChat;
+    auto wire = anthropic ? anthropic_stream({"fine "}) : chat_stream({"fine "});
+    wire.insert(wire.begin() + (anthropic ? 3 : 2), sse_data(GetParam().data));
+    upstream.on("POST", path, {Answer::sse(wire, 5ms)});
+    raw.clear();
+    const auto got = events(path, anthropic ? "c" : "m");
+    ASSERT_FALSE(got.empty());
+    EXPECT_EQ(raw.find(kMail), std::string::npos) << raw;
+    const json last = json::parse(got.back().data);
+    ASSERT_TRUE(last.contains("error")) << got.back().data;
+    EXPECT_EQ(last["error"]["code"], "upstream_invalid");
+    EXPECT_EQ(raw.find("[DONE]"), std::string::npos);
+    EXPECT_EQ(raw.find("message_stop"), std::string::npos);
+  }
+  const auto rows = daemon.exactly(2);
+  for (const Row& row : rows) {
+    EXPECT_EQ(row.at("outcome"), "upstream_cut");
+    EXPECT_EQ(row.at("estimated"), "1");
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Kinds, UnreadableEvent,
+    ::testing::Values(
+        Unreadable{"duplicate_key", R"({"choices":[],"choices":[{"index":0,"delta":{"content":")" +
+                                        kMail + R"("}}]})"},
+        Unreadable{"too_deep", R"({"x":)" + std::string(600, '[') + '"' + kMail + '"' +
+                                   std::string(600, ']') + "}"},
+        Unreadable{"plain_text", "write to " + kMail},
+        Unreadable{"cut_json", R"({"choices":[{"index":0,"delta":{"content":")" + kMail}),
+    [](const auto& tested) { return std::string(tested.param.name); });
+
+TEST_F(HostileUpstream, CommentsAndFieldsBesideTheDataAreReadToo) {
+  for (const std::string& line :
+       {": " + kMail, "id: " + kMail, "event: " + kMail, "x-note: " + kMail}) {
+    SCOPED_TRACE(line);
+    auto wire = chat_stream({"fine "});
+    wire.insert(wire.begin() + 2, line + "\ndata: {\"choices\":[]}\n\n");
+    upstream.on("POST", kChat, {Answer::sse(wire, 2ms)});
+    raw.clear();
+    EXPECT_FALSE(events().empty());
+    EXPECT_EQ(raw.find(kMail), std::string::npos) << raw;
+  }
+}
+
+// ---- ends ----
+
+TEST_F(HostileUpstream, AnErrorEventAfterTheFirstByteIsACut) {
+  const std::string error =
+      R"({"error":{"message":"write to jane.doe@example.com","type":"server_error"}})";
+  upstream.on("POST", kChat,
+              {Answer::sse({chat_chunk("a long enough piece "), sse_data(error), chat_chunk("more"),
+                            sse_data("[DONE]")},
+                           5ms)});
+  const auto got = events();
+  ASSERT_FALSE(got.empty());
+  EXPECT_NE(got.back().data.find("[REDACTED:email]"), std::string::npos) << got.back().data;
+  EXPECT_EQ(raw.find("[DONE]"), std::string::npos) << "nothing comes after it";
+  EXPECT_EQ(raw.find("more"), std::string::npos);
+  const Row row = daemon.exactly(1).at(0);
+  EXPECT_EQ(row.at("outcome"), "upstream_cut");
+  EXPECT_EQ(row.at("error_code"), "upstream_cut");
+  EXPECT_EQ(row.at("estimated"), "1");
+  EXPECT_GT(std::stol(row.at("output_tokens")), 1);
+}
+
+TEST_F(HostileUpstream, AnAnthropicErrorEventAfterTheFirstByteIsACut) {
+  auto wire = anthropic_stream({"Once upon a time "});
+  wire.resize(3);
+  wire.push_back(sse_data(
+      R"({"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}})", "error"));
+  upstream.on("POST", kMessages, {Answer::sse(wire, 5ms)});
+  const auto got = events(kMessages, "c");
+  ASSERT_FALSE(got.empty());
+  EXPECT_NE(got.back().data.find("Overloaded"), std::string::npos);
+  const Row row = daemon.exactly(1).at(0);
+  EXPECT_EQ(row.at("outcome"), "upstream_cut");
+  EXPECT_EQ(row.at("estimated"), "1");
+}
+
+TEST_F(HostileUpstream, ATruncatedAnthropicStreamGetsNoCleanEnd) {
+  // Everything up to content_block_stop, then a polite end of the body.
+  auto wire = anthropic_stream({"Once upon a time "});
+  std::size_t stop = 0;
+  while (wire.at(stop).find("content_block_stop") == std::string::npos) ++stop;
+  wire.resize(stop + 1);
+  upstream.on("POST", kMessages, {Answer::sse(wire)});
+  const auto got = events(kMessages, "c");
+  ASSERT_FALSE(got.empty());
+  EXPECT_EQ(got.back().event, "error") << got.back().raw;
+  EXPECT_EQ(daemon.exactly(1).at(0).at("outcome"), "upstream_cut");
+}
+
+TEST_F(HostileUpstream, OneOfTwoChoicesIsNotTheEndOfBoth) {
+  const auto finish = [](int index) {
+    return sse_data(R"({"id":"c","object":"chat.completion.chunk","created":1,"model":"m",)"
+                    R"("choices":[{"index":)" +
+                    std::to_string(index) + R"(,"delta":{},"finish_reason":"stop"}]})");
+  };
+  const std::string two = R"(,"n":2,"max_tokens":50,"stream":true)";
+  upstream.on("POST", kChat,
+              {Answer::sse({chat_chunk("a "), finish(0), finish(0)}),
+               Answer::sse({chat_chunk("a "), finish(0), finish(1)})});
+  const auto one = events(kChat, "m", two);
+  ASSERT_FALSE(one.empty());
+  EXPECT_NE(one.back().data.find("upstream_cut"), std::string::npos) << one.back().data;
+  const auto both = events(kChat, "m", two);
+  ASSERT_FALSE(both.empty());
+  EXPECT_EQ(both.back().data.find("error"), std::string::npos) << "hosts without [DONE] exist";
+  const auto rows = daemon.exactly(2);
+  EXPECT_EQ(rows.at(0).at("outcome"), "upstream_cut");
+  EXPECT_EQ(rows.at(1).at("outcome"), "ok");
+}
+
+// ---- credentials ----
+
+TEST_F(HostileUpstream, ItsCredentialNeverComesBack) {
+  std::string escaped = kCredential;
+  escaped.replace(escaped.find('-'), 1, "\\u002d");
+  const std::string half_a = kCredential.substr(0, 17), half_b = kCredential.substr(17);
+  const auto delta = [](const std::string& text) {
+    return sse_data(R"({"id":"c","object":"chat.completion.chunk","created":1,"model":"m",)"
+                    R"("choices":[{"index":0,"delta":{"content":")" +
+                    text + R"("},"finish_reason":null}]})");
+  };
+  const std::string error = R"({"error":{"message":"bad key )" + kCredential + R"("}})";
+  std::vector<Answer> answers = {
+      Answer::json(200, completion("you sent " + kCredential)).header("x-debug", kCredential),
+      Answer::json(200, R"({"id":"x","model":")" + kCredential +
+                            R"(","choices":[{"index":0,"message":{"role":"assistant","content":")" +
+                            escaped + R"("}}]})"),
+      Answer::json(400, error).header("x-echo", "Bearer " + kCredential),
+      Answer::json(404, R"({"error":{"message":")" + escaped + R"("}})"),
+      Answer::sse({delta("you sent " + kCredential), sse_data("[DONE]")}),
+      Answer::sse({delta("you sent " + half_a), delta(half_b + " so"), sse_data("[DONE]")}),
+      Answer::sse({delta(escaped), sse_data("[DONE]")}),
+      Answer::sse({delta("a"), sse_data(error)}),
+      Answer::sse({": " + kCredential + "\n\n", delta("a"), sse_data("[DONE]")}),
+  };
+  const std::size_t calls = answers.size();
+  std::size_t next = 0;
+  upstream.on("POST", kChat, [&](const SeenRequest&) { return answers.at(next++); });
+  std::string seen;
+  for (std::size_t i = 0; i < calls; ++i) {
+    const bool stream = i >= 4;
+    const Response response = daemon.post(
+        kChat, chat_request("m", "hi", stream ? R"(,"max_tokens":50,"stream":true)" : ""));
+    SCOPED_TRACE(i);
+    seen = response.raw_head + response.body;
+    EXPECT_EQ(seen.find(kCredential), std::string::npos) << seen;
+    EXPECT_EQ(seen.find(escaped), std::string::npos) << seen;
+    EXPECT_EQ(seen.find(half_b), std::string::npos) << seen;
+  }
+  upstream.on("POST", "/mcp",
+              {Answer::json(200, R"({"jsonrpc":"2.0","id":7,"result":{"content":[{"type":"text",)"
+                                 R"("text":"token canary-mcp-token-77"}]}})"),
+               Answer::sse({sse_data(R"({"jsonrpc":"2.0","id":7,"result":{"content":[{"type":)"
+                                     R"("text","text":"canary\u002dmcp-token-77"}]}})")})});
+  for (int i = 0; i < 2; ++i) {
+    const Response response = daemon.post(
+        "/mcp/tools", R"({"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"t"}})",
+        "agent", {{"accept", "application/json, text/event-stream"}});
+    EXPECT_EQ(response.status, 200) << response.body;
+    EXPECT_NE(response.body.find("[REDACTED:provider_credential]"), std::string::npos)
+        << response.body;
+    EXPECT_EQ(response.body.find("mcp-token-77"), std::string::npos);
+  }
+  const auto rows = daemon.exactly(calls + 2);
+  EXPECT_NE(rows.at(0).at("verdicts").find("provider_credential"), std::string::npos);
+  const std::string left = left_behind();
+  EXPECT_EQ(left.find(kCredential), std::string::npos);
+  EXPECT_EQ(left.find("canary-mcp-token-77"), std::string::npos);
+}
+
+TEST_F(HostileUpstream, ARedirectionIsNotTheAgentsToFollow) {
+  for (const int status : {301, 302, 304, 307, 308}) {
+    upstream.on("POST", kChat,
+                {Answer::json(status, "{}").header("location", "http://elsewhere.example/v1")});
+    const Response response = daemon.post(kChat, chat_request("m", "hi"));
+    EXPECT_EQ(response.status, 502) << status << response.body;
+    EXPECT_EQ(json::parse(response.body)["error"]["code"], "upstream_invalid");
+    EXPECT_EQ(response.header("location"), "");
+    EXPECT_EQ(response.raw_head.find("elsewhere"), std::string::npos);
+  }
+}
+
+}  // namespace
+}  // namespace tollgate::testing
