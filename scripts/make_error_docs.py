@@ -33,6 +33,11 @@ An answer to a request that could be read carries its id, in the body and in `x-
 a retry cannot mend but that SDKs would retry (402, 429 without `Retry-After`, a bug of ours) carry
 `x-should-retry: false`.
 
+Without a valid key every path and method is answered with 401, whether it exists or not; only `GET /`
+answers everybody. What is wrong with the HTTP message itself (400 `bad_http`, 405 for a method that is
+served nowhere, 408, 414, 417, 431) is told to everybody. A caller that is known has a row in the audit
+log for each of its refusals; a head that could not be read has no caller.
+
 This page is made by `scripts/make_error_docs.py` from `include/tollgate/base/error_codes.def`.
 
 | code | HTTP | JSON-RPC | OpenAI type | Anthropic type | meaning |

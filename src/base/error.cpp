@@ -1,5 +1,7 @@
 #include "tollgate/base/error.hpp"
 
+#include <iterator>
+
 #include <array>
 
 namespace tollgate::base {
@@ -17,6 +19,22 @@ const ErrorInfo& info(ErrorCode code) noexcept {
 }
 std::size_t error_code_count() noexcept {
   return std::size(kInfos);
+}
+
+namespace {
+constexpr std::string_view kLimitNames[] = {
+#define TG_LIMIT(id, name) name,
+#include "tollgate/base/limits.def"
+#undef TG_LIMIT
+};
+}  // namespace
+
+std::string_view to_string(Limit limit) noexcept {
+  return kLimitNames[static_cast<std::size_t>(limit)];
+}
+
+std::size_t limit_count() noexcept {
+  return std::size(kLimitNames);
 }
 
 }  // namespace tollgate::base

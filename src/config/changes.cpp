@@ -35,6 +35,11 @@ std::vector<std::string> restart_only_changes(const Snapshot& running, const Sna
   compare("accept_balance", running.accept_balance, next.accept_balance);
   compare("audit.path", running.audit.path, next.audit.path);
   compare("audit.queue", running.audit.queue, next.audit.queue);
+  compare("audit.queue_body_bytes", running.audit.queue_body_bytes, next.audit.queue_body_bytes);
+  compare("audit.sync_full", running.audit.sync_full, next.audit.sync_full);
+  compare("routing.dns_ttl", running.routing.dns_ttl, next.routing.dns_ttl);
+  compare("routing.dns_stale", running.routing.dns_stale, next.routing.dns_stale);
+  compare("log.json", running.log.json, next.log.json);
   return changed;
 }
 

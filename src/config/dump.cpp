@@ -241,6 +241,7 @@ Json json(const Audit& a) {
           {"bodies", name_of(a.bodies)},
           {"body_bytes", a.body_bytes},
           {"queue", a.queue},
+          {"queue_body_bytes", a.queue_body_bytes},
           {"on_full", name_of(a.on_full)},
           {"flush_interval", format_duration(a.flush_interval)},
           {"batch", a.batch},

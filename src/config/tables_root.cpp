@@ -53,7 +53,8 @@ const Table<Routing>& routing_table() {
                    "Longest pause a Retry-After may ask for"),
           integer("cooldown_failures", &R::cooldown_failures, 1, 1'000,
                   "Connect and 5xx failures in a row that start a cooldown; 429 does at once"),
-          duration("dns_ttl", &R::dns_ttl, 1s, 24h, "How long an upstream's addresses are kept"),
+          duration("dns_ttl", &R::dns_ttl, 1s, 24h, "How long an upstream's addresses are kept")
+              .restart(),
           duration("dns_stale", &R::dns_stale, 0ms, 24h,
                    "How long old addresses still serve, while the name is asked again")
               .restart(),
@@ -107,6 +108,9 @@ const Table<Audit>& audit_table() {
           integer("queue", &A::queue, 64, 16'777'216, "Records waiting to be written")
               .unit("records")
               .restart(),
+          size("queue_body_bytes", &A::queue_body_bytes, 0, 1ull << 40,
+               "Bodies waiting to be written; over it records keep length and digest only")
+              .restart(),
           enumeration(
               "on_full", &A::on_full,
               "When the queue is full: refuse calls with 503, or drop records and count them"),
@@ -114,7 +118,8 @@ const Table<Audit>& audit_table() {
                    "Longest wait before a batch is written"),
           integer("batch", &A::batch, 1, 100'000, "Records of one transaction").unit("records"),
           boolean("sync_full", &A::sync_full,
-                  "SQLite synchronous=FULL: survives power loss, costs a disk flush per batch"),
+                  "SQLite synchronous=FULL: survives power loss, costs a disk flush per batch")
+              .restart(),
           duration("retention_age", &A::retention_age, 1h, 24h * 36'500,
                    "Older records are deleted"),
           size("retention_bytes", &A::retention_bytes, kMiB, 1ull << 50,
@@ -138,7 +143,7 @@ const Table<Log>& log_table() {
   static const Table<Log> table(
       "Log", "The daemon's own log, on standard error.",
       {enumeration("level", &Log::level, "Least level written"),
-       boolean("json", &Log::json, "One JSON object per line instead of text")});
+       boolean("json", &Log::json, "One JSON object per line instead of text").restart()});
   return table;
 }
 

@@ -77,7 +77,7 @@ base::Result<void> Document::parse(std::string_view text, const ParseLimits& lim
   if (memory.table.capacity() > kKeptKeys) memory.table = {};
   if (good) return {};
   clear();
-  return json_error(builder.fault(), builder.is_refusal());
+  return json_error(builder.fault(), builder.is_refusal()).with_limit(builder.limit());
 }
 
 void Document::clear() noexcept {

@@ -98,6 +98,11 @@ bool IndexBuilder::fail(const char* message, std::size_t offset, bool is_refusal
   return false;
 }
 
+bool IndexBuilder::over(base::Limit limit, const char* message, std::size_t offset) {
+  limit_ = limit;
+  return fail(message, offset, true);
+}
+
 TG_INLINE char IndexBuilder::token(const Walk& walk) const noexcept {
   return walk.cursor < count_ ? text_[positions_[walk.cursor]] : '\0';
 }
@@ -201,8 +206,10 @@ bool IndexBuilder::run() {
     // A value begins at the cursor.
     const char first = token(walk);
     if (first == '{' || first == '[') {
-      if (walk.nodes == max_nodes_) return fail("too many values", offset(walk), true);
-      if (depth == max_depth_) return fail("nested too deeply", offset(walk), true);
+      if (walk.nodes == max_nodes_)
+        return over(base::Limit::json_nodes, "too many values", offset(walk));
+      if (depth == max_depth_)
+        return over(base::Limit::json_depth, "nested too deeply", offset(walk));
       const bool is_object = first == '{';
       nodes_[walk.nodes] = {positions_[walk.cursor],
                             0,
@@ -230,7 +237,8 @@ bool IndexBuilder::run() {
       ++walk.cursor;
       ++frames_[depth - 1].count;
     } else {
-      if (walk.nodes == max_nodes_) return fail("too many values", offset(walk), true);
+      if (walk.nodes == max_nodes_)
+        return over(base::Limit::json_nodes, "too many values", offset(walk));
       if (!scalar(walk, first)) return false;
       if (depth > 0) ++frames_[depth - 1].count;
     }

@@ -2,12 +2,14 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
 
 #include "json/strings.hpp"
 #include "json/structurals.hpp"
+#include "tollgate/base/error.hpp"
 #include "tollgate/json/document.hpp"
 
 namespace tollgate::json {
@@ -44,6 +46,8 @@ class IndexBuilder {
   [[nodiscard]] const Fault& fault() const noexcept { return fault_; }
   /// Whether the fault is a limit or a duplicate key, not bad syntax: phrased differently.
   [[nodiscard]] bool is_refusal() const noexcept { return is_refusal_; }
+  /// The limit that the text is over, if that is its fault.
+  [[nodiscard]] std::optional<base::Limit> limit() const noexcept { return limit_; }
 
  private:
   struct Frame {
@@ -78,6 +82,7 @@ class IndexBuilder {
   bool check_duplicates_by_table(std::span<const ParseScratch::Key> keys);
   bool same_key(std::uint32_t a, std::uint32_t b);
   bool fail(const char* message, std::size_t offset, bool is_refusal = false);
+  bool over(base::Limit limit, const char* message, std::size_t offset);
 
   Document& document_;
   const ParseLimits& limits_;
@@ -92,6 +97,7 @@ class IndexBuilder {
   Node* nodes_ = nullptr;
   Fault fault_;
   bool is_refusal_ = false;
+  std::optional<base::Limit> limit_;
   static constexpr std::uint32_t kDepthLimit = 1024;
   std::array<Frame, kDepthLimit> frames_;  // left uninitialised on purpose
 };

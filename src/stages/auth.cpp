@@ -6,6 +6,7 @@
 #include "tollgate/domain/keys/credential.hpp"
 #include "tollgate/domain/keys/key_format.hpp"
 #include "tollgate/pipeline/context.hpp"
+#include "tollgate/pipeline/interpret.hpp"
 #include "tollgate/stages/stages.hpp"
 
 namespace tollgate::stages {
@@ -49,14 +50,41 @@ class AuthStage final : public pipeline::Stage {
   [[nodiscard]] std::string_view name() const noexcept override { return "auth"; }
 
   Verdict on_head(RequestContext& context) override {
-    if (context.route.surface == Surface::probe) return Verdict::proceed();
+    if (context.head_fault) {
+      // The answer is the same for everybody, so a bad key is neither told nor counted.
+      const auto presented = credential_of(context);
+      if (!presented.has_error()) {
+        const auto found = context.runtime->keys->authenticate(*presented, context.started);
+        if (!found.has_error()) context.key = *found;
+      }
+      return pipeline::admit(context);
+    }
+    if (context.route.surface == Surface::probe) return pipeline::admit(context);
     const auto now = context.services->clock.mono();
     if (context.services->throttle.blocked(context.client_address, now)) {
       note(context, AuthFailure::throttled);
+      context.services->metrics.limit_hits(telemetry::LimitHit::failed_auth_per_minute).inc();
       return Verdict::refuse(
           Error(ErrorCode::rate_limited, "too many failed authentications from this address")
               .with_retry_after(60));
     }
+    const auto presented = credential_of(context);
+    if (presented.has_error()) return reject(context, AuthFailure::missing, presented.error());
+    auto found = context.runtime->keys->authenticate(*presented, context.started);
+    if (found.has_error()) return reject(context, why(context, *presented), found.error());
+    context.key = *found;
+    // Only now what else is wrong with the head: a stranger learns nothing of paths and methods,
+    // and a caller's mistakes are on record.
+    Verdict admitted = pipeline::admit(context);
+    if (admitted.refused()) return admitted;
+    return permit(context);
+  }
+
+  base::Task<Verdict> on_request(RequestContext& context) override { co_return route(context); }
+
+ private:
+  /// The one credential of the head, wherever it stands.
+  static base::Result<std::string_view> credential_of(const RequestContext& context) {
     domain::keys::CredentialCollector credential;
     for (const auto& field : context.head->headers.fields()) {
       if (field.id == HeaderId::authorization) {
@@ -70,17 +98,9 @@ class AuthStage final : public pipeline::Stage {
       }
     }
     if (context.target.has_query()) credential.add_query(context.target.raw_query());
-    auto presented = credential.finish();
-    if (presented.has_error()) return reject(context, AuthFailure::missing, presented.error());
-    auto found = context.runtime->keys->authenticate(*presented, context.started);
-    if (found.has_error()) return reject(context, why(context, *presented), found.error());
-    context.key = *found;
-    return permit(context);
+    return credential.finish();
   }
 
-  base::Task<Verdict> on_request(RequestContext& context) override { co_return route(context); }
-
- private:
   /// Which of the refusals it was, for metrics only: the caller hears the same text for all.
   static AuthFailure why(const RequestContext& context, std::string_view presented) {
     if (!domain::keys::is_well_formed_key(presented)) return AuthFailure::malformed;

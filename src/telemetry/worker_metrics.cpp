@@ -5,28 +5,23 @@ namespace {
 
 constexpr std::array<std::string_view, kTokenKinds> kTokenKindNames = {
     "input", "output", "cache_read", "cache_write", "reasoning"};
-constexpr std::array<std::string_view, kAttemptResults> kAttemptNames = {
-    "ok",           "http_3xx", "http_4xx",         "http_429", "http_5xx",           "dns",
-    "connect",      "tls",      "stale_connection", "reset",    "first_byte_timeout", "cut",
-    "idle_timeout", "invalid",  "too_large",        "cancelled"};
-constexpr std::array<std::string_view, kLimitHits> kLimitNames = {"connections",
-                                                                  "connections_per_ip",
-                                                                  "requests_per_connection",
-                                                                  "in_flight",
-                                                                  "request_line_bytes",
-                                                                  "header_bytes",
-                                                                  "header_field_bytes",
-                                                                  "header_count",
-                                                                  "body_bytes",
-                                                                  "gzip_ratio",
-                                                                  "json_depth",
-                                                                  "json_nodes",
-                                                                  "upstream_header_bytes",
-                                                                  "response_body_bytes",
-                                                                  "sse_event_bytes",
-                                                                  "failed_auth_per_minute",
-                                                                  "max_connections",
-                                                                  "audit_queue"};
+constexpr std::array<std::string_view, kAttemptResults> kAttemptNames = {"ok",
+                                                                         "http_3xx",
+                                                                         "http_4xx",
+                                                                         "http_429",
+                                                                         "http_5xx",
+                                                                         "dns",
+                                                                         "connect",
+                                                                         "tls",
+                                                                         "pool_exhausted",
+                                                                         "stale_connection",
+                                                                         "reset",
+                                                                         "first_byte_timeout",
+                                                                         "cut",
+                                                                         "idle_timeout",
+                                                                         "invalid",
+                                                                         "too_large",
+                                                                         "cancelled"};
 constexpr std::array<std::string_view, kAuthFailures> kAuthNames = {
     "missing", "malformed", "unknown", "revoked", "expired", "throttled"};
 constexpr std::array<std::string_view, kGuardActions> kActionNames = {"allow", "flag", "mask",
@@ -49,7 +44,8 @@ CoreSeries::CoreSeries(Registry& registry, std::span<const std::string_view> sur
       retries_refused_(registry.counter(Family::retries_refused)),
       budget_overruns_(registry.counter(Family::budget_overruns)),
       connections_(registry.gauge(Family::connections)),
-      in_flight_(registry.gauge(Family::in_flight)) {
+      in_flight_(registry.gauge(Family::in_flight)),
+      hold_waiting_(registry.gauge(Family::hold_waiting)) {
   for (std::size_t s = 0; s < surface_count_; ++s) {
     const std::string_view surface = s < surfaces.size() ? surfaces[s] : "none";
     for (std::size_t o = 0; o < CallOutcome::count(); ++o)
@@ -64,7 +60,7 @@ CoreSeries::CoreSeries(Registry& registry, std::span<const std::string_view> sur
     refusals_.push_back(
         registry.counter(Family::refusals, base::info(static_cast<base::ErrorCode>(i)).name));
   for (std::size_t i = 0; i < kLimitHits; ++i)
-    limit_hits_[i] = registry.counter(Family::limit_hits, kLimitNames[i]);
+    limit_hits_[i] = registry.counter(Family::limit_hits, to_string(static_cast<LimitHit>(i)));
   for (std::size_t i = 0; i < kAuthFailures; ++i)
     auth_failures_[i] = registry.counter(Family::auth_failures, kAuthNames[i]);
 }

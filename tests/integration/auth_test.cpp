@@ -1,9 +1,10 @@
 // Who may call, and what a stranger learns: nothing.
 #include <gtest/gtest.h>
+#include <signal.h>
 
-#include <thread>
-
+#include <algorithm>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "support/canned.hpp"
 #include "support/daemon.hpp"
@@ -159,6 +160,94 @@ TEST_F(Auth, TheCredentialIsJudgedBeforeTheBodyIsRead) {
   const Response response = client.read_response(std::chrono::seconds(3));
   EXPECT_EQ(response.status, 401);
   EXPECT_TRUE(client.wait_closed(std::chrono::seconds(5))) << "an unread body is not kept alive";
+}
+
+TEST_F(Auth, EveryRefusalOfAKnownCallerIsOnRecord) {
+  const std::string key = "authorization: Bearer " + daemon.key() + "\r\n";
+  struct Case {
+    std::string line, fields;
+    int status;
+    std::string surface, method;
+  };
+  const std::vector<Case> cases{
+      {"GET /v1/chat/completions", "", 405, "chat", "GET"},
+      {"OPTIONS /v1/chat/completions", "", 405, "chat", "OPTIONS"},
+      {"DELETE /v1/messages", "", 405, "messages", "DELETE"},
+      {"PUT /mcp/s", "", 405, "mcp", "PUT"},
+      {"POST /v2/x", "content-length: 2\r\n", 404, "none", "POST"},
+      {"FOO /v1/chat/completions", "", 405, "chat", "FOO"},
+      {"POST /v1/chat/completions", "content-length: 2\r\nexpect: foo\r\n", 417, "chat", "POST"},
+      {"GET /v1/../v1/models", "", 400, "none", "GET"},
+  };
+  for (const Case& tested : cases) {
+    SCOPED_TRACE(tested.line);
+    RawClient client = daemon.connect();
+    const Response response =
+        client.exchange(tested.line + " HTTP/1.1\r\nhost: x\r\n" + key + tested.fields + "\r\n");
+    EXPECT_EQ(response.status, tested.status) << response.body;
+    const std::string id = response.header("x-request-id");
+    ASSERT_FALSE(id.empty());
+    const auto rows = daemon.rows(static_cast<std::size_t>(&tested - cases.data()) + 1);
+    ASSERT_FALSE(rows.empty());
+    EXPECT_EQ(rows.back().at("request_id"), id);
+    EXPECT_EQ(rows.back().at("key_id"), "k1");
+    EXPECT_EQ(rows.back().at("status"), std::to_string(tested.status));
+    EXPECT_EQ(rows.back().at("outcome"), "refused");
+    EXPECT_EQ(rows.back().at("surface"), tested.surface);
+    EXPECT_EQ(rows.back().at("method"), tested.method);
+  }
+  EXPECT_EQ(daemon.metrics().value("tollgate_in_flight"), 0);
+}
+
+TEST_F(Auth, AStrangerLearnsNothingOfPathsAndMethods) {
+  for (const char* line : {"POST /v1/chat/completions", "GET /v1/chat/completions", "POST /v2/x",
+                           "GET /no/such/path", "OPTIONS /v1/files", "DELETE /mcp/none"}) {
+    const Response response =
+        daemon.connect().exchange(std::string(line) + " HTTP/1.1\r\nhost: x\r\n\r\n");
+    EXPECT_EQ(response.status, 401) << line;
+    EXPECT_FALSE(response.header("x-request-id").empty());
+  }
+  // What is wrong with the HTTP itself is told to everybody, key or not.
+  EXPECT_EQ(daemon.connect().exchange("FOO /v1/x HTTP/1.1\r\nhost: x\r\n\r\n").status, 405);
+  EXPECT_TRUE(daemon.exactly(0).empty());
+}
+
+TEST_F(Auth, AKeyInTheWrongPlaceIsNeitherRecordedNorEchoed) {
+  const std::string key = daemon.key();
+  const std::string other = daemon.key("somebody-elses");
+  std::string answers;
+  const auto note = [&answers](const Response& response) {
+    answers += response.raw_head + response.body;
+  };
+  note(with({{"authorization", "Bearer " + key}, {"x-session-id", key}}));
+  note(daemon.post(kPath, chat_request(key, "hi")));
+  note(daemon.post(kPath, chat_request("prefix-" + other + "-suffix", "hi"), "only-m"));
+  note(daemon.get("/v1/files/" + key));
+  note(daemon.get("/v1/models/" + other));
+  note(daemon.post("/" + key, "{}"));
+  note(daemon.post("/mcp/" + key, "{}"));
+  note(daemon.connect().exchange(other + " / HTTP/1.1\r\nhost: x\r\nauthorization: Bearer " + key +
+                                 "\r\n\r\n"));
+  const auto rows = daemon.exactly(8);
+  ASSERT_EQ(rows.size(), 8u);
+  const auto recorded = [&rows](const char* column, std::string_view text) {
+    return std::any_of(rows.begin(), rows.end(),
+                       [&](const Row& row) { return row.at(column) == text; });
+  };
+  EXPECT_TRUE(recorded("model_asked", "tg-***"));
+  EXPECT_TRUE(recorded("model_asked", "prefix-tg-***-suffix"));
+  EXPECT_TRUE(recorded("path", "/v1/files/tg-***"));
+  EXPECT_TRUE(recorded("session_id", "tg-***"));
+  EXPECT_TRUE(recorded("method", "tg-***"));
+  daemon.send(SIGTERM);
+  ASSERT_EQ(daemon.wait_exit(std::chrono::seconds(10)), 0);
+  for (const std::string& secret : {key, other}) {
+    EXPECT_EQ(answers.find(secret), std::string::npos) << answers;
+    for (const Row& row : rows)
+      for (const auto& [column, text] : row)
+        EXPECT_EQ(text.find(secret), std::string::npos) << column;
+    EXPECT_EQ(daemon.log().find(secret), std::string::npos);
+  }
 }
 
 TEST(AuthThrottle, GuessingIsSlowedDownPerAddress) {

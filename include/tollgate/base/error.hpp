@@ -17,6 +17,16 @@ enum class ErrorCode : std::uint8_t {
 #undef TG_ERROR
 };
 
+/// The bounds of the configuration whose overrun is counted.
+enum class Limit : std::uint8_t {
+#define TG_LIMIT(id, name) id,
+#include "tollgate/base/limits.def"
+#undef TG_LIMIT
+};
+/// As the configuration calls it: "header_count", "timeouts.header".
+[[nodiscard]] std::string_view to_string(Limit limit) noexcept;
+[[nodiscard]] std::size_t limit_count() noexcept;
+
 /// Where the fault lies. Decides who is counted against (cooldowns count `upstream` only).
 enum class Side : std::uint8_t { client, gateway, upstream, store };
 
@@ -55,6 +65,8 @@ class Error {
   [[nodiscard]] Retry retry() const noexcept { return retry_; }
   /// The request field at fault, OpenAI's `param`; empty when none.
   [[nodiscard]] const std::string& param() const noexcept { return param_; }
+  /// The limit that was overrun, if one was: whoever answers with the error counts it.
+  [[nodiscard]] std::optional<Limit> limit() const noexcept { return limit_; }
   /// Seconds for `Retry-After`; absent when waiting does not help.
   [[nodiscard]] std::optional<std::int64_t> retry_after_s() const noexcept {
     return retry_after_s_;
@@ -72,6 +84,10 @@ class Error {
     param_ = std::move(p);
     return std::move(*this);
   }
+  Error&& with_limit(std::optional<Limit> limit) && {
+    limit_ = limit;
+    return std::move(*this);
+  }
   Error&& with_retry_after(std::int64_t s) && {
     retry_after_s_ = s;
     return std::move(*this);
@@ -81,6 +97,7 @@ class Error {
   ErrorCode code_;
   Side side_ = Side::client;
   Retry retry_ = Retry::no;
+  std::optional<Limit> limit_;
   std::optional<std::int64_t> retry_after_s_;
   std::string message_;
   std::string detail_;

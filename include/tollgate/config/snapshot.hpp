@@ -121,6 +121,13 @@ struct Header {
   base::Secret value;
 };
 
+/// Where a price comes from; the audit row says it.
+enum class PriceSource : std::uint8_t {
+  catalogue,  ///< the price file
+  overrides,  ///< prices.overrides, or the deployment's own price
+  per_call,   ///< a flat price per call: a tool, an agent, another /v1 path
+};
+
 struct Price {
   base::PicoUsdPerToken input;
   base::PicoUsdPerToken output;
@@ -128,6 +135,7 @@ struct Price {
   std::optional<base::PicoUsdPerToken> cache_write;     ///< absent: as input
   std::optional<base::PicoUsdPerToken> cache_write_1h;  ///< absent: as cache_write
   base::NanoUsd per_call;                               ///< added to every call
+  PriceSource source = PriceSource::per_call;
 };
 
 struct CatalogueEntry {
@@ -300,11 +308,12 @@ struct Audit {
   AuditOnFull on_full = AuditOnFull::refuse;
   milliseconds flush_interval{10};
   std::uint32_t batch = 1'000;
-  bool sync_full = false;  ///< synchronous=FULL
+  bool sync_full = false;  // restart-only; synchronous=FULL
   std::chrono::hours retention_age{30 * 24};
   std::uint64_t retention_bytes = 10ull << 30;
   std::uint64_t segment_bytes = 64ull << 20;
   std::uint64_t min_free_bytes = 64ull << 20;  ///< below this the disk counts as full
+  std::uint64_t queue_body_bytes = 256ull << 20;  // restart-only; bodies in the queue
 };
 
 struct Webhook {

@@ -36,6 +36,8 @@ class Acceptor {
   void stop();
   /// The port bound (differs from the configuration's 0). Valid after open().
   [[nodiscard]] std::uint16_t port() const noexcept { return port_; }
+  /// The address as configured.
+  [[nodiscard]] const std::string& host() const noexcept { return listener_.host; }
   [[nodiscard]] bool listening() const noexcept {
     return listening_.load(std::memory_order_acquire);
   }

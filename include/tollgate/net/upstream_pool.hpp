@@ -31,6 +31,7 @@ struct PoolCounters {
   std::atomic<std::int64_t> waiting{0};
   std::atomic<std::int64_t> connects{0};
   std::atomic<std::int64_t> reuses{0};
+  std::atomic<std::int64_t> head_overruns{0};  ///< answers over limits.upstream_header_bytes
 };
 
 /// Kept-alive connections to upstreams, per worker and origin, with limits on idle and total.
@@ -88,6 +89,10 @@ class UpstreamPool {
   /// Closes everything idle; leases in use close when they end.
   void close_idle();
   [[nodiscard]] const PoolCounters& counters() const noexcept { return counters_; }
+  /// An answer's head was over limits.upstream_header_bytes.
+  void note_head_overrun() noexcept {
+    counters_.head_overruns.fetch_add(1, std::memory_order_relaxed);
+  }
 
  private:
   class SlotAwaiter;

@@ -47,6 +47,7 @@ enum class AttemptResult : std::uint8_t {
   dns,
   connect,
   tls,
+  pool_exhausted,
   stale_connection,
   reset,
   first_byte_timeout,
@@ -56,7 +57,7 @@ enum class AttemptResult : std::uint8_t {
   too_large,
   cancelled,
 };
-inline constexpr std::size_t kAttemptResults = 16;
+inline constexpr std::size_t kAttemptResults = 17;
 [[nodiscard]] constexpr AttemptResult attempt_status(int status) noexcept {
   if (status == 429) return AttemptResult::http_429;
   if (status >= 500) return AttemptResult::http_5xx;
@@ -71,28 +72,13 @@ template <class FailureKind>
 }
 [[nodiscard]] std::string_view to_string(AttemptResult result) noexcept;
 
-/// Limits whose hits are counted; the names are those of the configuration.
-enum class LimitHit : std::uint8_t {
-  connections,
-  connections_per_ip,
-  requests_per_connection,
-  in_flight,
-  request_line_bytes,
-  header_bytes,
-  header_field_bytes,
-  header_count,
-  body_bytes,
-  gzip_ratio,
-  json_depth,
-  json_nodes,
-  upstream_header_bytes,
-  response_body_bytes,
-  sse_event_bytes,
-  failed_auth_per_minute,
-  max_connections,
-  audit_queue,
-};
-inline constexpr std::size_t kLimitHits = 18;
+/// Limits whose hits are counted, from base/limits.def.
+using LimitHit = base::Limit;
+inline constexpr std::size_t kLimitHits = 0
+#define TG_LIMIT(id, name) +1
+#include "tollgate/base/limits.def"
+#undef TG_LIMIT
+    ;
 
 enum class AuthFailure : std::uint8_t { missing, malformed, unknown, revoked, expired, throttled };
 inline constexpr std::size_t kAuthFailures = 6;
@@ -119,7 +105,7 @@ class CoreSeries {
   std::array<CounterId, kLimitHits> limit_hits_;
   std::array<CounterId, kAuthFailures> auth_failures_;
   CounterId connections_accepted_, retries_refused_, budget_overruns_;
-  GaugeId connections_, in_flight_;
+  GaugeId connections_, in_flight_, hold_waiting_;
 };
 
 /// Series of one model alias; resolve when a snapshot is built, keep beside the alias.
@@ -218,6 +204,7 @@ class WorkerMetrics {
   }
   [[nodiscard]] BoundGauge connections() noexcept { return {lane_, series_.connections_}; }
   [[nodiscard]] BoundGauge in_flight() noexcept { return {lane_, series_.in_flight_}; }
+  [[nodiscard]] BoundGauge hold_waiting() noexcept { return {lane_, series_.hold_waiting_}; }
 
   [[nodiscard]] BoundCounter tokens(const AliasSeries& alias, TokenKind kind) noexcept {
     return {lane_, alias.tokens[static_cast<std::size_t>(kind)]};

@@ -50,7 +50,7 @@ Fault ChunkedDecoder::end_of_size() noexcept {
   }
   // Compared without adding: a size near 2^64 must not wrap.
   if (size_ > max_body_ - announced_)
-    return {ErrorCode::request_too_large, "the body is too large"};
+    return {ErrorCode::request_too_large, "the body is too large", base::Limit::body_bytes};
   announced_ += size_;
   state_ = State::data;
   return {};

@@ -11,7 +11,7 @@ using base::ErrorCode;
 Fault add_field_line(std::string_view line, const HeadLimits& limits,
                      HeaderSection& section) noexcept {
   if (section.fields().size() >= limits.field_count)
-    return {ErrorCode::headers_too_large, "too many header fields"};
+    return {ErrorCode::headers_too_large, "too many header fields", base::Limit::header_count};
   const std::uint8_t* table = kCharTable.data();
   const char* at = line.data();
   const char* const end = at + line.size();

@@ -5,11 +5,15 @@
 namespace tollgate::protocol::http {
 
 base::Error to_error(Fault fault, Peer peer) {
-  if (peer == Peer::client) return base::Error(fault.code, fault.message);
+  if (peer == Peer::client) return base::Error(fault.code, fault.message).with_limit(fault.limit);
+  const bool head = fault.code == base::ErrorCode::headers_too_large;
   const bool size = fault.code == base::ErrorCode::request_too_large;
   return base::Error(size ? base::ErrorCode::stream_limit : base::ErrorCode::upstream_invalid,
                      "the upstream's answer is not acceptable HTTP", fault.message)
-      .with_side(base::Side::upstream);
+      .with_side(base::Side::upstream)
+      .with_limit(head   ? std::optional(base::Limit::upstream_header_bytes)
+                  : size ? std::optional(base::Limit::response_body_bytes)
+                         : std::nullopt);
 }
 
 LineReader::Event LineReader::next(std::string_view all, std::size_t limit, std::string_view& line,
@@ -23,7 +27,7 @@ LineReader::Event LineReader::next(std::string_view all, std::size_t limit, std:
   // The limit comes before anything in the line, so that the outcome is that of the first byte that
   // decides, in one piece or in many.
   if (end > limit) {
-    fault = {base::ErrorCode::headers_too_large, "too many bytes"};
+    fault = {base::ErrorCode::headers_too_large, "too many bytes", base::Limit::header_bytes};
     return Event::fault;
   }
   if (found == nullptr) {

@@ -27,7 +27,9 @@ bool parse_method(std::string_view text, Method& method) noexcept {
   return false;
 }
 
-Fault parse_request_line(std::string_view line, RequestHead& head) noexcept {
+constexpr Fault kMethodFault{ErrorCode::method_not_allowed, "this method is not served"};
+
+Fault parse_request_line(std::string_view line, RequestHead& head, bool& method_refused) noexcept {
   const std::size_t method_end = line.find(' ');
   const std::size_t target_end = line.rfind(' ');
   if (method_end == std::string_view::npos || target_end == method_end)
@@ -41,8 +43,7 @@ Fault parse_request_line(std::string_view line, RequestHead& head) noexcept {
   head.version_minor = detail::parse_version(line.substr(target_end + 1));
   if (head.version_minor < 0)
     return {ErrorCode::bad_http, "an HTTP version other than 1.0 and 1.1"};
-  if (!parse_method(head.method_text, head.method))
-    return {ErrorCode::method_not_allowed, "this method is not served"};
+  method_refused = !parse_method(head.method_text, head.method);
   return {};
 }
 
@@ -131,7 +132,7 @@ void RequestParser::reset() noexcept {
   head_.clear();
   base_ = nullptr;
   section_start_ = 0;
-  started_ = have_start_line_ = skipped_empty_line_ = false;
+  started_ = have_start_line_ = skipped_empty_line_ = complete_ = method_refused_ = false;
 }
 
 void RequestParser::rebase(const char* to) noexcept {
@@ -158,8 +159,13 @@ base::Result<HeadProgress> RequestParser::feed(std::string_view all) {
       case LineReader::Event::need_more:
         return HeadProgress{};
       case LineReader::Event::fault:
-        if (fault.code == ErrorCode::headers_too_large && !have_start_line_)
-          fault = {ErrorCode::uri_too_long, "the request line is too long"};
+        if (fault.code == ErrorCode::headers_too_large && !have_start_line_) {
+          fault = {ErrorCode::uri_too_long, "the request line is too long",
+                   base::Limit::request_line_bytes};
+        } else if (fault.code == ErrorCode::headers_too_large && limit == line_limit) {
+          fault = {ErrorCode::headers_too_large, "a header field is too long",
+                   base::Limit::header_field_bytes};
+        }
         return to_error(fault, Peer::client);
       case LineReader::Event::line:
         break;
@@ -169,15 +175,18 @@ base::Result<HeadProgress> RequestParser::feed(std::string_view all) {
         skipped_empty_line_ = true;
         continue;
       }
-      fault = parse_request_line(line, head_);
+      fault = parse_request_line(line, head_, method_refused_);
       have_start_line_ = true;
       section_start_ = lines_.position();
     } else if (line.empty()) {
       fault = finish(head_);
-      if (!fault) return HeadProgress{HeadState::done, lines_.position()};
+      if (!fault && !method_refused_) return HeadProgress{HeadState::done, lines_.position()};
+      complete_ = !fault || fault.code == ErrorCode::expectation_failed;
     } else {
       fault = detail::add_field_line(line, limits_, head_.headers);
     }
+    // The method was the first fault: it is the one to name.
+    if (method_refused_ && (fault || line.empty())) fault = kMethodFault;
     if (fault) return to_error(fault, Peer::client);
   }
 }

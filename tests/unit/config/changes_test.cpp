@@ -50,6 +50,11 @@ TEST(Changes, EverySettingMarkedRestartIsNoticed) {
       {"workers", base + "workers: 1\n"},
       {"accept_balance", base + "accept_balance: kernel\n"},
       {"audit.path", base + "audit: {path: x}\n"},
+      {"audit.queue_body_bytes", base + "audit: {queue_body_bytes: 1MiB}\n"},
+      {"audit.sync_full", base + "audit: {sync_full: true}\n"},
+      {"routing.dns_ttl", base + "routing: {dns_ttl: 1s}\n"},
+      {"routing.dns_stale", base + "routing: {dns_stale: 1s}\n"},
+      {"log.json", base + "log: {json: false}\n"},
       {"audit.queue", base + "audit: {queue: 128}\n"},
   };
   const auto running = load(base);

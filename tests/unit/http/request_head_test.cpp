@@ -300,6 +300,22 @@ TEST(RequestParser, accepts) {
   }
 }
 
+// What is refused for its method or Expect alone still tells who sent it; nothing else does.
+TEST(RequestParser, a_whole_head_can_be_read_after_two_refusals_only) {
+  const auto complete = [](std::string_view text) {
+    RequestParser parser;
+    for (std::size_t cut = 1; cut < text.size(); ++cut)
+      EXPECT_TRUE(parser.feed(text.substr(0, cut)).has_value()) << cut;
+    EXPECT_TRUE(parser.feed(text).has_error());
+    return parser.head_complete() && parser.head().value(HeaderId::x_api_key) == "k";
+  };
+  EXPECT_TRUE(complete("FOO /a HTTP/1.1\r\nHost: a\r\nx-api-key: k\r\n\r\n"));
+  EXPECT_TRUE(complete("POST /a HTTP/1.1\r\nHost: a\r\nx-api-key: k\r\nExpect: foo\r\n\r\n"));
+  EXPECT_FALSE(complete("FOO /a HTTP/1.1\r\nx-api-key: k\r\n\r\n")) << "no Host";
+  EXPECT_FALSE(complete("GET /a HTTP/1.1\r\nx-api-key: k\r\n\r\n"));
+  EXPECT_FALSE(complete("CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\nx-api-key: k\r\n\r\n"));
+}
+
 TEST(RequestParser, underscores_pass_when_allowed) {
   HeadLimits limits;
   limits.allow_underscores = true;

@@ -12,7 +12,14 @@ using base::ErrorCode;
 using ::testing::HasSubstr;
 
 enum class Surface : std::uint8_t { chat, messages };
-enum class FailureKind : std::uint8_t { dns, connect, tls, stale_connection, reset };
+enum class FailureKind : std::uint8_t {
+  dns,
+  connect,
+  tls,
+  pool_exhausted,
+  stale_connection,
+  reset
+};
 enum class GuardAction : std::uint8_t { allow, flag, mask, block };
 constexpr std::array<std::string_view, 2> kSurfaces = {"chat", "messages"};
 

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "tollgate/base/error.hpp"
@@ -15,6 +16,7 @@ enum class Peer : std::uint8_t { client, upstream };
 struct Fault {
   base::ErrorCode code = base::ErrorCode::bad_http;
   const char* message = nullptr;
+  std::optional<base::Limit> limit = {};  ///< overrun by a client; an upstream has its own
   explicit operator bool() const noexcept { return message != nullptr; }
 };
 

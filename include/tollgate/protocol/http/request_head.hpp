@@ -54,7 +54,7 @@ class RequestHead {
 /// vectors have grown. The outcome depends on the bytes only, never on how they were split.
 ///
 /// Errors (all mean: answer, then close the connection): bad_http, uri_too_long, headers_too_large,
-/// method_not_allowed, expectation_failed.
+/// and, once the last line is in, method_not_allowed and expectation_failed.
 class RequestParser {
  public:
   explicit RequestParser(HeadLimits limits = {}) : limits_(limits) {}
@@ -66,8 +66,11 @@ class RequestParser {
   void reset() noexcept;
   void set_limits(HeadLimits limits) noexcept { limits_ = limits; }
 
-  /// Complete after `done`.
+  /// Complete after `done`, and after a refusal with `head_complete()`.
   [[nodiscard]] const RequestHead& head() const noexcept { return head_; }
+  /// After method_not_allowed or expectation_failed: whether the whole head was read and kept every
+  /// other rule, so that its caller can be told from it. `head().method` means nothing then.
+  [[nodiscard]] bool head_complete() const noexcept { return complete_; }
   /// The buffer moved after `done`: see RequestHead::rebase. `to` = the new place of the first
   /// byte.
   void rebase(const char* to) noexcept;
@@ -83,6 +86,8 @@ class RequestParser {
   bool started_ = false;
   bool have_start_line_ = false;
   bool skipped_empty_line_ = false;
+  bool complete_ = false;
+  bool method_refused_ = false;
 };
 
 }  // namespace tollgate::protocol::http
