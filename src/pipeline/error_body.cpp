@@ -4,6 +4,7 @@
 
 #include <iterator>
 
+#include "tollgate/domain/keys/key_format.hpp"
 #include "tollgate/json/writer.hpp"
 #include "tollgate/pipeline/chain.hpp"
 #include "tollgate/pipeline/context.hpp"
@@ -78,6 +79,8 @@ void render_error(RequestContext& context, const base::Error& error, int& status
       body = protocol::llm::dialect(DialectKind::openai).error_body(error, context.request_id);
       break;
   }
+  // Errors repeat what the caller wrote (a model, a tool, a JSON-RPC id), and that may be its key.
+  domain::keys::redact_keys(body);
   Answer answer;
   answer.status = status;
   answer.header_lines = header_lines;

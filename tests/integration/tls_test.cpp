@@ -83,6 +83,20 @@ TEST_F(Tls, AStreamOverTlsArrivesEventByEvent) {
   EXPECT_TRUE(client.body_complete());
 }
 
+TEST_F(Tls, ASlowBodyIsToldSoOverTlsToo) {
+  FakeUpstream upstream;
+  Daemon daemon(
+      std::string(kOneProvider) + "timeouts: {body: 300ms}\n",
+      {.variables = {{"UP", upstream.url()}}, .listeners = listeners(ca.issue("server"))});
+  const SslCtxPtr context = client_context(ca.ca_file());
+  RawClient client(daemon.port("front"), context.get());
+  client.send("POST " + std::string(kPath) + " HTTP/1.1\r\nhost: x\r\nauthorization: Bearer " +
+              daemon.key() + "\r\ncontent-length: 100\r\n\r\n{");
+  EXPECT_EQ(client.read_response(3s).status, 408);
+  EXPECT_TRUE(client.wait_closed(3s));
+  EXPECT_EQ(daemon.exactly(1).at(0).at("error_code"), "request_timeout");
+}
+
 TEST_F(Tls, ClientCertificatesAreRequiredWhenSaid) {
   FakeUpstream upstream;
   upstream.on("POST", kPath, {Answer::json(200, completion("ok"))});
@@ -144,7 +158,8 @@ TEST_F(Tls, AnUpstreamIsVerifiedByItsOwnCaWithSniAndClientCertificate) {
   upstream.on("POST", kPath, {Answer::json(200, completion("ok"))});
   const CertificateFiles gateway = ca.issue("gateway", {"gateway-7", "DNS:gateway"});
   Daemon daemon(secure_provider(", ca_file: " + ca.ca_file() + ", client_certificate_file: " +
-                                gateway.certificate + ", client_key_file: " + gateway.private_key),
+                                gateway.certificate + ", client_key_file: " + gateway.private_key) +
+                    "workers: 1\n",  // each has a pool of its own
                 {.variables = {{"UP", upstream.url()}}});
   for (int i = 0; i < 3; ++i) {
     const Response response = daemon.post(kPath, chat_request("m", "hi"));

@@ -64,6 +64,27 @@ base::Sha256Digest key_digest(std::string_view text) noexcept {
   return base::sha256(text);
 }
 
+namespace {
+/// Where the next well-formed key begins; npos when there is none.
+std::size_t find_key(std::string_view text, std::size_t from) noexcept {
+  for (std::size_t at = text.find(kKeyPrefix, from); at != std::string_view::npos;
+       at = text.find(kKeyPrefix, at + 1)) {
+    if (is_well_formed_key(text.substr(at, kKeyChars))) return at;
+  }
+  return std::string_view::npos;
+}
+}  // namespace
+
+bool contains_key(std::string_view text) noexcept {
+  return find_key(text, 0) != std::string_view::npos;
+}
+
+void redact_keys(std::string& text) {
+  for (std::size_t at = find_key(text, 0); at != std::string::npos;
+       at = find_key(text, at + kRedactedKey.size()))
+    text.replace(at, kKeyChars, kRedactedKey);
+}
+
 std::string_view last4(std::string_view text) noexcept {
   return text.substr(text.size() < 4 ? 0 : text.size() - 4);
 }

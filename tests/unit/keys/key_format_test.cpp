@@ -85,6 +85,26 @@ TEST(KeyFormat, ChecksumTellsEverySingleError) {
   }
 }
 
+TEST(KeyFormat, KeysAreTakenOutOfAnyTextAndNothingElseIs) {
+  const std::string key = encode_key(Bytes{9, 8, 7, 6, 5});
+  const auto redacted = [](std::string text) {
+    redact_keys(text);
+    return text;
+  };
+  EXPECT_EQ(redacted(key), "tg-***");
+  EXPECT_EQ(redacted("/v1/files/" + key + "/x"), "/v1/files/tg-***/x");
+  EXPECT_EQ(redacted(key + key), "tg-***tg-***");
+  EXPECT_EQ(redacted("tg-tg-" + key), "tg-tg-tg-***");
+  std::string typo = key;
+  typo.back() = typo.back() == 'a' ? 'b' : 'a';
+  for (const std::string& text : {std::string(), std::string("tg-"), std::string("atg-b"), typo,
+                                  key.substr(0, key.size() - 1)}) {
+    EXPECT_EQ(redacted(text), text);
+    EXPECT_FALSE(contains_key(text));
+  }
+  EXPECT_TRUE(contains_key("a " + key));
+}
+
 TEST(KeyFormat, Last4OfShortTexts) {
   EXPECT_EQ(last4(""), "");
   EXPECT_EQ(last4("abc"), "abc");

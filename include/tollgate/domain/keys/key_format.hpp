@@ -32,6 +32,14 @@ inline constexpr std::size_t kKeyChars = kKeyPrefix.size() + kKeyBodyChars + kKe
 /// SHA-256 of the whole text: what the YAML and the store keep.
 [[nodiscard]] base::Sha256Digest key_digest(std::string_view text) noexcept;
 /// The last four characters, the only part ever shown again.
+/// Whether a well-formed key stands anywhere in `text`. No allocation; a text without `tg-` costs one
+/// search for it.
+[[nodiscard]] bool contains_key(std::string_view text) noexcept;
+/// Replaces every well-formed key in `text` by kRedactedKey: for text of a caller's choosing on its
+/// way into a record, a log line or an answer. An agent may put its key anywhere.
+void redact_keys(std::string& text);
+inline constexpr std::string_view kRedactedKey = "tg-***";
+
 [[nodiscard]] std::string_view last4(std::string_view text) noexcept;
 
 }  // namespace tollgate::domain::keys
