@@ -209,6 +209,8 @@ struct RootDoc {
   Audit audit;
   AlertsDoc alerts;
   std::vector<std::string> mcp_allowed_origins;
+  base::Secret mcp_session_secret;
+  std::optional<Url> public_url;
   Log log;
 };
 

@@ -303,6 +303,8 @@ std::string dump(const Snapshot& s) {
       {"audit", json(s.audit)},
       {"webhooks", in_order(s.webhooks)},
       {"mcp_allowed_origins", s.mcp_allowed_origins},
+      {"mcp_session_secret", hidden(s.mcp_session_secret)},
+      {"public_url", s.public_url},
       {"log", {{"level", name_of(s.log.level)}, {"json", s.log.json}}},
   };
   // Names may hold bytes that are not UTF-8; a dump must not fail over them.

@@ -97,6 +97,22 @@ void resolve_edge(Reader& reader, const RootDoc& root, Snapshot& out) {
   out.audit = root.audit;
   out.log = root.log;
   out.mcp_allowed_origins = root.mcp_allowed_origins;
+  constexpr std::size_t kMinSessionSecret = 32;
+  out.mcp_session_secret = root.mcp_session_secret;
+  if (const std::size_t size = root.mcp_session_secret.reveal().size();
+      size != 0 && size < kMinSessionSecret)
+    reader.problem_at("mcp_session_secret", fmt::format("is {} bytes long", size),
+                      fmt::format("at least {} bytes, such as `openssl rand -hex 32` gives",
+                                  kMinSessionSecret));
+  if (root.public_url) {
+    const Url& url = *root.public_url;
+    const bool is_default = url.port == (url.scheme == "https" ? 443 : 80);
+    const bool is_ipv6 = url.host.find(':') != std::string::npos;
+    std::string host = is_ipv6 ? fmt::format("[{}]", url.host) : url.host;
+    if (!is_default) host += fmt::format(":{}", url.port);
+    out.public_url = fmt::format("{}://{}{}", url.scheme, host, url.path);
+    while (out.public_url.ends_with('/')) out.public_url.pop_back();
+  }
   if (!reader.has("audit.path")) out.audit.path = reader.resolve_file(out.audit.path);
   if (out.audit.path.empty()) reader.problem_at("audit.path", "is empty", "a file name");
 

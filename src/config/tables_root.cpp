@@ -190,6 +190,14 @@ const Table<RootDoc>& root_table() {
           texts("mcp_allowed_origins", &R::mcp_allowed_origins, is_web_origin,
                 "an origin such as \"https://app.example.com\"",
                 "Origin headers that browsers may send to /mcp and /a2a"),
+          secret("mcp_session_secret", &R::mcp_session_secret,
+                 "Seals MCP session ids for the key that opened them, at least 32 bytes; without "
+                 "it sessions end with the process, and replicas cannot share them")
+              .example("${env:TOLLGATE_MCP_SESSION_SECRET}"),
+          url("public_url", &R::public_url, {}, "a URL such as \"https://gate.example.com\"",
+              "Base URL that agents use, written into agent cards; without it scheme and Host of "
+              "each request")
+              .example("https://gate.example.com"),
           object("log", &R::log, log_table(), "The daemon's own log"),
       });
   return table;

@@ -354,6 +354,10 @@ struct Snapshot {
   std::vector<Webhook> webhooks;
   std::vector<std::string>
       mcp_allowed_origins;  ///< Origin values browsers may send to /mcp and /a2a
+  base::Secret mcp_session_secret;  ///< seals MCP session ids; empty: a secret of this process
+  /// "https://gate.example.com/prefix": the base URL agents use, without slash at the end; empty:
+  /// scheme and Host of each request.
+  std::string public_url;
   Log log;
 };
 

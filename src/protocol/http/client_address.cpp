@@ -47,4 +47,11 @@ IpAddress client_address(const IpAddress& peer, const HeaderSection& headers,
   return client;
 }
 
+bool client_spoke_tls(const IpAddress& peer, const HeaderSection& headers,
+                      const std::vector<Cidr>& trusted) noexcept {
+  const std::string_view value = headers.value("x-forwarded-proto");
+  return !value.empty() && contains(trusted, peer) &&
+         base::iequals(base::trim_ows(value.substr(0, value.find(','))), "https");
+}
+
 }  // namespace tollgate::protocol::http

@@ -110,6 +110,20 @@ TEST(ClientAddress, trusts_only_the_right_hops) {
   EXPECT_EQ(client_address(*IpAddress::parse("10.0.0.1"), many, trusted).to_string(), "10.0.0.2");
 }
 
+TEST(ClientSpokeTls, is_believed_of_trusted_proxies_only) {
+  const std::vector<Cidr> trusted{*Cidr::parse("10.0.0.0/8")};
+  const auto says = [&](std::string_view peer, std::string_view value) {
+    HeaderSection headers;
+    if (!value.empty()) headers.add({"X-Forwarded-Proto", value, HeaderId::other});
+    return client_spoke_tls(*IpAddress::parse(peer), headers, trusted);
+  };
+  EXPECT_TRUE(says("10.0.0.1", "https"));
+  EXPECT_TRUE(says("10.0.0.1", "HTTPS, http"));
+  for (const std::string_view value : {"", "http", "http, https", "httpsx", ",https"})
+    EXPECT_FALSE(says("10.0.0.1", value)) << value;
+  EXPECT_FALSE(says("11.0.0.1", "https"));
+}
+
 std::string proxy_outcome(std::string_view bytes) {
   const auto result = parse_proxy_header(bytes);
   if (result.has_error()) return "error";

@@ -15,4 +15,9 @@ namespace tollgate::protocol::http {
 [[nodiscard]] IpAddress client_address(const IpAddress& peer, const HeaderSection& headers,
                                        const std::vector<Cidr>& trusted) noexcept;
 
+/// Whether the client spoke https to the first proxy, as X-Forwarded-Proto says; false unless the
+/// peer that says so is trusted.
+[[nodiscard]] bool client_spoke_tls(const IpAddress& peer, const HeaderSection& headers,
+                                    const std::vector<Cidr>& trusted) noexcept;
+
 }  // namespace tollgate::protocol::http
