@@ -255,7 +255,8 @@ class AuthStage final : public pipeline::Stage {
             fmt::format("this key may not call the tool `{}`", base::printable(payload.tool, 100)));
     } else if (/* either version's spelling in the list will do */ !payload.rpc_method.empty() &&
                !permissions.a2a_method(name, payload.rpc_method) &&
-               !permissions.a2a_method(name, payload.a2a.name)) {
+               !permissions.a2a_method(name, payload.a2a.name) &&
+               !permissions.a2a_method(name, payload.a2a.v1_name)) {
       return deny(fmt::format("this key may not call `{}` of this agent",
                               base::printable(payload.rpc_method, 100)));
     }

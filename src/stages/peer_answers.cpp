@@ -6,41 +6,103 @@
 
 namespace tollgate::stages {
 
+using base::Error;
+using base::ErrorCode;
+using json::NodeRef;
 using pipeline::Answer;
-using pipeline::Payload;
 using pipeline::RequestContext;
 using pipeline::Surface;
 using pipeline::Verdict;
 
 namespace {
 
+constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+
+/// For both readings of an answer, before and after a rewrite: were the second one stricter, an
+/// upstream could choose an answer that the stages behind this one do not get to see.
+json::ParseLimits limits_of(std::uint32_t depth) {
+  json::ParseLimits limits;
+  limits.max_depth = depth;
+  limits.max_nodes = 4'000'000;
+  limits.allow_lone_surrogates = true;
+  return limits;
+}
+json::ParseLimits answer_limits() {
+  return limits_of(512);
+}
+json::ParseLimits event_limits() {
+  return limits_of(256);
+}
+
+bool is_success(int status) {
+  return status >= 200 && status < 300;
+}
+
+Error unreadable(const RequestContext& context, std::string_view what) {
+  return Error(ErrorCode::upstream_invalid,
+               fmt::format("the {} sent {}",
+                           context.route.surface == Surface::mcp ? "MCP server" : "agent", what))
+      .with_side(base::Side::upstream);
+}
+
+/// Refuses a whole answer that nobody here can read. An error status stays what it is, since
+/// clients act on it (405: no GET stream here; 404: start a new session), under a body of ours.
+Verdict refuse_unreadable(RequestContext& context, const Answer& answer, std::string_view what) {
+  Error error = unreadable(context, what);
+  if (!is_success(answer.status)) {
+    context.payload.fault = protocol::mcp::Fault{
+        answer.status, protocol::jsonrpc::error_number(error.code()), error.message()};
+  }
+  return Verdict::refuse(std::move(error));
+}
+
+/// Where agents reach this agent. Behind a TLS terminator the request's own scheme is not the
+/// agent's: `public_url` says so, else a trusted proxy's X-Forwarded-Proto.
 std::string gateway_url(const RequestContext& context) {
+  const std::string& base = context.config().public_url;
+  if (!base.empty()) return fmt::format("{}/a2a/{}", base, context.route.name);
   return fmt::format("{}://{}/a2a/{}", context.is_tls ? "https" : "http", context.head->host,
                      context.route.name);
 }
 
-/// Edits for one JSON-RPC answer or card; false when nothing can be passed on.
-Verdict rewrite(RequestContext& context, json::NodeRef root, json::Splicer& edits) {
-  const json::NodeRef result = context.route.agent_card ? root : root.find("result");
+Verdict rewrite_card(const RequestContext& context, NodeRef card, json::Splicer& edits) {
+  auto done = protocol::a2a::rewrite_agent_card(card, gateway_url(context), edits);
+  if (done.has_error()) return Verdict::refuse(done.error());
+  return Verdict::proceed();
+}
+
+/// Takes tools outside the key's list out of any result that lists tools. Which request it answers
+/// is the server's word: a list may come on another request's stream, on the GET stream, on a
+/// resumed one, with any status.
+Verdict filter_tools(const RequestContext& context, NodeRef root, json::Splicer& edits) {
+  const NodeRef result = root.find("result");
+  const NodeRef tools = result.find("tools");
+  if (!tools) return Verdict::proceed();
+  if (!tools.is_array()) return Verdict::refuse(unreadable(context, "a tool list that is none"));
+  const auto& permissions = context.key->permissions;
+  protocol::mcp::filter_tools(
+      result, [&](std::string_view tool) { return permissions.mcp_tool(context.route.name, tool); },
+      edits);
+  return Verdict::proceed();
+}
+
+/// Edits for one JSON-RPC message or card.
+/// @param status  of the HTTP answer it came with
+Verdict rewrite(RequestContext& context, int status, NodeRef root, json::Splicer& edits) {
+  // Batches left MCP in 2025-06-18, and none was asked for: this gateway refuses them.
+  if (!root.is_object()) return Verdict::refuse(unreadable(context, "JSON that is no message"));
+  if (context.route.surface == Surface::mcp) return filter_tools(context, root, edits);
+  if (context.route.agent_card) {
+    // An error may have a body of any shape; a success must be a card.
+    if (is_success(status) || protocol::a2a::is_agent_card(root))
+      return rewrite_card(context, root, edits);
+    return Verdict::proceed();
+  }
+  const NodeRef result = root.find("result");
   if (!result) return Verdict::proceed();
-  if (context.route.surface == Surface::mcp) {
-    if (context.payload.mcp.method != protocol::mcp::Method::tools_list ||
-        context.payload.kind != Payload::Kind::rpc)
-      return Verdict::proceed();
-    const auto& permissions = context.key->permissions;
-    protocol::mcp::filter_tools(
-        result,
-        [&](std::string_view tool) { return permissions.mcp_tool(context.route.name, tool); },
-        edits);
-    return Verdict::proceed();
-  }
-  const bool is_card = context.route.agent_card ||
-                       context.payload.a2a.method == protocol::a2a::Method::extended_card;
-  if (is_card) {
-    auto done = protocol::a2a::rewrite_agent_card(result, gateway_url(context), edits);
-    if (done.has_error()) return Verdict::refuse(done.error());
-    return Verdict::proceed();
-  }
+  const bool asked_for_card = context.payload.a2a.method == protocol::a2a::Method::extended_card;
+  if (asked_for_card || protocol::a2a::is_agent_card(result))
+    return rewrite_card(context, result, edits);
   const auto info = protocol::a2a::read_result(result);
   if (context.payload.task_id.empty()) context.payload.task_id = info.task_id;
   if (context.payload.session_id.empty()) context.payload.session_id = info.context_id;
@@ -50,27 +112,50 @@ Verdict rewrite(RequestContext& context, json::NodeRef root, json::Splicer& edit
 }  // namespace
 
 Verdict rewrite_peer_answer(RequestContext& context, Answer& answer, json::Document& scratch) {
-  if (context.peer == nullptr || answer.document == nullptr || answer.status >= 300)
-    return Verdict::proceed();
+  if (context.peer == nullptr || answer.body->empty()) return Verdict::proceed();
+  if (answer.document == nullptr) {
+    // Clients differ on which content types and prefixes they read as JSON; here all are read.
+    if (answer.body->starts_with(kByteOrderMark)) answer.body->erase(0, kByteOrderMark.size());
+    if (scratch.parse(*answer.body, answer_limits()).has_error())
+      return refuse_unreadable(context, answer, "an answer that is not JSON");
+    answer.document = &scratch;
+  }
+  answer.is_json = true;
   json::Splicer edits(*answer.body);
-  Verdict verdict = rewrite(context, answer.document->root(), edits);
+  Verdict verdict = rewrite(context, answer.status, answer.document->root(), edits);
+  if (verdict.refused() && !is_success(answer.status))
+    return refuse_unreadable(context, answer, "an answer that cannot be passed on");
   if (verdict.refused() || edits.empty()) return verdict;
   *answer.body = edits.str();
   // What the guardrails read must be what is sent.
-  answer.document = scratch.parse(*answer.body).has_error() ? nullptr : &scratch;
+  if (scratch.parse(*answer.body, answer_limits()).has_error()) {
+    answer.document = nullptr;
+    return refuse_unreadable(context, answer, "an answer that cannot be rewritten");
+  }
+  answer.document = &scratch;
   return verdict;
 }
 
 void rewrite_peer_event(RequestContext& context, pipeline::StreamEvent& event) {
-  if (context.peer == nullptr || !event.has_document) return;
-  Verdict verdict = rewrite(context, event.document.root(), event.edits);
+  if (context.peer == nullptr || !event.event->has_data || event.event->data.empty()) return;
+  if (!event.has_document) {
+    event.end_with = unreadable(context, "an event that is not JSON");
+    return;
+  }
+  if (context.route.agent_card) {
+    event.end_with = unreadable(context, "a stream where a card was asked for");
+    return;
+  }
+  Verdict verdict = rewrite(context, 200, event.document.root(), event.edits);
   if (verdict.refused()) {
     event.end_with = std::move(verdict.error());
     return;
   }
   if (event.edits.empty()) return;
   event.rewritten = event.edits.str();
-  event.has_document = !event.document.parse(event.rewritten).has_error();
+  event.has_document = !event.document.parse(event.rewritten, event_limits()).has_error();
+  if (!event.has_document)
+    event.end_with = unreadable(context, "an event that cannot be rewritten");
   event.edits.reset(event.rewritten);
 }
 

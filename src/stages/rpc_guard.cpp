@@ -1,6 +1,9 @@
 #include "stages/rpc_guard.hpp"
 
+#include <algorithm>
+
 #include "stages/guard_verdicts.hpp"
+#include "stages/rpc_stream_guard.hpp"
 #include "tollgate/json/writer.hpp"
 
 namespace tollgate::stages {
@@ -15,17 +18,23 @@ using pipeline::Verdict;
 
 Verdict RpcGuard::inspect_request(RequestContext& context) {
   context.edits.reset(context.body);
-  refs_.clear();
+  texts_.clear();
   if (context.route.surface == Surface::mcp) {
-    protocol::mcp::append_request_texts(context.payload.mcp, context.payload.rpc, refs_);
+    protocol::mcp::append_request_texts(context.payload.rpc, texts_);
   } else {
-    protocol::a2a::append_request_texts(context.payload.rpc, refs_);
+    protocol::a2a::append_request_texts(context.payload.rpc, texts_);
   }
   return scan(context, Direction::request, context.edits);
 }
 
 Verdict RpcGuard::inspect_answer(RequestContext& context, Answer& answer) {
-  collect(context, *answer.document);
+  texts_.clear();
+  const auto message = protocol::jsonrpc::read_message(*answer.document);
+  if (message.has_error()) {
+    json::append_texts(answer.document->root(), true, texts_.editable);
+  } else {
+    collect(context, *message);
+  }
   json::Splicer edits(*answer.body);
   Verdict verdict = scan(context, Direction::response, edits);
   if (!verdict.refused() && !edits.empty()) {
@@ -37,30 +46,52 @@ Verdict RpcGuard::inspect_answer(RequestContext& context, Answer& answer) {
 
 void RpcGuard::inspect_event(RequestContext& context, StreamEvent& event) {
   if (!event.has_document) return;
-  collect(context, event.document);
+  texts_.clear();
+  const auto message = protocol::jsonrpc::read_message(event.document);
+  if (message.has_error()) {
+    json::append_texts(event.document.root(), true, texts_.editable);
+  } else {
+    if (!context.policy_state)
+      context.policy_state =
+          std::make_unique<RpcStreamGuard>(*context.rules, context.services->scanner);
+    auto& stream = static_cast<RpcStreamGuard&>(*context.policy_state);
+    stream.inspect(context, event, *message);
+    if (event.end_with) return;
+    collect(context, *message);
+    std::erase_if(texts_.editable, [&stream](const json::TextRef& ref) {
+      return !ref.is_key && stream.has_handled(ref.node.index());
+    });
+  }
   Verdict verdict = scan(context, Direction::response, event.edits);
   if (verdict.refused()) event.end_with = std::move(verdict.error());
 }
 
-/// Texts of a JSON-RPC answer or stream message; free form when it is none.
-void RpcGuard::collect(const RequestContext& context, const json::Document& document) {
-  refs_.clear();
-  const auto message = protocol::jsonrpc::read_message(document);
-  if (message.has_error()) {
-    json::append_texts(document.root(), true, refs_);
-  } else if (context.route.surface == Surface::mcp) {
-    protocol::mcp::append_response_texts(*message, refs_);
+void RpcGuard::end_stream(RequestContext& context, StreamEvent& event) {
+  if (context.policy_state)
+    static_cast<RpcStreamGuard&>(*context.policy_state).finish(context, event);
+}
+
+void RpcGuard::collect(const RequestContext& context, const protocol::jsonrpc::Message& message) {
+  if (context.route.surface == Surface::mcp) {
+    protocol::mcp::append_response_texts(message, texts_);
   } else {
-    protocol::a2a::append_response_texts(*message, refs_);
+    protocol::a2a::append_response_texts(message, texts_);
   }
 }
 
-/// Scans refs_ and writes masks into `edits`.
+/// Scans texts_ and writes masks into `edits`.
 Verdict RpcGuard::scan(RequestContext& context, Direction direction, json::Splicer& edits) {
-  for (const json::TextRef& ref : refs_) {
+  auto& scanner = context.services->scanner;
+  for (const json::TextRef& ref : texts_.fixed) {
+    const GuardAction action = scanner.scan(*context.rules, direction, ref.text(text_), matches_);
+    if (action == GuardAction::allow) continue;
+    note_matches(context, direction, matches_);
+    if (action == GuardAction::block || action == GuardAction::mask)
+      return Verdict::refuse(guardrail_refusal(*context.rules, matches_, direction));
+  }
+  for (const json::TextRef& ref : texts_.editable) {
     const std::string_view text = ref.text(text_);
-    const GuardAction action =
-        context.services->scanner.scan(*context.rules, direction, text, matches_);
+    const GuardAction action = scanner.scan(*context.rules, direction, text, matches_);
     if (action == GuardAction::allow) continue;
     note_matches(context, direction, matches_);
     if (action == GuardAction::block)

@@ -4,7 +4,6 @@
 #include <vector>
 
 #include "tollgate/domain/policy/rule_set.hpp"
-#include "tollgate/json/text_ref.hpp"
 #include "tollgate/pipeline/context.hpp"
 #include "tollgate/pipeline/stream_event.hpp"
 
@@ -13,7 +12,8 @@ namespace tollgate::stages {
 /// The guardrails of MCP and A2A calls: which texts of a message are read, and what becomes of
 /// them. Called by the policy stage only, and only when rules apply in that direction.
 ///
-/// Lifetime: of the stage (one per worker); between two calls it holds scratch memory only.
+/// Lifetime: of the stage (one per worker); between two calls it holds scratch memory only, what a
+/// stream carries over is in context.policy_state (RpcStreamGuard).
 class RpcGuard {
  public:
   /// Scans a parsed request; masks go to context.edits.
@@ -21,15 +21,18 @@ class RpcGuard {
   /// Scans a parsed answer and masks in its body. `answer.document` must be there.
   [[nodiscard]] pipeline::Verdict inspect_answer(pipeline::RequestContext& context,
                                                  pipeline::Answer& answer);
-  /// Scans one event of a stream; masks go to event.edits.
+  /// Scans one event of a stream; masks go to event.edits, text held back before goes to
+  /// event.before.
   void inspect_event(pipeline::RequestContext& context, pipeline::StreamEvent& event);
+  /// The stream is over: what was held back goes to event.before.
+  void end_stream(pipeline::RequestContext& context, pipeline::StreamEvent& event);
 
  private:
-  void collect(const pipeline::RequestContext& context, const json::Document& document);
+  void collect(const pipeline::RequestContext& context, const protocol::jsonrpc::Message& message);
   [[nodiscard]] pipeline::Verdict scan(pipeline::RequestContext& context,
                                        domain::policy::Direction direction, json::Splicer& edits);
 
-  std::vector<json::TextRef> refs_;
+  protocol::jsonrpc::Texts texts_;
   std::vector<domain::policy::Match> matches_;
   std::string text_, masked_, json_;
 };

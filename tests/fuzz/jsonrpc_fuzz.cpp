@@ -4,6 +4,7 @@
 #include "tollgate/json/document.hpp"
 #include "tollgate/protocol/a2a/agent_card.hpp"
 #include "tollgate/protocol/a2a/message.hpp"
+#include "tollgate/protocol/a2a/updates.hpp"
 #include "tollgate/protocol/jsonrpc/message.hpp"
 #include "tollgate/protocol/mcp/message.hpp"
 
@@ -12,14 +13,20 @@ namespace {
 using namespace tollgate;
 using namespace tollgate::protocol;
 
-void check_texts(const json::Document& document, const std::vector<json::TextRef>& texts,
+void check_texts(const json::Document& document, const jsonrpc::Texts& texts,
                  std::string_view input) {
   json::Splicer splicer(document);
   std::string scratch;
-  for (const json::TextRef& text : texts) {
-    (void)text.text(scratch);
-    fuzz::require(splicer.replace(text.begin_offset(), text.end_offset(), "\"x\""), "texts overlap",
-                  input);
+  for (const auto* list : {&texts.editable, &texts.fixed}) {
+    for (const json::TextRef& text : *list) {
+      (void)text.text(scratch);
+      const std::size_t before = splicer.size();
+      fuzz::require(splicer.replace(text.begin_offset(), text.end_offset(), "\"x\""),
+                    "texts overlap", input);
+      // The very same place twice replaces the edit: then the size stays.
+      const std::size_t length = text.end_offset() - text.begin_offset();
+      fuzz::require(splicer.size() == before + 3 - length, "a text is listed twice", input);
+    }
   }
 }
 
@@ -59,11 +66,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (message.has_error()) return 0;
 
   check_cards_and_lists(document, message->result, input);
-  std::vector<json::TextRef> texts;
+  jsonrpc::Texts texts;
   if (const auto call = mcp::classify(*message); call.has_value()) {
     (void)mcp::is_safe_to_repeat(*call, {});
     (void)mcp::check_headers(*call, http::HeaderSection{});
-    mcp::append_request_texts(*call, *message, texts);
+    mcp::append_request_texts(*message, texts);
     check_texts(document, texts, input);
   }
   texts.clear();
@@ -72,6 +79,15 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 
   (void)a2a::classify(*message);
   (void)a2a::read_result(message->result);
+  (void)mcp::read_continuing(*message);
+  (void)a2a::is_agent_card(message->result);
+  if (const auto update = a2a::read_artifact_update(message->result)) {
+    a2a::ArtifactAddress address;
+    address.assign(message->id_raw, update);
+    std::string more;
+    a2a::append_artifact_text(more, address, "x");
+    fuzz::require(again.parse(more).has_value(), "the added update is not JSON", input);
+  }
   texts.clear();
   a2a::append_request_texts(*message, texts);
   check_texts(document, texts, input);

@@ -1,5 +1,8 @@
 #include "tollgate/protocol/a2a/agent_card.hpp"
 
+#include <algorithm>
+#include <iterator>
+
 #include "protocol/mcp/remove_children.hpp"
 #include "tollgate/json/writer.hpp"
 
@@ -7,6 +10,13 @@ namespace tollgate::protocol::a2a {
 namespace {
 
 using json::NodeRef;
+
+constexpr std::string_view kInterfaceLists[] = {"additionalInterfaces", "additional_interfaces",
+                                                "supportedInterfaces", "supported_interfaces"};
+/// Members of a card (0.3) that a task, message or update has not.
+constexpr std::string_view kCardMembers[] = {
+    "skills",          "capabilities",      "preferredTransport", "preferred_transport",
+    "protocolVersion", "defaultInputModes", "protocol_version",   "default_input_modes"};
 
 bool is_json_rpc(NodeRef interface) noexcept {
   // 0.3 says `transport`, 1.0 `protocolBinding`; both are required. An interface with neither is
@@ -51,8 +61,7 @@ base::Result<void> rewrite_agent_card(NodeRef card, std::string_view gateway_url
   const std::string url_json = json::quote(gateway_url);
 
   std::size_t interfaces = 0;
-  for (const std::string_view key : {"additionalInterfaces", "additional_interfaces",
-                                     "supportedInterfaces", "supported_interfaces"})
+  for (const std::string_view key : kInterfaceLists)
     interfaces += rewrite_interfaces(card.find(key), url_json, splicer);
 
   if (const NodeRef url = card.find("url")) {
@@ -70,6 +79,18 @@ base::Result<void> rewrite_agent_card(NodeRef card, std::string_view gateway_url
   detail::remove_children(
       card, [](NodeRef member) { return member.key_is("signatures"); }, splicer);
   return {};
+}
+
+bool is_agent_card(NodeRef value) noexcept {
+  bool has_url = false, has_card_member = false;
+  for (const NodeRef member : value.is_object() ? value.children() : NodeRef::Children{}) {
+    const auto is_named = [member](std::string_view key) { return member.key_is(key); };
+    if (std::any_of(std::begin(kInterfaceLists), std::end(kInterfaceLists), is_named)) return true;
+    has_url = has_url || member.key_is("url");
+    has_card_member =
+        has_card_member || std::any_of(std::begin(kCardMembers), std::end(kCardMembers), is_named);
+  }
+  return has_url && has_card_member;
 }
 
 }  // namespace tollgate::protocol::a2a

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "tollgate/base/strings.hpp"
+
 namespace tollgate::protocol::a2a {
 namespace {
 
@@ -35,6 +37,9 @@ constexpr MethodRow kMethods[] = {
      false, true},
 };
 
+/// 0.2 and the prose of 0.3 leave out the `get`; agents answer it as the other.
+constexpr std::string_view kOldExtendedCard = "agent/authenticatedExtendedCard";
+
 /// A member by either of its names: 1.0 is ProtoJSON, whose readers take both.
 NodeRef find_either(NodeRef object, std::string_view camel, std::string_view snake) noexcept {
   const NodeRef found = object.find(camel);
@@ -49,43 +54,6 @@ std::string_view task_id_of(NodeRef object) {
 }
 std::string_view context_id_of(NodeRef object) {
   return text_of(find_either(object, "contextId", "context_id"));
-}
-
-bool key_is_one_of(NodeRef member, std::initializer_list<std::string_view> keys) noexcept {
-  return std::any_of(keys.begin(), keys.end(),
-                     [member](std::string_view key) { return member.key_is(key); });
-}
-
-/// Members that hold no text: ids, enumerations, base64, times, credentials for webhooks.
-bool is_opaque(NodeRef member) noexcept {
-  if (member.is_string() &&
-      key_is_one_of(member,
-                    {"id",         "messageId",     "message_id",     "taskId",      "task_id",
-                     "contextId",  "context_id",    "artifactId",     "artifact_id", "kind",
-                     "role",       "state",         "timestamp",      "mimeType",    "mime_type",
-                     "mediaType",  "media_type",    "bytes",          "raw",         "pageToken",
-                     "page_token", "nextPageToken", "next_page_token"}))
-    return true;
-  return key_is_one_of(
-      member, {"pushNotificationConfig", "push_notification_config", "taskPushNotificationConfig",
-               "task_push_notification_config", "referenceTaskIds", "reference_task_ids"});
-}
-
-void append_readable(NodeRef node, std::vector<json::TextRef>& out) {
-  if (node.is_array()) {
-    for (const NodeRef child : node.children()) append_readable(child, out);
-  } else if (node.is_object()) {
-    for (const NodeRef member : node.children()) {
-      if (is_opaque(member)) continue;
-      if (key_is_one_of(member, {"data", "metadata"})) {
-        json::append_texts(member, true, out);  // free-form: keys count, no key is opaque
-      } else {
-        append_readable(member, out);
-      }
-    }
-  } else {
-    json::append_texts(node, false, out);
-  }
 }
 
 bool ends_stream(std::string_view state) noexcept {
@@ -105,12 +73,19 @@ bool ends_stream(std::string_view state) noexcept {
 
 Call classify(const jsonrpc::Message& message) {
   Call call;
-  call.name = message.method;
+  call.name = call.v1_name = message.method;
   for (const MethodRow& row : kMethods) {
-    if (message.method != row.name && message.method != row.v1_name) continue;
+    const bool old = row.method == Method::extended_card && message.method == kOldExtendedCard;
+    if (message.method != row.name && message.method != row.v1_name && !old) {
+      call.is_misspelled = call.is_misspelled || base::iequals(message.method, row.name) ||
+                           base::iequals(message.method, row.v1_name);
+      continue;
+    }
     call.method = row.method;
     call.name = row.name;
+    call.v1_name = row.v1_name;
     call.v1 = message.method == row.v1_name;
+    call.is_misspelled = false;
     call.streaming = row.streaming;
     call.billable = row.billable;
     call.safe_to_repeat = row.repeatable;
@@ -154,21 +129,6 @@ TaskInfo read_result(NodeRef result) {
   info.is_final =
       is_message || body.find("final").as_bool().value_or(false) || ends_stream(info.state);
   return info;
-}
-
-void append_request_texts(const jsonrpc::Message& message, std::vector<json::TextRef>& out) {
-  const Method method = classify(message).method;
-  if (method == Method::push_config_set || method == Method::push_config_get ||
-      method == Method::push_config_list || method == Method::push_config_delete)
-    return;
-  append_readable(message.params, out);
-}
-
-void append_response_texts(const jsonrpc::Message& message, std::vector<json::TextRef>& out) {
-  json::append_texts(message.error.find("message"), false, out);
-  json::append_texts(message.error.find("data"), true, out);
-  append_readable(message.result, out);
-  append_readable(message.params, out);
 }
 
 }  // namespace tollgate::protocol::a2a

@@ -51,6 +51,12 @@ const MethodRow* find_row(std::string_view name) noexcept {
   return row == std::end(kMethods) ? nullptr : row;
 }
 
+/// A known name in another letter case: a server that is lenient would do what nobody judged here.
+bool is_misspelled(std::string_view name) noexcept {
+  return std::any_of(std::begin(kMethods), std::end(kMethods),
+                     [name](const MethodRow& row) { return base::iequals(row.name, name); });
+}
+
 constexpr std::string_view kVersionKey = "io.modelcontextprotocol/protocolVersion";
 
 /// A header value as its sender meant it: `=?base64?...?=` wraps text that a field cannot hold.
@@ -98,40 +104,6 @@ Fault mismatch(std::string_view header) {
   return {400, kHeaderMismatch, std::string(header) + " is missing or differs from the body"};
 }
 
-/// Members whose text is not for reading: opaque state, base64, what policy governs elsewhere.
-bool is_opaque(NodeRef member, NodeRef owner) noexcept {
-  if (member.key_is("_meta") || member.key_is("nextCursor") || member.key_is("cursor") ||
-      member.key_is("requestState") || member.key_is("blob") || member.key_is("progressToken"))
-    return true;
-  return member.key_is("data") && owner.find("mimeType") && member.is_string();
-}
-
-/// All text below `node` but for opaque members. Arguments, structured content and elicited forms
-/// are free-form: there, keys count too and nothing is opaque.
-void append_readable(NodeRef node, std::vector<json::TextRef>& out) {
-  if (node.is_array()) {
-    for (const NodeRef child : node.children()) append_readable(child, out);
-  } else if (node.is_object()) {
-    for (const NodeRef member : node.children()) {
-      if (is_opaque(member, node)) continue;
-      if (member.key_is("arguments") || member.key_is("structuredContent") ||
-          member.key_is("inputSchema") || member.key_is("outputSchema") ||
-          (member.key_is("content") && member.is_object() && !member.find("type"))) {
-        json::append_texts(member, true, out);
-      } else {
-        append_readable(member, out);
-      }
-    }
-  } else {
-    json::append_texts(node, false, out);
-  }
-}
-
-void append_error_texts(NodeRef error, std::vector<json::TextRef>& out) {
-  json::append_texts(error.find("message"), false, out);
-  json::append_texts(error.find("data"), true, out);
-}
-
 }  // namespace
 
 base::Result<Call> classify(const jsonrpc::Message& message) {
@@ -150,6 +122,9 @@ base::Result<Call> classify(const jsonrpc::Message& message) {
     return call;
   }
   const MethodRow* row = find_row(message.method);
+  if (row == nullptr && is_misspelled(message.method))
+    return Error(ErrorCode::invalid_request, "method names are case-sensitive")
+        .with_param("method");
   if (message.kind == jsonrpc::MessageKind::notification) {
     // A request without an id would be done and never answered: no server may take it for one.
     if (row != nullptr)
@@ -222,62 +197,8 @@ int http_status_of(int number, bool modern) noexcept {
 }
 
 bool is_session_id(std::string_view text) noexcept {
-  return !text.empty() && text.size() <= 256 &&
+  return !text.empty() && text.size() <= 4096 &&
          std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x21 && c <= 0x7e; });
-}
-
-void append_request_texts(const Call& call, const jsonrpc::Message& message,
-                          std::vector<json::TextRef>& out) {
-  if (message.kind == jsonrpc::MessageKind::response) {
-    append_readable(message.result, out);
-    append_error_texts(message.error, out);
-    return;
-  }
-  // Versions, capabilities and the client's name: nothing anybody reads as text.
-  if (call.method == Method::initialize || call.method == Method::server_discover) return;
-  const bool named = call.method == Method::tools_call || call.method == Method::prompts_get;
-  if (!message.params.is_object()) {
-    append_readable(message.params, out);
-    return;
-  }
-  for (const NodeRef member : message.params.children()) {
-    if (is_opaque(member, message.params) || (named && member.key_is("name"))) continue;
-    if (member.key_is("arguments") || member.key_is("context") || member.key_is("inputResponses")) {
-      json::append_texts(member, true, out);
-    } else {
-      append_readable(member, out);
-    }
-  }
-}
-
-void append_response_texts(const jsonrpc::Message& message, std::vector<json::TextRef>& out) {
-  if (message.kind != jsonrpc::MessageKind::response) {
-    append_readable(message.params, out);
-    return;
-  }
-  append_error_texts(message.error, out);
-  for (const NodeRef member : message.result.children()) {
-    if (!message.result.is_object() || is_opaque(member, message.result)) continue;
-    if (member.key_is("structuredContent")) {
-      json::append_texts(member, true, out);
-      continue;
-    }
-    if (!member.key_is("tools") || !member.is_array()) {
-      append_readable(member, out);
-      continue;
-    }
-    for (const NodeRef tool : member.children()) {
-      if (!tool.is_object()) {
-        append_readable(tool, out);
-        continue;
-      }
-      for (const NodeRef field : tool.children()) {
-        if (field.key_is("name") || is_opaque(field, tool)) continue;
-        // A schema's keys are words the model reads: property names can carry text too.
-        json::append_texts(field, true, out);
-      }
-    }
-  }
 }
 
 std::size_t filter_tools(NodeRef result, const std::function<bool(std::string_view name)>& allowed,

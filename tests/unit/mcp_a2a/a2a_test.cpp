@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "tollgate/protocol/a2a/message.hpp"
+#include "tollgate/protocol/a2a/updates.hpp"
 #include "unit/mcp_a2a/parsed.hpp"
 
 namespace tollgate::protocol::a2a {
@@ -12,7 +13,6 @@ using protocol::testing::request;
 using protocol::testing::response;
 using protocol::testing::texts;
 using ::testing::ElementsAre;
-using ::testing::IsEmpty;
 
 TEST(A2aClassify, both_spellings_of_every_method) {
   struct Case {
@@ -44,6 +44,8 @@ TEST(A2aClassify, both_spellings_of_every_method) {
       const Call call = classify(parsed.message);
       EXPECT_EQ(call.method, c.method);
       EXPECT_EQ(call.name, c.v03);
+      EXPECT_EQ(call.v1_name, c.v1);
+      EXPECT_FALSE(call.is_misspelled);
       EXPECT_EQ(call.v1, spelling == c.v1);
       EXPECT_EQ(call.streaming, c.streaming);
       EXPECT_EQ(call.billable, c.billable);
@@ -55,7 +57,16 @@ TEST(A2aClassify, both_spellings_of_every_method) {
   EXPECT_EQ(call.method, Method::other);
   EXPECT_EQ(call.name, "vendor/thing");
   EXPECT_FALSE(call.billable || call.streaming || call.safe_to_repeat);
-  EXPECT_EQ(classify(request("Message/Send", "{}").message).method, Method::other);
+  EXPECT_FALSE(call.is_misspelled);
+  EXPECT_EQ(call.v1_name, "vendor/thing");
+  for (const std::string near : {"Message/Send", "sendmessage", "TASKS/GET"}) {
+    const Parsed other = request(near, "{}");
+    EXPECT_EQ(classify(other.message).method, Method::other);
+    EXPECT_TRUE(classify(other.message).is_misspelled) << near;
+  }
+  const Parsed old_card = request("agent/authenticatedExtendedCard", "{}");
+  EXPECT_EQ(classify(old_card.message).method, Method::extended_card);
+  EXPECT_EQ(classify(old_card.message).v1_name, "GetExtendedAgentCard");
 }
 
 TEST(A2aClassify, ids) {
@@ -126,39 +137,45 @@ TEST(A2aResult, both_shapes) {
 }
 
 std::vector<std::string> request_texts(const Parsed& parsed) {
-  std::vector<json::TextRef> out;
+  jsonrpc::Texts out;
   append_request_texts(parsed.message, out);
   return texts(out);
 }
 std::vector<std::string> response_texts(const Parsed& parsed) {
-  std::vector<json::TextRef> out;
+  jsonrpc::Texts out;
   append_response_texts(parsed.message, out);
   return texts(out);
 }
 
 TEST(A2aTexts, of_requests) {
+  const std::string file = std::string(300, 'Q') + "UI=";
   EXPECT_THAT(
       request_texts(request(
           "message/send",
           R"({"message":{"kind":"message","messageId":"m","role":"user","taskId":"t","parts":[)"
           R"({"kind":"text","text":"a"},{"kind":"data","data":{"id":"x","n":4111111111111111}},)"
-          R"({"kind":"file","file":{"name":"f","mimeType":"a/b","bytes":"QUJD","uri":"u"}}],)"
-          R"("metadata":{"k":"v"}},"configuration":{"pushNotificationConfig":{"token":"s"}}})")),
-      ElementsAre("a", "#id", "x", "#n", "4111111111111111", "f", "u", "#k", "v"));
+          R"({"kind":"file","file":{"name":"f","mimeType":"a/b","bytes":")" +
+              file +
+              R"(","uri":"u"}}],"metadata":{"k":"v"}},"configuration":{"pushNotificationConfig":)"
+              R"({"url":"w","token":"s","authentication":{"credentials":"c","schemes":["B"]}}}})")),
+      ElementsAre("a", "#id", "x", "#n", "4111111111111111", "f", "u", "#k", "v", "=message/send",
+                  "=message", "=m", "=user", "=t", "=text", "=data", "=file", "=a/b", "=w", "=B"));
   EXPECT_THAT(
       request_texts(request(
           "SendMessage", R"({"message":{"messageId":"m","role":"ROLE_USER","parts":[{"text":"a"},)"
                          R"({"data":{"x":"b"},"mediaType":"a/b"},{"raw":"QUJD","filename":"f"},)"
                          R"({"url":"u"}]}})")),
-      ElementsAre("a", "#x", "b", "f", "u"));
-  EXPECT_THAT(request_texts(request("tasks/get", R"({"id":"t"})")), IsEmpty());
+      ElementsAre("a", "#x", "b", "QUJD", "f", "u", "=SendMessage", "=m", "=ROLE_USER", "=a/b"));
+  EXPECT_THAT(request_texts(request("tasks/get", R"({"id":"t"})")),
+              ElementsAre("=tasks/get", "=t"));
   EXPECT_THAT(
       request_texts(request("CreateTaskPushNotificationConfig",
                             R"({"taskId":"t","url":"u","authentication":{"credentials":"s"}})")),
-      IsEmpty());
+      ElementsAre("=CreateTaskPushNotificationConfig", "=t", "=u"));
   // An id that is no string hides nothing.
   EXPECT_THAT(request_texts(request("message/send", R"({"message":{"role":{"x":"a"}}})")),
-              ElementsAre("a"));
+              ElementsAre("a", "=message/send"));
+  EXPECT_THAT(request_texts(response(R"({"parts":[{"text":"a"}]})")), ElementsAre("a"));
 }
 
 TEST(A2aTexts, of_responses_and_stream_events) {
@@ -168,15 +185,66 @@ TEST(A2aTexts, of_responses_and_stream_events) {
           R"({"kind":"text","text":"a"}]},"timestamp":"now"},"artifacts":[{"artifactId":"i",)"
           R"("name":"n","description":"d","parts":[{"kind":"text","text":"b"}]}],)"
           R"("history":[{"parts":[{"text":"c"}]}]})")),
-      ElementsAre("a", "n", "d", "b", "c"));
+      ElementsAre("a", "n", "d", "b", "c", "=task", "=t", "=working", "=text", "=now", "=i",
+                  "=text"));
   EXPECT_THAT(
       response_texts(response(
           R"({"artifactUpdate":{"taskId":"t","artifact":{"parts":[{"data":{"k":"v"}}]}}})")),
-      ElementsAre("#k", "v"));
+      ElementsAre("#k", "v", "=t"));
   EXPECT_THAT(
       response_texts(Parsed(
           R"({"jsonrpc":"2.0","id":1,"error":{"code":-1,"message":"m","data":[{"r":"x"}]}})")),
       ElementsAre("m", "#r", "x"));
+}
+
+TEST(A2aUpdates, of_artifacts_in_both_shapes) {
+  for (
+      const std::string result :
+      {R"({"kind":"artifact-update","taskId":"t","contextId":"c","append":true,"lastChunk":true,)"
+       R"("artifact":{"artifactId":"a","parts":[{"kind":"text","text":"x"},{"data":1},{"text":"y"}]}})",
+       R"({"artifactUpdate":{"taskId":"t","contextId":"c","append":true,"lastChunk":true,)"
+       R"("artifact":{"artifactId":"a","parts":[{"text":"x"},{"text":7},{"text":"y"}]}}})",
+       R"({"artifact_update":{"task_id":"t","context_id":"c","append":true,"last_chunk":true,)"
+       R"("artifact":{"artifact_id":"a","parts":[{"text":"x"},{"text":"y"}]}}})"}) {
+    SCOPED_TRACE(result);
+    const Parsed parsed = response(result);
+    const ArtifactUpdate update = read_artifact_update(parsed.message.result);
+    ASSERT_TRUE(update);
+    EXPECT_TRUE(update.append && update.last);
+    EXPECT_TRUE(update.task_id.text_is("t"));
+    EXPECT_TRUE(update.artifact_id.text_is("a"));
+    std::vector<json::NodeRef> parts;
+    append_part_texts(update.parts, parts);
+    ASSERT_EQ(parts.size(), 2u);
+    EXPECT_TRUE(parts[0].text_is("x") && parts[1].text_is("y"));
+    // What is added later is an update of the same artifact, in the same shape.
+    ArtifactAddress address;
+    address.assign(parsed.message.id_raw, update);
+    std::string text;
+    append_artifact_text(text, address, "say \"z\"");
+    const Parsed added(text);
+    EXPECT_EQ(added.message.id_raw, "1");
+    const ArtifactUpdate more = read_artifact_update(added.message.result);
+    ASSERT_TRUE(more) << text;
+    EXPECT_EQ(more.v1, update.v1);
+    EXPECT_TRUE(more.append && !more.last);
+    EXPECT_TRUE(more.task_id.text_is("t") && more.context_id.text_is("c") &&
+                more.artifact_id.text_is("a"));
+    EXPECT_TRUE(more.parts.at(0).find("text").text_is("say \"z\""));
+  }
+  for (const std::string other :
+       {R"({"kind":"task","id":"t"})", R"("x")", R"({"artifactUpdate":{}})", R"({"artifact":[]})"})
+    EXPECT_FALSE(read_artifact_update(response(other).message.result)) << other;
+}
+
+TEST(A2aUpdates, of_a_status) {
+  const Parsed old = response(
+      R"({"kind":"status-update","taskId":"t","status":{"message":{"parts":[{"text":"x"}]}}})");
+  EXPECT_EQ(status_parts(old.message.result).size(), 1u);
+  const Parsed v1 = response(R"({"statusUpdate":{"status":{"message":{"parts":[{"text":"x"}]}}}})");
+  EXPECT_EQ(status_parts(v1.message.result).size(), 1u);
+  const Parsed task = response(R"({"kind":"task","status":{"message":{"parts":[{"text":"x"}]}}})");
+  EXPECT_FALSE(status_parts(task.message.result));
 }
 
 }  // namespace

@@ -67,6 +67,26 @@ TEST(AgentCard, refuses_what_offers_no_json_rpc) {
     EXPECT_EQ(rewritten(card), "error upstream_invalid") << card;
 }
 
+TEST(AgentCard, is_known_by_its_members) {
+  const std::pair<std::string, bool> cases[] = {
+      {R"({"url":"u","skills":[]})", true},
+      {R"({"url":"u","protocolVersion":"0.3.0"})", true},
+      {R"({"supportedInterfaces":[]})", true},
+      {R"({"additional_interfaces":[]})", true},
+      {R"({"\u0075rl":"u","capabilities":{}})", true},
+      {R"({"url":"u"})", false},
+      {R"({"skills":[]})", false},
+      {R"({"kind":"task","id":"t","status":{}})", false},
+      {R"([{"supportedInterfaces":[]}])", false},
+      {R"("supportedInterfaces")", false},
+  };
+  for (const auto& [text, expected] : cases) {
+    json::Document document;
+    ASSERT_TRUE(document.parse(text).has_value());
+    EXPECT_EQ(is_agent_card(document.root()), expected) << text;
+  }
+}
+
 TEST(AgentCard, works_on_a_result_inside_a_message) {
   json::Document document;
   const std::string text =

@@ -8,6 +8,7 @@
 #include "tollgate/json/document.hpp"
 #include "tollgate/json/text_ref.hpp"
 #include "tollgate/protocol/jsonrpc/message.hpp"
+#include "tollgate/protocol/jsonrpc/texts.hpp"
 
 namespace tollgate::protocol::testing {
 
@@ -50,6 +51,13 @@ inline std::vector<std::string> texts(const std::vector<json::TextRef>& refs) {
     std::string scratch;
     out.push_back((ref.is_key ? "#" : "") + std::string(ref.text(scratch)));
   }
+  return out;
+}
+
+/// Those a guardrail may change, then those it may not, with a leading '='.
+inline std::vector<std::string> texts(const jsonrpc::Texts& found) {
+  std::vector<std::string> out = texts(found.editable);
+  for (const std::string& text : texts(found.fixed)) out.push_back("=" + text);
   return out;
 }
 

@@ -21,4 +21,7 @@ namespace tollgate::protocol::a2a {
                                                     std::string_view gateway_url,
                                                     json::Splicer& splicer);
 
+/// Whether a client could take this value for an agent card, asked for or not.
+[[nodiscard]] bool is_agent_card(json::NodeRef value) noexcept;
+
 }  // namespace tollgate::protocol::a2a

@@ -2,10 +2,9 @@
 
 #include <cstdint>
 #include <string_view>
-#include <vector>
 
-#include "tollgate/json/text_ref.hpp"
 #include "tollgate/protocol/jsonrpc/message.hpp"
+#include "tollgate/protocol/jsonrpc/texts.hpp"
 
 /// What the gateway must know of Agent2Agent, versions 0.3 and 1.0, over JSON-RPC.
 /// Source: the A2A repository, docs/specification.md at v0.3.0 and v1.0.1, read 2026-11.
@@ -32,7 +31,11 @@ struct Call {
   /// The one name for allow-lists and audit, whichever version was spoken: that of 0.3
   /// ("message/send", "tasks/pushNotificationConfig/set"); an unknown method's own.
   std::string_view name;
-  bool v1 = false;         ///< the method was spelled as in 1.0
+  std::string_view v1_name;  ///< that of 1.0 ("SendMessage"), for lists written in it
+  bool v1 = false;           ///< the method was spelled as in 1.0
+  /// `other`, but a known name in another letter case: an agent that is lenient would do what
+  /// nobody here judged, so such a call is refused.
+  bool is_misspelled = false;
   bool streaming = false;  ///< answered with server-sent events
   bool billable = false;   ///< makes the agent work: sending a message
   /// May be sent again when it is not known if the agent had it.
@@ -53,10 +56,11 @@ struct TaskInfo {
 };
 [[nodiscard]] TaskInfo read_result(json::NodeRef result);
 
-/// Text in a call: parts, data (keys too), metadata. Not in it: ids, roles, media types, base64,
-/// push notification settings, which hold credentials on purpose.
-void append_request_texts(const jsonrpc::Message& message, std::vector<json::TextRef>& out);
+/// Text in a call, or in an answer that the agent posts: parts, data (keys too), metadata, and ids
+/// and enumerations as `fixed`. Left out: base64 where file content belongs, and the token and
+/// credentials of push notification settings, which are there on purpose.
+void append_request_texts(const jsonrpc::Message& message, jsonrpc::Texts& out);
 /// Text in an answer or in one event of a stream, errors and cards included.
-void append_response_texts(const jsonrpc::Message& message, std::vector<json::TextRef>& out);
+void append_response_texts(const jsonrpc::Message& message, jsonrpc::Texts& out);
 
 }  // namespace tollgate::protocol::a2a

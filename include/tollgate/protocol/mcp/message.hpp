@@ -10,9 +10,9 @@
 
 #include "tollgate/base/result.hpp"
 #include "tollgate/json/splice.hpp"
-#include "tollgate/json/text_ref.hpp"
 #include "tollgate/protocol/http/header_section.hpp"
 #include "tollgate/protocol/jsonrpc/message.hpp"
+#include "tollgate/protocol/jsonrpc/texts.hpp"
 
 /// What the gateway must know of the Model Context Protocol, 2024-11-05 to 2026-07-28.
 /// Source: the modelcontextprotocol repository, docs/specification, read 2026-11.
@@ -91,18 +91,25 @@ inline constexpr int kMethodNotFound = -32601;
 
 /// Whether a version, a date, is 2026-07-28 or later.
 [[nodiscard]] bool is_modern_version(std::string_view version) noexcept;
-/// 1 to 256 visible ASCII characters.
+/// 1 to 4096 visible ASCII characters.
 [[nodiscard]] bool is_session_id(std::string_view text) noexcept;
 
 // ---- text that somebody will read ----
 
-/// Text in a message to the server: arguments, URIs, answers to sampling and elicitation. Not in
-/// it: tool and prompt names (policy decides about those), `_meta`, cursors, requestState, base64.
-void append_request_texts(const Call& call, const jsonrpc::Message& message,
-                          std::vector<json::TextRef>& out);
+/// Text in a message to the server, its envelope and `_meta` included. Left out: base64 where
+/// binary content belongs. Names, cursors, tokens and opaque state are `fixed`.
+void append_request_texts(const jsonrpc::Message& message, jsonrpc::Texts& out);
 /// Text in a message to the agent: results of any method (content, structuredContent, resource
 /// text, descriptions and schemas of tools), errors, and the server's requests and notifications.
-void append_response_texts(const jsonrpc::Message& message, std::vector<json::TextRef>& out);
+void append_response_texts(const jsonrpc::Message& message, jsonrpc::Texts& out);
+
+/// Text that a server may send in pieces over several notifications: log data, progress messages.
+struct Continuing {
+  json::NodeRef text;         ///< the string; nothing when the message is no such notification
+  std::string_view kind;      ///< method
+  std::string_view sequence;  ///< raw progress token, or the logger's name
+};
+[[nodiscard]] Continuing read_continuing(const jsonrpc::Message& message);
 
 // ---- lists ----
 

@@ -1,0 +1,183 @@
+// How refusals of MCP and A2A calls look: after the body was read, HTTP 200 with a JSON-RPC error
+// that carries the id; only 401 and 403 speak HTTP.
+#include "integration/rpc_fixture.hpp"
+
+namespace tollgate::testing {
+namespace {
+
+using namespace std::chrono_literals;
+using nlohmann::json;
+
+class RpcRefusals : public RpcTest {
+ protected:
+  RpcRefusals()
+      : RpcTest({}, R"(limits: {response_body_bytes: 4KiB, body_bytes: 64KiB}
+routing: {max_attempts: 1}
+)") {}
+};
+
+TEST_F(RpcRefusals, CarryTheIdInAJsonRpcErrorWithHttp200) {
+  struct Case {
+    std::string what, path, body, key_name, code;
+    json id;
+    int status = 200;
+    bool upstream_is_down = false;
+    std::optional<Answer> answer;
+  };
+  const std::string send = a2a_message("message/send");
+  const Answer ok = Answer::json(200, rpc_result(R"({"content":[]})"));
+  const Case cases[] = {
+      {"tool not allowed", "/mcp/tools", tool_call("delete_all"), "agent", "permission_denied", 7,
+       403},
+      {"method not allowed", "/a2a/planner", rpc_call("tasks/cancel", R"({"id":"t"})"), "agent",
+       "permission_denied", 7, 403},
+      {"no key", "/mcp/tools", tool_call("add"), "", "invalid_api_key", nullptr, 401},
+      {"no key", "/a2a/planner", send, "", "invalid_api_key", nullptr, 401},
+      {"upstream resets", "/mcp/tools", tool_call("add"), "agent", "upstream_failed", 7, 200, false,
+       Answer::reset_before_first_byte()},
+      {"upstream resets", "/a2a/planner", send, "agent", "upstream_failed", "a1", 200, false,
+       Answer::reset_before_first_byte()},
+      {"answer too large", "/mcp/tools", tool_call("add"), "agent", "", 7, 200, false,
+       Answer::json(200, rpc_result("{\"x\":\"" + std::string(8'000, 'x') + "\"}"))},
+      {"answer too large", "/a2a/planner", send, "agent", "", "a1", 200, false,
+       Answer::json(200, rpc_result("{\"x\":\"" + std::string(8'000, 'x') + "\"}", "\"a1\""))},
+      {"answer that is not JSON", "/mcp/tools", tool_call("add"), "agent", "upstream_invalid", 7,
+       200, false, Answer::text("hello")},
+      {"answer that is not JSON", "/a2a/planner", send, "agent", "upstream_invalid", "a1", 200,
+       false, Answer::text("hello")},
+      {"no params", "/mcp/tools", R"({"jsonrpc":"2.0","id":7,"method":"tools/call"})", "agent",
+       "invalid_request", 7},
+  };
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.path + ": " + c.what);
+    const Answer answer = c.answer.value_or(ok);
+    upstream.on("POST", "/mcp-endpoint", {answer});
+    upstream.on("POST", "/a2a-endpoint", {answer});
+    const Response response = daemon.post(c.path, c.body, c.key_name);
+    EXPECT_EQ(response.status, c.status) << response.body;
+    EXPECT_EQ(response.header("content-type"), "application/json");
+    const json body = json::parse(response.body, nullptr, false);
+    ASSERT_TRUE(body.contains("error")) << response.body;
+    EXPECT_EQ(body["jsonrpc"], "2.0");
+    EXPECT_EQ(body["id"], c.id) << response.body;
+    if (!c.code.empty()) {
+      EXPECT_EQ(body["error"]["data"]["code"], c.code) << response.body;
+    }
+    EXPECT_TRUE(body["error"]["message"].is_string());
+  }
+  EXPECT_EQ(daemon.metrics().value("tollgate_holds_nusd"), 0);
+}
+
+TEST_F(RpcRefusals, OfBudgetsAndGuardrailsToo) {
+  answer_mcp(R"({"content":[]})");
+  answer_a2a("{}");
+  for (const std::string& body : {tool_call("dear"), tool_call("dear"), tool_call("dear")}) {
+    const Response response = mcp(body);
+    EXPECT_EQ(response.status, 200);
+    if (json::parse(response.body).contains("error")) {
+      EXPECT_EQ(json::parse(response.body)["error"]["data"]["code"], "budget_exceeded");
+      EXPECT_EQ(json::parse(response.body)["id"], 7);
+    }
+  }
+  const Response broke = a2a(a2a_message("message/send"));
+  EXPECT_EQ(broke.status, 200);
+  EXPECT_EQ(json::parse(broke.body)["error"]["data"]["code"], "budget_exceeded") << broke.body;
+  EXPECT_EQ(json::parse(broke.body)["id"], "a1");
+}
+
+TEST_F(RpcRefusals, BeforeTheBodyCanBeReadSpeakHttp) {
+  EXPECT_EQ(mcp("{").status, 400);
+  EXPECT_EQ(a2a("{").status, 400);
+  EXPECT_EQ(json::parse(mcp("{").body)["error"]["code"], -32700);
+  EXPECT_EQ(mcp(tool_call("add", "{\"x\":\"" + std::string(70'000, 'x') + "\"}")).status, 413);
+  EXPECT_EQ(send("PUT", "/mcp/tools").status, 405);
+}
+
+TEST_F(RpcRefusals, A2aMessagesWithoutAnIdOrMethodAreNotPassedOn) {
+  answer_a2a("{}");
+  for (const std::string body :
+       {R"({"jsonrpc":"2.0","method":"message/send","params":{}})",
+        R"({"jsonrpc":"2.0","id":1,"result":{"parts":[]}})",
+        R"({"jsonrpc":"2.0","id":1,"method":"Message/Send","params":{}})",
+        R"({"jsonrpc":"2.0","id":1,"method":"sendmessage","params":{}})",
+        R"([{"jsonrpc":"2.0","id":1,"method":"message/send","params":{}}])"}) {
+    const Response response = a2a(body, "other");
+    EXPECT_TRUE(json::parse(response.body).contains("error")) << body << response.body;
+  }
+  EXPECT_EQ(upstream.request_count(), 0u);
+}
+
+TEST(RpcMethodLists, CoverBothSpellingsAndNothingUnknown) {
+  FakeUpstream upstream;
+  Daemon daemon(R"(
+a2a_agents: {planner: {url: "@{UP}/a2a-endpoint", proxy: none}}
+keys:
+  - {id: old, digest: "@{digest:old}", allow: {a2a: {planner: ["message/send", "vendor/*"]}}}
+  - {id: new, digest: "@{digest:new}", allow: {a2a: {planner: ["SendMessage", "GetExtendedAgentCard"]}}}
+)",
+                {.variables = {{"UP", upstream.url()}}});
+  upstream.on("POST", "/a2a-endpoint",
+              {Answer::json(200, rpc_result(R"({"url":"u","skills":[]})"))});
+  struct Case {
+    std::string key_name, method;
+    bool allowed;
+  };
+  const Case cases[] = {
+      {"old", "message/send", true},
+      {"old", "SendMessage", true},
+      {"old", "message/stream", false},
+      {"old", "vendor/thing", true},
+      {"old", "thing", false},
+      {"new", "SendMessage", true},
+      {"new", "message/send", true},
+      {"new", "SendStreamingMessage", false},
+      {"new", "GetExtendedAgentCard", true},
+      {"new", "agent/getAuthenticatedExtendedCard", true},
+      {"new", "agent/authenticatedExtendedCard", true},
+      {"new", "vendor/thing", false},
+      {"new", "GetTask", false},
+  };
+  for (const Case& c : cases) {
+    const Response response = daemon.post("/a2a/planner", rpc_call(c.method, "{}"), c.key_name);
+    EXPECT_EQ(response.status, c.allowed ? 200 : 403) << c.key_name << " " << c.method;
+  }
+}
+
+// ---- where a card leads ----
+
+TEST(CardUrls, FollowTheConfigurationOrATrustedProxy) {
+  FakeUpstream upstream;
+  const std::string yaml = R"(
+a2a_agents: {planner: {url: "@{UP}/a2a-endpoint", proxy: none}}
+keys: [{id: k, digest: "@{digest:agent}", allow: {a2a: {planner: ["*"]}}}]
+)";
+  upstream.on("GET", "/.well-known/agent-card.json",
+              {Answer::json(200, R"({"url":")" + upstream.url() + R"(","skills":[]})")});
+  const auto url_with = [&](Daemon& daemon, const Headers& more) {
+    const Response response = daemon.get("/a2a/planner/.well-known/agent-card.json", "agent", more);
+    return json::parse(response.body)["url"].get<std::string>();
+  };
+  {
+    Daemon daemon(yaml, {.variables = {{"UP", upstream.url()}}});
+    const std::string plain = url_with(daemon, {{"x-forwarded-proto", "https"}});
+    EXPECT_TRUE(plain.starts_with("http://")) << "nobody here is trusted: " << plain;
+  }
+  {
+    Daemon daemon(
+        yaml,
+        {.variables = {{"UP", upstream.url()}},
+         .listeners =
+             R"(listeners: [{name: main, address: "127.0.0.1:0", port_file: main.port, trusted_proxies: ["127.0.0.0/8"]}])"});
+    EXPECT_TRUE(url_with(daemon, {{"x-forwarded-proto", "https"}}).starts_with("https://"));
+    EXPECT_TRUE(url_with(daemon, {{"x-forwarded-proto", "http"}}).starts_with("http://"));
+    EXPECT_TRUE(url_with(daemon, {}).starts_with("http://"));
+  }
+  {
+    Daemon daemon(yaml + "public_url: \"https://gate.example.com:8443/agents/\"\n",
+                  {.variables = {{"UP", upstream.url()}}});
+    EXPECT_EQ(url_with(daemon, {}), "https://gate.example.com:8443/agents/a2a/planner");
+  }
+}
+
+}  // namespace
+}  // namespace tollgate::testing
