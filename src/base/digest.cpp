@@ -1,23 +1,22 @@
+// The SHA256_* functions are deprecated in OpenSSL 3 in favour of EVP, which costs about 600
+// instructions and 100 cache lines of code more per digest; three digests are made per call. They
+// reach the same assembly.
+#define OPENSSL_SUPPRESS_DEPRECATED
 #include "tollgate/base/digest.hpp"
 
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
 #include <openssl/rand.h>
+#include <openssl/sha.h>
 
 #include <cstdlib>
+#include <new>
 
 namespace tollgate::base {
 namespace {
 
-const EVP_MD* sha256_method() {
-  static EVP_MD* const method = EVP_MD_fetch(nullptr, "SHA256", nullptr);
-  return method;
+SHA256_CTX* context(std::byte* state) noexcept {
+  return std::launder(reinterpret_cast<SHA256_CTX*>(state));
 }
-
-struct ThreadContext {
-  EVP_MD_CTX* ctx = EVP_MD_CTX_new();
-  ~ThreadContext() { EVP_MD_CTX_free(ctx); }
-};
 
 int hex_value(char c) {
   if (c >= '0' && c <= '9') return c - '0';
@@ -29,28 +28,25 @@ int hex_value(char c) {
 }  // namespace
 
 Sha256Digest sha256(std::string_view data) noexcept {
-  thread_local ThreadContext local;
-  Sha256Digest out{};
-  EVP_DigestInit_ex2(local.ctx, sha256_method(), nullptr);
-  EVP_DigestUpdate(local.ctx, data.data(), data.size());
-  EVP_DigestFinal_ex(local.ctx, out.data(), nullptr);
+  SHA256_CTX state;
+  Sha256Digest out;
+  SHA256_Init(&state);
+  SHA256_Update(&state, data.data(), data.size());
+  SHA256_Final(out.data(), &state);
   return out;
 }
 
-Sha256::Sha256() : ctx_(EVP_MD_CTX_new()) {
-  EVP_DigestInit_ex2(static_cast<EVP_MD_CTX*>(ctx_), sha256_method(), nullptr);
-}
-Sha256::~Sha256() {
-  EVP_MD_CTX_free(static_cast<EVP_MD_CTX*>(ctx_));
+Sha256::Sha256() noexcept {
+  static_assert(sizeof(SHA256_CTX) <= sizeof state_ && alignof(SHA256_CTX) <= alignof(Sha256));
+  SHA256_Init(new (state_) SHA256_CTX);
 }
 void Sha256::update(std::string_view data) noexcept {
-  EVP_DigestUpdate(static_cast<EVP_MD_CTX*>(ctx_), data.data(), data.size());
+  SHA256_Update(context(state_), data.data(), data.size());
 }
 Sha256Digest Sha256::finish() noexcept {
-  Sha256Digest out{};
-  auto* ctx = static_cast<EVP_MD_CTX*>(ctx_);
-  EVP_DigestFinal_ex(ctx, out.data(), nullptr);
-  EVP_DigestInit_ex2(ctx, sha256_method(), nullptr);
+  Sha256Digest out;
+  SHA256_Final(out.data(), context(state_));
+  SHA256_Init(context(state_));
   return out;
 }
 

@@ -17,8 +17,12 @@ Verdict Chain::on_head(RequestContext& context) {
 base::Task<Verdict> Chain::on_request(RequestContext& context) {
   context.chain = this;
   for (const auto& stage : stages_) {
-    Verdict verdict = co_await stage->on_request(context);
-    if (verdict.refused()) co_return verdict;
+    Decision decision = stage->on_request(context);
+    if (!decision.made()) {
+      base::Task<Verdict>& waiting = decision.waiting();  // a named one: g++ 12 copies others
+      decision.verdict() = co_await waiting;
+    }
+    if (decision.verdict().refused()) co_return std::move(decision.verdict());
     if (context.cancel.cancelled()) break;
   }
   co_return Verdict::proceed();

@@ -80,7 +80,7 @@ class AuthStage final : public pipeline::Stage {
     return permit(context);
   }
 
-  base::Task<Verdict> on_request(RequestContext& context) override { co_return route(context); }
+  pipeline::Decision on_request(RequestContext& context) override { return route(context); }
 
  private:
   /// The one credential of the head, wherever it stands.

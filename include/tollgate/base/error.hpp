@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace tollgate::base {
 
@@ -49,59 +50,56 @@ struct ErrorInfo {
 /// `message` goes to the caller: it must hold no secret, no prompt text, no upstream address.
 /// `detail` goes to the log only. Has constructors (never an aggregate): g++ 12 destroys aggregate
 /// temporaries twice inside co_await expressions.
+///
+/// One pointer wide, and everything but moving it is out of line and cold: errors are returned from
+/// nearly every function on the path of a call and made by nearly none, so what counts is how
+/// little they add to the code of the calls that succeed. A moved-from Error reads as
+/// internal_error.
 class Error {
  public:
   /// Only for boost::system::result, which wants one; means a bug when it is ever seen.
-  Error() : Error(ErrorCode::internal_error, "unset error") {}
-  Error(ErrorCode code, std::string message) : code_(code), message_(std::move(message)) {}
-  Error(ErrorCode code, std::string message, std::string detail)
-      : code_(code), message_(std::move(message)), detail_(std::move(detail)) {}
+  [[gnu::cold]] Error();
+  [[gnu::cold]] Error(ErrorCode code, const char* message);
+  [[gnu::cold]] Error(ErrorCode code, std::string_view message);
+  [[gnu::cold]] Error(ErrorCode code, std::string message);
+  [[gnu::cold]] Error(ErrorCode code, std::string message, std::string detail);
+  [[gnu::cold]] Error(const Error& other);
+  Error(Error&& other) noexcept : facts_(std::exchange(other.facts_, nullptr)) {}
+  [[gnu::cold]] Error& operator=(const Error& other);
+  Error& operator=(Error&& other) noexcept {
+    std::swap(facts_, other.facts_);
+    return *this;
+  }
+  ~Error() {
+    if (facts_ != nullptr) destroy();
+  }
 
-  [[nodiscard]] ErrorCode code() const noexcept { return code_; }
-  [[nodiscard]] int http_status() const noexcept { return info(code_).http_status; }
-  [[nodiscard]] const std::string& message() const noexcept { return message_; }
-  [[nodiscard]] const std::string& detail() const noexcept { return detail_; }
-  [[nodiscard]] Side side() const noexcept { return side_; }
-  [[nodiscard]] Retry retry() const noexcept { return retry_; }
+  [[nodiscard]] ErrorCode code() const noexcept;
+  [[nodiscard]] int http_status() const noexcept { return info(code()).http_status; }
+  [[nodiscard]] const std::string& message() const noexcept;
+  [[nodiscard]] const std::string& detail() const noexcept;
+  [[nodiscard]] Side side() const noexcept;
+  [[nodiscard]] Retry retry() const noexcept;
   /// The request field at fault, OpenAI's `param`; empty when none.
-  [[nodiscard]] const std::string& param() const noexcept { return param_; }
+  [[nodiscard]] const std::string& param() const noexcept;
   /// The limit that was overrun, if one was: whoever answers with the error counts it.
-  [[nodiscard]] std::optional<Limit> limit() const noexcept { return limit_; }
+  [[nodiscard]] std::optional<Limit> limit() const noexcept;
   /// Seconds for `Retry-After`; absent when waiting does not help.
-  [[nodiscard]] std::optional<std::int64_t> retry_after_s() const noexcept {
-    return retry_after_s_;
-  }
+  [[nodiscard]] std::optional<std::int64_t> retry_after_s() const noexcept;
 
-  Error&& with_side(Side s) && {
-    side_ = s;
-    return std::move(*this);
-  }
-  Error&& with_retry(Retry r) && {
-    retry_ = r;
-    return std::move(*this);
-  }
-  Error&& with_param(std::string p) && {
-    param_ = std::move(p);
-    return std::move(*this);
-  }
-  Error&& with_limit(std::optional<Limit> limit) && {
-    limit_ = limit;
-    return std::move(*this);
-  }
-  Error&& with_retry_after(std::int64_t s) && {
-    retry_after_s_ = s;
-    return std::move(*this);
-  }
+  [[gnu::cold]] Error&& with_side(Side s) &&;
+  [[gnu::cold]] Error&& with_retry(Retry r) &&;
+  [[gnu::cold]] Error&& with_param(std::string p) &&;
+  [[gnu::cold]] Error&& with_limit(std::optional<Limit> limit) &&;
+  [[gnu::cold]] Error&& with_retry_after(std::int64_t s) &&;
 
  private:
-  ErrorCode code_;
-  Side side_ = Side::client;
-  Retry retry_ = Retry::no;
-  std::optional<Limit> limit_;
-  std::optional<std::int64_t> retry_after_s_;
-  std::string message_;
-  std::string detail_;
-  std::string param_;
+  struct Facts;
+  [[gnu::cold]] void destroy() noexcept;
+  [[nodiscard]] const Facts& facts() const noexcept;
+  [[nodiscard]] Facts& own();
+
+  Facts* facts_;  ///< owned
 };
 
 }  // namespace tollgate::base

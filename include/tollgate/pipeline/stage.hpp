@@ -26,6 +26,24 @@ class Verdict {
   std::optional<base::Error> error_;
 };
 
+/// A stage's word on a request: at once, or by a coroutine when it may have to wait.
+///
+/// Most stages never wait, and a coroutine's frame for each of them would cost more than what it
+/// decides.
+class Decision {
+ public:
+  Decision(Verdict verdict) : verdict_(std::move(verdict)) {}              // NOLINT: by design
+  Decision(base::Task<Verdict> waiting) : waiting_(std::move(waiting)) {}  // NOLINT: by design
+  /// Whether `verdict` is there; else `waiting` is to be awaited.
+  [[nodiscard]] bool made() const noexcept { return !waiting_; }
+  [[nodiscard]] Verdict& verdict() noexcept { return verdict_; }
+  [[nodiscard]] base::Task<Verdict>& waiting() noexcept { return *waiting_; }
+
+ private:
+  Verdict verdict_ = Verdict::proceed();
+  std::optional<base::Task<Verdict>> waiting_;
+};
+
 /// What a stage keeps for one call beyond the fields of RequestContext; only that stage looks
 /// inside.
 class StageState {
@@ -46,9 +64,9 @@ class Stage {
   /// The head is parsed, the body not read: refuse here what needs no body. Synchronous.
   virtual Verdict on_head(RequestContext&) { return Verdict::proceed(); }
 
-  /// The body is read and parsed. May await. After a refusal no later stage is asked, the refusal
-  /// is answered in the caller's dialect, and every stage still completes.
-  virtual base::Task<Verdict> on_request(RequestContext& context) = 0;
+  /// The body is read and parsed. May await (Decision). After a refusal no later stage is asked,
+  /// the refusal is answered in the caller's dialect, and every stage still completes.
+  virtual Decision on_request(RequestContext& context) = 0;
 
   /// A whole answer is about to be sent: an upstream's JSON, or one of ours. May rewrite its body.
   /// A refusal replaces the answer.

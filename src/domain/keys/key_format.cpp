@@ -53,15 +53,15 @@ base::Secret generate_key() {
   return key;
 }
 
+bool has_key_shape(std::string_view text) noexcept {
+  return text.size() == kKeyChars && text.starts_with(kKeyPrefix);
+}
+
 bool is_well_formed_key(std::string_view text) noexcept {
-  if (text.size() != kKeyChars || !text.starts_with(kKeyPrefix)) return false;
+  if (!has_key_shape(text)) return false;
   if (!std::all_of(text.begin() + kKeyPrefix.size(), text.end(), is_base62)) return false;
   const auto sum = checksum_of(text.substr(0, kKeyChars - kKeyChecksumChars));
   return text.ends_with(std::string_view(sum.data(), sum.size()));
-}
-
-base::Sha256Digest key_digest(std::string_view text) noexcept {
-  return base::sha256(text);
 }
 
 namespace {
@@ -83,6 +83,10 @@ void redact_keys(std::string& text) {
   for (std::size_t at = find_key(text, 0); at != std::string::npos;
        at = find_key(text, at + kRedactedKey.size()))
     text.replace(at, kKeyChars, kRedactedKey);
+}
+
+base::Sha256Digest key_digest(std::string_view text) noexcept {
+  return base::sha256(text);
 }
 
 std::string_view last4(std::string_view text) noexcept {

@@ -134,7 +134,9 @@ const KeyRecord* KeyRegistry::find_by_id(std::string_view id) const noexcept {
 
 base::Result<const KeyRecord*> KeyRegistry::authenticate(std::string_view presented,
                                                          base::WallTime now) const {
-  if (!is_well_formed_key(presented)) return refused();
+  // The shape bounds what is hashed. The checksum is not looked at: a digest that is found proves
+  // it, and one that is not is refused the same way.
+  if (!has_key_shape(presented)) return refused();
   const KeyRecord* found = find(key_digest(presented));
   const KeyRecord& record = found != nullptr ? *found : nobody();
   // Every condition is worked out, then one branch: no early way out to time.

@@ -3,7 +3,9 @@
 #include <arpa/inet.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cstring>
+#include <iterator>
 
 #include "tollgate/base/strings.hpp"
 
@@ -49,9 +51,17 @@ bool IpAddress::is_v4() const noexcept {
 
 std::string IpAddress::to_string() const {
   char buffer[INET6_ADDRSTRLEN];
-  const bool four = is_v4();
-  inet_ntop(four ? AF_INET : AF_INET6, bytes_.data() + (four ? 12 : 0), buffer, sizeof buffer);
-  return buffer;
+  if (!is_v4()) {
+    inet_ntop(AF_INET6, bytes_.data(), buffer, sizeof buffer);
+    return buffer;
+  }
+  // Once per call: inet_ntop would go through printf.
+  char* out = buffer;
+  for (std::size_t i = 12; i < 16; ++i) {
+    out = std::to_chars(out, std::end(buffer), unsigned{bytes_[i]}).ptr;
+    *out++ = '.';
+  }
+  return {buffer, out - 1};
 }
 
 std::optional<Cidr> Cidr::parse(std::string_view text) noexcept {

@@ -25,13 +25,13 @@ inline constexpr std::size_t kKeyChars = kKeyPrefix.size() + kKeyBodyChars + kKe
 /// The key of given random bytes; for generate_key and tests.
 [[nodiscard]] std::string encode_key(std::span<const std::uint8_t, kKeyRandomBytes> random);
 
+/// Length and prefix of a key: what is worth a digest and a look-up.
+[[nodiscard]] bool has_key_shape(std::string_view text) noexcept;
+
 /// Length, prefix, characters and checksum: whether `text` can be a key at all. No look-up, no
-/// allocation: stands before everything else.
+/// allocation.
 [[nodiscard]] bool is_well_formed_key(std::string_view text) noexcept;
 
-/// SHA-256 of the whole text: what the YAML and the store keep.
-[[nodiscard]] base::Sha256Digest key_digest(std::string_view text) noexcept;
-/// The last four characters, the only part ever shown again.
 /// Whether a well-formed key stands anywhere in `text`. No allocation; a text without `tg-` costs one
 /// search for it.
 [[nodiscard]] bool contains_key(std::string_view text) noexcept;
@@ -40,6 +40,9 @@ inline constexpr std::size_t kKeyChars = kKeyPrefix.size() + kKeyBodyChars + kKe
 void redact_keys(std::string& text);
 inline constexpr std::string_view kRedactedKey = "tg-***";
 
+/// SHA-256 of the whole text: what the YAML and the store keep.
+[[nodiscard]] base::Sha256Digest key_digest(std::string_view text) noexcept;
+/// The last four characters, the only part ever shown again.
 [[nodiscard]] std::string_view last4(std::string_view text) noexcept;
 
 }  // namespace tollgate::domain::keys
