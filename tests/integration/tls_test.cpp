@@ -242,5 +242,24 @@ TEST_F(Tls, AnEgressProxyIsAskedToConnectAndSeesNoCredential) {
   EXPECT_EQ(response.body.find("proxy-pass"), std::string::npos);
 }
 
+TEST_F(Tls, APlainUpstreamIsAskedForThroughTheProxyInAbsoluteForm) {
+  FakeUpstream proxy;
+  proxy.fallback([](const SeenRequest&) { return Answer::json(200, completion("ok")); });
+  std::string yaml = secure_provider(", allow_plain_http: true");
+  const std::string proxy_url =
+      "\"http://user:proxy-pass@127.0.0.1:" + std::to_string(proxy.port()) + "\"";
+  yaml.replace(yaml.find("proxy: none"), 11, "proxy: " + proxy_url);
+  Daemon daemon(yaml, {.variables = {{"UP", "http://upstream.example:8000"}}});
+  const Response response = daemon.post(kPath, chat_request("m", "hi"), "agent",
+                                        {{"proxy-authorization", "Basic of-the-agent"}});
+  ASSERT_EQ(response.status, 200) << response.body;
+  const SeenRequest seen = proxy.requests().at(0);
+  EXPECT_EQ(seen.target, "http://upstream.example:8000/v1/chat/completions");
+  EXPECT_EQ(seen.header("host"), "upstream.example:8000");
+  EXPECT_EQ(seen.header("proxy-authorization"), "Basic dXNlcjpwcm94eS1wYXNz");
+  EXPECT_EQ(seen.raw_head.find("of-the-agent"), std::string::npos);
+  EXPECT_EQ(daemon.log().find("proxy-pass"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace tollgate::testing
