@@ -185,6 +185,34 @@ TEST_F(Connection, AnAnswerThatCannotHaveABodyHasNone) {
   EXPECT_EQ(second.raw_head.rfind("HTTP/1.1 ", 0), 0u) << second.raw_head << second.failure;
 }
 
+TEST_F(Connection, AHeadRequestForAStreamGetsItsHeadAlone) {
+  upstream.on("HEAD", "/v1/files",
+              {Answer::raw("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"
+                           "transfer-encoding: chunked\r\n\r\n")});
+  Daemon daemon(R"(
+providers:
+  up: {kind: openai_compatible, base_url: "@{UP}/v1", api_key: provider-key-1, proxy: none}
+models:
+  m: {deployments: [{provider: up, model: m, price: {input: 2.5, output: 10}}]}
+keys: [{id: k1, digest: "@{digest:agent}", allow: {surfaces: [other], paths: ["/v1/*"]}}]
+spending: {other_path_price: 0.001}
+)",
+                {.variables = {{"UP", upstream.url()}}});
+  RawClient client = daemon.connect();
+  const std::string key = "authorization: Bearer " + daemon.key() + "\r\n\r\n";
+  client.send("HEAD /v1/files HTTP/1.1\r\nhost: x\r\n" + key + "HEAD /v1/files HTTP/1.1\r\n" +
+              "host: x\r\n" + key);
+  // Nothing but two heads: the client knows no framing for what it must not get.
+  std::string wire;
+  for (int i = 0; i < 40; ++i) (void)client.transport().read_some(wire, 25ms);
+  EXPECT_EQ(wire.rfind("HTTP/1.1 200 ", 0), 0u) << wire;
+  const std::size_t end = wire.find("\r\n\r\n");
+  ASSERT_NE(end, std::string::npos) << wire;
+  const std::string second = wire.substr(end + 4);
+  EXPECT_EQ(second.rfind("HTTP/1.1 200 ", 0), 0u) << wire;
+  EXPECT_EQ(second.find("\r\n\r\n"), second.size() - 4) << wire;
+}
+
 /// timeouts.total bounds what an agent reads, however steadily it drips.
 TEST_F(Connection, ASlowReaderIsCutWhenItsCallsTimeIsUp) {
   upstream.on(
