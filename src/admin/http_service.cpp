@@ -263,17 +263,33 @@ void HttpService::stop() {
 
 Response control_call(const std::string& socket_path, const std::string& method,
                       const std::string& target, const std::string& body) {
+  // Longer than any command takes: a write to the store waits for the disk.
+  constexpr auto kPatience = std::chrono::seconds(30);
+  const auto failed = [&socket_path](const std::string& why) {
+    return std::runtime_error("control socket " + socket_path + ": " + why);
+  };
   Response result;
   result.status = 0;
-  error_code error;
+  asio::local::stream_protocol::endpoint endpoint;
+  try {
+    endpoint = asio::local::stream_protocol::endpoint(socket_path);
+  } catch (const std::exception&) {
+    throw failed("the path is too long for a Unix socket");
+  }
   asio::io_context io;
   asio::local::stream_protocol::socket socket(io);
-  try {
-    socket.connect(asio::local::stream_protocol::endpoint(socket_path), error);
-  } catch (const std::exception&) {
+  error_code error;
+  socket.connect(endpoint, error);
+  // Only these two say that no gateway runs. Anything else (a permission, above all) must not be
+  // taken for it: the caller would go on without the gateway.
+  if (error == asio::error::connection_refused ||
+      error == boost::system::errc::no_such_file_or_directory)
     return result;
+  if (error) {
+    const bool denied = error == asio::error::access_denied;
+    throw failed(denied ? "permission denied; run this as the user the gateway runs as"
+                        : error.message());
   }
-  if (error) return result;
   http::request<http::string_body> request;
   request.method_string(method);
   request.target(target);
@@ -281,13 +297,24 @@ Response control_call(const std::string& socket_path, const std::string& method,
   request.set(http::field::host, "localhost");
   request.body() = body;
   request.prepare_payload();
-  http::write(socket, request, error);
-  if (error) return result;
   beast::flat_buffer buffer;
   http::response_parser<http::string_body> parser;
   parser.body_limit(64u << 20);
-  http::read(socket, buffer, parser, error);
-  if (error) return result;
+  bool done = false;
+  http::async_write(socket, request, [&](error_code sent, std::size_t) {
+    error = sent;
+    if (sent) {
+      done = true;
+      return;
+    }
+    http::async_read(socket, buffer, parser, [&](error_code read, std::size_t) {
+      error = read;
+      done = true;
+    });
+  });
+  io.run_for(kPatience);
+  if (!done) throw failed(fmt::format("no answer within {} s", kPatience.count()));
+  if (error) throw failed(error.message());
   result.status = static_cast<int>(parser.get().result_int());
   result.content_type = std::string(parser.get()[http::field::content_type]);
   result.body = parser.get().body();

@@ -20,11 +20,6 @@ Response ok(const json& body) {
   return {200, "application/json", body.dump()};
 }
 
-Response fail(int status, const char* code, const std::string& message) {
-  const json body = {{"error", {{"code", code}, {"message", message}}}};
-  return {status, "application/json", body.dump()};
-}
-
 }  // namespace
 
 std::vector<admin::Route> AdminRoutes::admin() {
@@ -47,6 +42,7 @@ std::vector<admin::Route> AdminRoutes::control() {
   AdminRoutes self = *this;
   return {
       {"GET", "/readyz", false, [self](const Request&) { return self.ready(); }},
+      {"GET", "/health", false, [self](const Request&) { return self.health(); }},
       {"GET", "/metrics", false, [self](const Request&) { return self.metrics(); }},
       {"GET", "/status", false, [self](const Request&) { return self.status(); }},
       {"GET", "/budgets", false, [self](const Request&) { return self.budgets(); }},
@@ -76,6 +72,24 @@ Response AdminRoutes::ready() const {
   body["ready"] = false;
   body["reason"] = why;
   return {503, "application/json", body.dump()};
+}
+
+Response AdminRoutes::health() const {
+  Response answer = ready();
+  json body = json::parse(answer.body);
+  body["urls"] = json::array();
+  for (std::size_t i = 0; i < gateway_.acceptors_.size(); ++i) {
+    const auto& state = *gateway_.listener_states_[i];
+    // Where this machine reaches a listener on every address.
+    std::string host = gateway_.acceptors_[i]->host();
+    if (host == "0.0.0.0") host = "127.0.0.1";
+    if (host == "::") host = "::1";
+    if (host.find(':') != std::string::npos) host = "[" + host + "]";
+    body["urls"].push_back((state.tls ? "https://" : "http://") + host + ":" +
+                           std::to_string(gateway_.acceptors_[i]->port()));
+  }
+  answer.body = body.dump();
+  return answer;
 }
 
 Response AdminRoutes::metrics() const {
@@ -146,35 +160,32 @@ Response AdminRoutes::keys() const {
     key.tags = record.tags;
     key.expires = record.expires;
     key.disabled = record.is_disabled;
-    rows.push_back(describe(key, record.is_stored ? "store" : "yaml", record.is_revoked()));
+    rows.push_back(describe(key, record.is_stored ? "store" : "yaml", record.is_revoked(),
+                            gateway_.clock_.wall()));
   }
   return ok({{"keys", rows}});
 }
 
 Response AdminRoutes::create_key(const Request& request) {
-  NewKey made;
-  try {
-    made = read_new_key(json::parse(request.body));
-  } catch (const std::exception& failure) {
-    return fail(400, "invalid_request", failure.what());
-  }
-  store::StoredKey stored;
-  stored.key = made.key;
-  stored.created = gateway_.clock_.wall();
+  config::SnapshotPtr snapshot;
+  pipeline::RuntimePtr runtime;
   {
     const std::lock_guard lock(gateway_.reload_mutex_);
-    if (gateway_.runtime_->keys->find_by_id(made.key.id) != nullptr)
-      return fail(400, "invalid_request", "a key with this id exists");
+    snapshot = gateway_.snapshot_;
+    runtime = gateway_.runtime_;
   }
-  auto done = gateway_.store_->create_key(std::move(stored)).get();
-  if (done.has_error()) return fail(done.error().http_status(), "store", done.error().message());
+  const auto taken = [&runtime](const std::string& id) {
+    return runtime->keys->find_by_id(id) != nullptr;
+  };
+  Response made =
+      app::create_key(request.body, *snapshot, taken, *gateway_.store_, gateway_.clock_);
+  if (made.status != 200) return made;
   const std::string problem = gateway_.refresh_keys();
-  if (!problem.empty()) return fail(500, "internal_error", problem);
-  telemetry::log::info("key_created", {{"id", made.key.id}, {"last4", made.key.last4}});
-  json body = describe(made.key, "store", false);
-  body["key"] = std::string(made.secret.reveal());
-  body["digest"] = "sha256:" + base::to_hex(made.key.digest);
-  return ok(body);
+  if (!problem.empty()) return error_response(500, "internal_error", problem);
+  const json body = json::parse(made.body);
+  telemetry::log::info("key_created", {{"id", body["id"].get<std::string>()},
+                                       {"last4", body["last4"].get<std::string>()}});
+  return made;
 }
 
 Response AdminRoutes::revoke_key(const Request& request) {
@@ -184,13 +195,13 @@ Response AdminRoutes::revoke_key(const Request& request) {
     id = body.at("id").get<std::string>();
     reason = body.value("reason", "");
   } catch (const std::exception&) {
-    return fail(400, "invalid_request", "expected {\"id\": \"...\"}");
+    return error_response(400, "invalid_request", "expected {\"id\": \"...\"}");
   }
   store::Revocation revocation;
   {
     const std::lock_guard lock(gateway_.reload_mutex_);
     const auto* record = gateway_.runtime_->keys->find_by_id(id);
-    if (record == nullptr) return fail(404, "not_found", "no key with this id");
+    if (record == nullptr) return error_response(404, "not_found", "no key with this id");
     revocation.digest = record->digest;
   }
   revocation.key_id = id;
@@ -200,8 +211,8 @@ Response AdminRoutes::revoke_key(const Request& request) {
   gateway_.revocations_.revoke(revocation.digest);
   auto done = gateway_.store_->revoke_key(revocation).get();
   if (done.has_error())
-    return fail(done.error().http_status(), "store",
-                "revoked in this process, but not on record: " + done.error().message());
+    return error_response(done.error().http_status(), "store",
+                          "revoked in this process, but not on record: " + done.error().message());
   telemetry::log::info("key_revoked", {{"id", id}});
   return ok({{"id", id}, {"revoked", true}});
 }
@@ -209,7 +220,7 @@ Response AdminRoutes::revoke_key(const Request& request) {
 Response AdminRoutes::reload() {
   const std::string problem = gateway_.reload();
   if (problem.empty()) return ok({{"generation", gateway_.generation_.load()}});
-  return fail(400, "invalid_request", problem);
+  return error_response(400, "invalid_request", problem);
 }
 
 }  // namespace tollgate::app

@@ -20,6 +20,8 @@ class AdminRoutes {
 
  private:
   admin::Response ready() const;
+  /// As ready, with the URL of each listener.
+  admin::Response health() const;
   admin::Response metrics() const;
   admin::Response budgets() const;
   admin::Response keys() const;

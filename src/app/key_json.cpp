@@ -2,7 +2,9 @@
 
 #include <stdexcept>
 
+#include "tollgate/base/digest.hpp"
 #include "tollgate/base/time_format.hpp"
+#include "tollgate/config/load.hpp"
 #include "tollgate/domain/keys/key_format.hpp"
 
 namespace tollgate::app {
@@ -83,12 +85,60 @@ NewKey read_new_key(const nlohmann::json& request) {
   return made;
 }
 
-nlohmann::json describe(const config::Key& key, std::string_view source, bool revoked) {
+nlohmann::json describe(const config::Key& key, std::string_view source, bool revoked,
+                        base::WallTime now) {
   nlohmann::json out = {{"id", key.id},     {"last4", key.last4}, {"agent", key.agent},
                         {"team", key.team}, {"org", key.org},     {"tags", key.tags},
                         {"source", source}, {"revoked", revoked}, {"disabled", key.disabled}};
   out["expires"] = key.expires ? nlohmann::json(base::format_rfc3339(*key.expires)) : nullptr;
+  out["state"] = revoked                              ? "revoked"
+                 : key.disabled                       ? "disabled"
+                 : key.expires && *key.expires <= now ? "expired"
+                                                      : "ok";
   return out;
+}
+
+admin::Response error_response(int status, std::string_view code, std::string_view message) {
+  const nlohmann::json body = {{"error", {{"code", code}, {"message", message}}}};
+  return {status, "application/json",
+          body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)};
+}
+
+admin::Response create_key(const std::string& body, const config::Snapshot& snapshot,
+                           const std::function<bool(const std::string& id)>& taken,
+                           store::AuditStore& store, const base::Clock& clock) {
+  NewKey made;
+  try {
+    made = read_new_key(nlohmann::json::parse(body));
+  } catch (const std::exception& failure) {
+    return error_response(400, "invalid_request", failure.what());
+  }
+  const auto text = [](const config::Problem& problem) {
+    std::string out = problem.path.empty() ? problem.what : problem.path + ": " + problem.what;
+    if (!problem.expected.empty()) out += "; expected " + problem.expected;
+    if (!problem.suggestion.empty()) out += "; did you mean \"" + problem.suggestion + "\"?";
+    return out;
+  };
+  const base::WallTime now = clock.wall();
+  const auto review = config::review_key(made.key, snapshot, now);
+  std::string problems;
+  if (taken(made.key.id)) problems = "id: a key with this id exists";
+  for (const auto& problem : review.problems)
+    problems += (problems.empty() ? "" : "\n") + text(problem);
+  if (!problems.empty()) return error_response(400, "invalid_request", problems);
+
+  store::StoredKey stored;
+  stored.key = made.key;
+  stored.created = now;
+  const auto done = store.create_key(std::move(stored)).get();
+  if (done.has_error())
+    return error_response(done.error().http_status(), "store", done.error().message());
+  nlohmann::json out = describe(made.key, "store", false, now);
+  out["key"] = std::string(made.secret.reveal());
+  out["digest"] = "sha256:" + base::to_hex(made.key.digest);
+  out["warnings"] = nlohmann::json::array();
+  for (const auto& warning : review.warnings) out["warnings"].push_back(text(warning));
+  return {200, "application/json", out.dump()};
 }
 
 }  // namespace tollgate::app

@@ -2,8 +2,40 @@
 
 #include <cstdio>
 #include <exception>
+#include <vector>
 
 #include "app/cli/commands.hpp"
+#include "tollgate/config/names.hpp"
+
+namespace {
+
+/// The first word that should be a command and is none, with the nearest one; false when every word
+/// is fine (the error is about something else).
+bool name_unknown_command(const CLI::App& app, int argc, char** argv) {
+  const CLI::App* at = &app;
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    if (word.starts_with('-')) return false;
+    std::vector<std::string> known;
+    const CLI::App* next = nullptr;
+    for (const CLI::App* command : at->get_subcommands([](const CLI::App*) { return true; })) {
+      known.push_back(command->get_name());
+      if (command->get_name() == word) next = command;
+    }
+    if (known.empty()) return false;
+    if (next == nullptr) {
+      const std::string near = tollgate::config::nearest(word, known);
+      fmt::print(stderr, "{}: unknown command \"{}\"; {}\n", at->get_name(), word,
+                 near.empty() ? fmt::format("expected one of: {}", fmt::join(known, ", "))
+                              : fmt::format("did you mean \"{}\"?", near));
+      return true;
+    }
+    at = next;
+  }
+  return false;
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
   using namespace tollgate::app::cli;
@@ -28,6 +60,7 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() != 0 && name_unknown_command(app, argc, argv)) return kFailed;
     return app.exit(error) == 0 ? kOk : kFailed;
   }
   try {

@@ -15,7 +15,7 @@ constexpr std::size_t kMaxConfigFile = 32 << 20;
 LoadResult load_text(std::string_view yaml, const std::string& path, const Env& env,
                      const LoadOptions& options) {
   LoadResult result;
-  Reader reader(path, env);
+  Reader reader(path, env, options.secrets);
   auto parsed = parse_yaml(yaml, path);
   reader.add_problems(std::move(parsed.problems));
   if (parsed.root && !parsed.root->is_map()) {
@@ -49,6 +49,7 @@ LoadResult load_file(const std::string& path, const Env& env, const LoadOptions&
   const auto text = env.read_file(path, kMaxConfigFile, why);
   if (!text) {
     LoadResult result;
+    result.unreadable = true;
     result.problems.push_back(
         {path, 0, 0, "", "cannot be read: " + why, "a readable YAML file", ""});
     return result;

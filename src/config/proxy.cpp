@@ -73,7 +73,7 @@ bool no_proxy_matches(std::string_view no_proxy, std::string_view host, std::uin
 }
 
 std::optional<Url> proxy_from_environment(Reader& reader, const Url& target) {
-  if (is_loopback(target.host)) return std::nullopt;
+  if (is_loopback(target.host) || reader.secrets() == Secrets::leave_out) return std::nullopt;
   const auto first = [&](std::initializer_list<const char*> variables, std::string& name) {
     for (const char* variable : variables) {
       auto value = reader.env().variable(variable);

@@ -11,6 +11,8 @@ namespace tollgate::config {
 namespace {
 
 constexpr std::size_t kMaxReferencedFile = 64 * 1024;
+/// Stands for a reference that was left alone; long enough for every secret's minimum.
+constexpr std::string_view kPlaceholder = "not-looked-up-by-this-command";
 
 /// The main file first, then those it names.
 std::vector<Problem> in_file_order(std::vector<Problem> list, const std::string& main) {
@@ -38,8 +40,11 @@ std::string in_quotes(std::string_view text) {
   return fmt::format("\"{}...\"", text.substr(0, cut));
 }
 
-Reader::Reader(std::string file, const Env& env)
-    : file_(std::move(file)), base_dir_(std::filesystem::path(file_).parent_path()), env_(env) {}
+Reader::Reader(std::string file, const Env& env, Secrets secrets)
+    : file_(std::move(file)),
+      base_dir_(std::filesystem::path(file_).parent_path()),
+      env_(env),
+      secrets_(secrets) {}
 
 void Reader::problem(Position at, std::string_view path, std::string what, std::string expected,
                      std::string suggestion) {
@@ -141,6 +146,10 @@ bool Reader::replace_reference(std::string_view reference, const Node& node, std
               "a name of letters, digits and \"_\", such as ${env:OPENAI_API_KEY}");
       return false;
     }
+    if (leaves_out(path)) {
+      out += kPlaceholder;
+      return true;
+    }
     const auto value = env_.variable(name);
     if (!value) {
       problem(node.at, path, fmt::format("environment variable {} is not set", name),
@@ -156,6 +165,10 @@ bool Reader::replace_reference(std::string_view reference, const Node& node, std
     return true;
   }
   if (reference.starts_with("file:") && reference.size() > 5) {
+    if (leaves_out(path)) {
+      out += kPlaceholder;
+      return true;
+    }
     const std::string name = resolve_file(reference.substr(5));
     std::string why;
     auto text = env_.read_file(name, kMaxReferencedFile, why);

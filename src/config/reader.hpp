@@ -20,9 +20,15 @@ namespace tollgate::config {
 class Reader {
  public:
   /// Relative file names are taken from the folder of `file`.
-  Reader(std::string file, const Env& env);
+  Reader(std::string file, const Env& env, Secrets secrets = Secrets::resolve);
 
   [[nodiscard]] const Env& env() const noexcept { return env_; }
+  [[nodiscard]] Secrets secrets() const noexcept { return secrets_; }
+  /// Whether a `${...}` in the value of `path` is to be left alone (Secrets::leave_out).
+  [[nodiscard]] bool leaves_out(std::string_view path) const noexcept {
+    return secrets_ == Secrets::leave_out && path != "control_socket" &&
+           !path.starts_with("audit.");
+  }
 
   // ---- problems ----
 
@@ -76,6 +82,7 @@ class Reader {
   std::string file_;
   std::filesystem::path base_dir_;
   const Env& env_;
+  Secrets secrets_;
   std::vector<Problem> problems_;
   std::vector<Problem> warnings_;
   std::unordered_map<std::string, Place> places_;

@@ -143,30 +143,61 @@ Key make_key(Reader& reader, const KeyDoc& doc, const Snapshot& snapshot) {
   return key;
 }
 
-void warn_unbudgeted(Reader& reader, const std::vector<KeyDoc>& docs, const Snapshot& snapshot) {
-  std::set<std::pair<ScopeKind, std::string>> capped;
-  for (const auto& entry : snapshot.budgets) capped.emplace(entry.scope, entry.scope_id);
-  const auto all_capped = [&](ScopeKind scope, const auto& map) {
-    return !map.empty() && std::all_of(map.begin(), map.end(), [&](const auto& entry) {
-      return capped.contains({scope, entry.first});
-    });
-  };
-  if (all_capped(ScopeKind::provider, snapshot.providers) ||
-      all_capped(ScopeKind::model, snapshot.models))
-    return;
-  for (std::size_t i = 0; i < docs.size(); ++i) {
-    const Key& key = snapshot.keys[i];
-    if (capped.contains({ScopeKind::key, key.id}) ||
-        capped.contains({ScopeKind::agent, key.agent}) ||
-        capped.contains({ScopeKind::team, key.team}) || capped.contains({ScopeKind::org, key.org}))
-      continue;
-    reader.warning_at(docs[i].path,
-                      fmt::format("key {} has no budget on any scope", in_quotes(key.id)),
+/// Tells which keys run into some budget, whatever they call.
+class Capped {
+ public:
+  explicit Capped(const Snapshot& snapshot) {
+    for (const auto& entry : snapshot.budgets) scopes_.emplace(entry.scope, entry.scope_id);
+    const auto all = [&](ScopeKind scope, const auto& map) {
+      return !map.empty() && std::all_of(map.begin(), map.end(), [&](const auto& entry) {
+        return scopes_.contains({scope, entry.first});
+      });
+    };
+    everything_ =
+        all(ScopeKind::provider, snapshot.providers) || all(ScopeKind::model, snapshot.models);
+  }
+  void warn_unless(Reader& reader, const std::string& path, const Key& key) const {
+    if (everything_ || scopes_.contains({ScopeKind::key, key.id}) ||
+        scopes_.contains({ScopeKind::agent, key.agent}) ||
+        scopes_.contains({ScopeKind::team, key.team}) ||
+        scopes_.contains({ScopeKind::org, key.org}))
+      return;
+    reader.warning_at(path, fmt::format("key {} has no budget on any scope", in_quotes(key.id)),
                       "budgets here or at its agent, team or org");
   }
-}
+
+ private:
+  std::set<std::pair<ScopeKind, std::string>> scopes_;
+  bool everything_ = false;
+};
 
 }  // namespace
+
+KeyReview review_key(const Key& key, const Snapshot& snapshot, base::WallTime now) {
+  const SystemEnv env;
+  Reader reader("", env);
+  KeyDoc doc;
+  doc.id = key.id;
+  doc.last4 = key.last4;
+  doc.agent = key.agent;
+  doc.team = key.team;
+  doc.org = key.org;
+  doc.allow = {key.allow.surfaces, key.allow.models, key.allow.providers,
+               key.allow.paths,    key.allow.mcp,    key.allow.a2a};
+  const Key completed = make_key(reader, doc, snapshot);
+  for (const std::string& name : key.guardrails)
+    if (!snapshot.guardrails.contains(name))
+      unknown_reference(reader, "guardrails", "guardrail", name, keys_of(snapshot.guardrails));
+  const std::vector<std::string> surfaces(surface_names().begin(), surface_names().end());
+  for (const std::string& glob : key.allow.surfaces)
+    if (std::none_of(surfaces.begin(), surfaces.end(),
+                     [&](const std::string& name) { return base::glob_match(glob, name); }))
+      unknown_reference(reader, "allow.surfaces", "surface", glob, surfaces);
+  if (key.expires && *key.expires <= now)
+    reader.problem_at("expires", "is in the past", "a time to come");
+  Capped(snapshot).warn_unless(reader, "", completed);
+  return {reader.take_problems(), reader.take_warnings()};
+}
 
 void resolve_access(Reader& reader, const RootDoc& root, Snapshot& out) {
   add_owners(reader, root.orgs, ScopeKind::org, "", nullptr, out.orgs, out);
@@ -194,7 +225,9 @@ void resolve_access(Reader& reader, const RootDoc& root, Snapshot& out) {
                         fmt::format("is already the digest of {}", first->second),
                         "a key of its own");
   }
-  warn_unbudgeted(reader, root.keys, out);
+  const Capped capped(out);
+  for (std::size_t i = 0; i < root.keys.size(); ++i)
+    capped.warn_unless(reader, root.keys[i].path, out.keys[i]);
 }
 
 }  // namespace tollgate::config

@@ -12,11 +12,15 @@ namespace {
 /// The largest price file read; the shipped one is about 60 KB.
 constexpr std::size_t kMaxPriceFile = 16 << 20;
 
-void overlay(Reader& reader, const PriceSections& sections, Catalogue& catalogue) {
+void overlay(Reader& reader, const PriceSections& sections, PriceSource source,
+             Catalogue& catalogue) {
   for (const auto& [section, models] : sections) {
     for (const auto& [model, doc] : models) {
       CatalogueEntry& row = catalogue[section][model];
-      if (auto price = make_price(reader, doc)) row.price = price;
+      if (auto price = make_price(reader, doc)) {
+        row.price = price;
+        row.price->source = source;
+      }
       if (doc.context_window != 0) row.context_window = doc.context_window;
       if (doc.max_output != 0) row.max_output = doc.max_output;
     }
@@ -36,6 +40,7 @@ std::optional<Price> make_price(Reader& reader, const PriceDoc& doc) {
   }
   if (!doc.input && !doc.per_call) return std::nullopt;
   Price price;
+  price.source = PriceSource::overrides;
   price.input = doc.input.value_or(base::PicoUsdPerToken{});
   price.output = doc.output.value_or(base::PicoUsdPerToken{});
   price.cache_read = doc.cache_read;
@@ -52,13 +57,13 @@ Catalogue load_catalogue(Reader& reader, const PricesDoc& prices) {
   std::string why;
   const auto text = file.empty() ? std::nullopt : reader.env().read_file(file, kMaxPriceFile, why);
   if (text) {
-    Reader price_reader(file, reader.env());
+    Reader price_reader(file, reader.env(), reader.secrets());
     auto parsed = parse_yaml(*text, file);
     price_reader.add_problems(std::move(parsed.problems));
     if (parsed.root) {
       PriceFileDoc doc;
       price_file_table().read(price_reader, *parsed.root, "", doc);
-      overlay(price_reader, doc.prices, catalogue);
+      overlay(price_reader, doc.prices, PriceSource::catalogue, catalogue);
     }
     reader.add_problems(price_reader.take_problems());
   } else if (named && !file.empty()) {
@@ -68,7 +73,7 @@ Catalogue load_catalogue(Reader& reader, const PricesDoc& prices) {
     reader.warning_at("prices.file", fmt::format("no price file at {}", in_quotes(file)),
                       "prices.file to name one");
   }
-  overlay(reader, prices.overrides, catalogue);
+  overlay(reader, prices.overrides, PriceSource::overrides, catalogue);
   return catalogue;
 }
 

@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "tollgate/config/names.hpp"
+
 /// Spellings of single values in the YAML: text to value, and defaults back to text. Pure
 /// functions.
 namespace tollgate::config {
@@ -63,9 +65,6 @@ struct UrlParts {
 [[nodiscard]] bool is_name(std::string_view text);
 /// As is_name, and `/`, `:`, `@`, `+`: what models are called.
 [[nodiscard]] bool is_model_name(std::string_view text);
-
-/// The candidate closest to `text`, or "" when none is close enough to be a likely typo.
-[[nodiscard]] std::string nearest(std::string_view text, std::span<const std::string> candidates);
 
 [[nodiscard]] std::string base64(std::string_view bytes);
 /// Undoes %XX; other text stays.

@@ -108,7 +108,9 @@ void Daemon::start() {
   exit_code_.reset();
   pid_ = spawn({TOLLGATE_BINARY, "serve", "--config", config_file()}, dir_.path(),
                options_.environment, dir_.file("daemon.log"), dir_.file("daemon.log"));
-  const bool up = poll_until(kStartLimit, [&] {
+  const milliseconds limit =
+      options_.start_limit.count() > 0 ? options_.start_limit : milliseconds(kStartLimit);
+  const bool up = poll_until(limit, [&] {
     return !running() || (std::filesystem::exists(file("admin.port")) &&
                           admin_get("/readyz", false).status == 200);
   });
@@ -144,11 +146,24 @@ bool Daemon::wait_log(std::string_view text, milliseconds limit) const {
 }
 
 CommandResult Daemon::command(const std::vector<std::string>& arguments) const {
+  return command(arguments, {options_.environment, false});
+}
+
+CommandResult Daemon::command(const std::vector<std::string>& arguments,
+                              const CommandContext& context) const {
   static std::atomic<int> counter{0};
   const std::string name = dir_.file("command-" + std::to_string(counter++));
-  std::vector<std::string> argv{TOLLGATE_BINARY};
+  std::vector<std::string> argv;
+  std::string binary = TOLLGATE_BINARY;
+  if (context.as_nobody) {
+    // The build directory may be closed to others.
+    binary = dir_.file("tollgate-for-others");
+    if (!std::filesystem::exists(binary)) std::filesystem::copy_file(TOLLGATE_BINARY, binary);
+    argv = {"/usr/bin/setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"};
+  }
+  argv.push_back(binary);
   argv.insert(argv.end(), arguments.begin(), arguments.end());
-  const pid_t child = spawn(argv, dir_.path(), options_.environment, name + ".out", name + ".err");
+  const pid_t child = spawn(argv, dir_.path(), context.environment, name + ".out", name + ".err");
   int status = 0;
   ::waitpid(child, &status, 0);
   return {exit_code_of(status), read_file(name + ".out"), read_file(name + ".err")};

@@ -23,6 +23,12 @@ struct CommandResult {
   std::string err;  ///< standard error
 };
 
+/// How a command is run when it is not run as the daemon was.
+struct CommandContext {
+  std::map<std::string, std::string> environment;
+  bool as_nobody = false;  ///< another user; needs root
+};
+
 /// What a Daemon is started with, beyond the sections every test shares.
 struct DaemonOptions {
   /// `@{NAME}` in the YAML becomes the value.
@@ -32,6 +38,8 @@ struct DaemonOptions {
   std::string audit;      ///< more keys of `audit`, "key: value, key: value"
   std::string admin;      ///< more keys of `admin`
   bool start = true;
+  /// How long the daemon may take to be ready; 0: long enough for a loaded machine.
+  milliseconds start_limit{0};
 };
 
 /// The real binary with a configuration of its own, on free ports, below a temporary directory.
@@ -64,6 +72,8 @@ class Daemon {
   bool wait_log(std::string_view text, milliseconds limit = milliseconds(5'000)) const;
   /// Runs `tollgate <arguments>` in the daemon's directory; `--config` is not added.
   CommandResult command(const std::vector<std::string>& arguments) const;
+  CommandResult command(const std::vector<std::string>& arguments,
+                        const CommandContext& context) const;
 
   // ---- places ----
   [[nodiscard]] std::uint16_t port(const std::string& listener = "main") const;

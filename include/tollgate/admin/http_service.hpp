@@ -62,8 +62,10 @@ class HttpService {
   std::unique_ptr<State> state_;
 };
 
-/// A blocking client for the Unix socket, for the command line.
-/// @return absent status 0 when nobody listens there.
+/// A blocking client for the Unix socket, for the command line. Waits up to 30 s for the answer.
+/// @return status 0 when nobody listens there (no such socket, or connection refused).
+/// Throws std::runtime_error with one line for a person when the socket may not be used or the
+/// answer does not come: a gateway may well be running then.
 [[nodiscard]] Response control_call(const std::string& socket_path, const std::string& method,
                                     const std::string& target, const std::string& body);
 

@@ -57,8 +57,19 @@ class SystemEnv final : public Env {
   [[nodiscard]] std::string unreadable(const std::string& path) const override;
 };
 
+/// Whether a load looks up what only a serving gateway needs.
+enum class Secrets : std::uint8_t {
+  resolve,
+  /// For commands beside a gateway (keys, budgets, audit, health), which must work for whoever has
+  /// no provider credentials at hand: every `${...}` is left alone and stands for a placeholder,
+  /// and certificates and proxy variables are not looked at. What such a command does need
+  /// (`control_socket`, `audit`) is resolved all the same. Never serve such a snapshot.
+  leave_out,
+};
+
 struct LoadOptions {
   std::uint64_t generation = 1;  ///< copied into the Snapshot
+  Secrets secrets = Secrets::resolve;
   /// Checks that only upper layers can make (whether a regex compiles). Gets the snapshot as far as
   /// it could be built, problems or not, so that everything is reported at once. Of what it returns
   /// only `path`, `what`, `expected` and `suggestion` count; the place is looked up by `path`.
@@ -71,6 +82,7 @@ struct LoadResult {
   SnapshotPtr snapshot;  ///< null when there is any problem
   std::vector<Problem> problems;
   std::vector<Problem> warnings;
+  bool unreadable = false;  ///< the file itself could not be read: `problems` says why
   [[nodiscard]] bool ok() const noexcept { return snapshot != nullptr; }
 };
 
@@ -84,6 +96,14 @@ struct LoadResult {
 /// The whole snapshot as indented JSON, for `tollgate check --json` and the admin port. Secrets are
 /// `"***"` (absent ones `""`), webhook URLs are cut after their host.
 [[nodiscard]] std::string dump(const Snapshot& snapshot);
+
+/// What the YAML's rules for `keys` say of a key made at run time. `path` of each is the member at
+/// fault ("agent", "allow.mcp.search"); there is no file and no line.
+struct KeyReview {
+  std::vector<Problem> problems;  ///< unknown owners, guardrails, surfaces, servers; expiry passed
+  std::vector<Problem> warnings;  ///< lists that match nothing; no budget on any scope
+};
+[[nodiscard]] KeyReview review_key(const Key& key, const Snapshot& snapshot, base::WallTime now);
 
 /// YAML paths of settings that differ but only count from the next start ("workers",
 /// "listeners[0].address"); for the log of a reload.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "tollgate/config/snapshot.hpp"
@@ -40,5 +41,8 @@ template <class E>
 [[nodiscard]] std::span<const std::string_view> surface_names() noexcept;
 /// Detectors a guardrail may name.
 [[nodiscard]] std::span<const std::string_view> detector_names() noexcept;
+
+/// The candidate closest to `text`, or "" when none is close enough to be a likely typo.
+[[nodiscard]] std::string nearest(std::string_view text, std::span<const std::string> candidates);
 
 }  // namespace tollgate::config

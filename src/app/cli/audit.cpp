@@ -1,16 +1,14 @@
 #include <fmt/format.h>
 
+#include <array>
 #include <chrono>
-#include <nlohmann/json.hpp>
 #include <thread>
 
 #include "app/cli/commands.hpp"
-#include "tollgate/base/clock.hpp"
+#include "app/cli/common.hpp"
 #include "tollgate/base/strings.hpp"
 #include "tollgate/base/time_format.hpp"
 #include "tollgate/base/units.hpp"
-#include "tollgate/config/load.hpp"
-#include "tollgate/store/audit_reader.hpp"
 
 namespace tollgate::app::cli {
 namespace {
@@ -30,22 +28,18 @@ struct Options {
   int status = 0;
 };
 
-std::unique_ptr<AuditReader> open_reader(const Options& options) {
-  auto loaded = config::load_file(options.config, config::SystemEnv());
-  if (!loaded.ok()) {
-    std::string text;
-    for (const auto& problem : loaded.problems) text += to_string(problem) + "\n";
-    throw std::runtime_error(text);
-  }
-  auto reader = AuditReader::open(loaded.snapshot->audit.path);
-  if (reader.has_error()) throw std::runtime_error(reader.error().message());
-  return std::move(*reader);
-}
+constexpr std::array kOutcomes = {store::Outcome::ok, store::Outcome::refused,
+                                  store::Outcome::failed, store::Outcome::client_closed,
+                                  store::Outcome::upstream_cut};
 
-template <class T>
-T unwrap(base::Result<T> result) {
-  if (result.has_error()) throw std::runtime_error(result.error().message());
-  return std::move(*result);
+/// The reader of the configured store; there must be one.
+std::unique_ptr<AuditReader> reader_of(const Options& options) {
+  const auto snapshot = load_beside(options.config);
+  auto reader = open_reader(*snapshot);
+  if (!reader)
+    throw std::runtime_error("no audit database at " + snapshot->audit.path +
+                             "; it is made when the gateway first starts");
+  return reader;
 }
 
 /// "2026-11-23T10:00:00Z", or "15m", "2h", "3d" ago.
@@ -95,6 +89,7 @@ json to_json(const StoredCall& call) {
           {"request_id", record.request_id},
           {"trace_id", record.trace_id},
           {"session_id", record.session_id},
+          {"parent_id", record.parent_id},
           {"started", base::format_rfc3339(record.started)},
           {"key", record.principal.key_id},
           {"agent", record.principal.agent},
@@ -125,6 +120,7 @@ json to_json(const StoredCall& call) {
           {"estimated", record.estimated},
           {"cost_nusd", record.cost.value},
           {"held_nusd", record.held.value},
+          {"price_source", record.price_source},
           {"overrun", record.overrun},
           {"total_us", record.total_us},
           {"gateway_us", record.gateway_us},
@@ -146,11 +142,12 @@ void print_line(const StoredCall& call) {
   const std::string what = !record.model_asked.empty() ? record.model_asked
                            : !record.tool.empty()      ? record.rpc_target + "/" + record.tool
                                                        : record.rpc_method;
-  fmt::print("{} {} {:<12} {:<10} {:<24} {} {:<14} {:>8} {:>7}ms {}\n",
+  // An upstream's own error that was passed on has a status and no code of ours.
+  fmt::print("{} {} {:<12} {:<10} {:<24} {} {:<13} {:<18} {:>8} {:>7}ms {}\n",
              base::format_rfc3339(record.started), record.request_id,
              base::printable(record.principal.key_id, 24), record.surface,
-             base::printable(what, 60), record.status,
-             record.error_code.empty() ? "ok" : record.error_code, to_string(record.cost),
+             base::printable(what, 60), record.status, to_string(record.outcome),
+             record.error_code.empty() ? "-" : record.error_code, to_string(record.cost),
              record.total_us / 1000,
              record.attempts.size() > 1 ? fmt::format("attempts={}", record.attempts.size()) : "");
 }
@@ -167,7 +164,7 @@ void print(const std::vector<StoredCall>& calls, bool as_json) {
 }
 
 int tail(const Options& options) {
-  const auto reader = open_reader(options);
+  const auto reader = reader_of(options);
   auto calls = unwrap(reader->tail(options.count));
   print(calls, options.as_json);
   std::int64_t seen = calls.empty() ? 0 : calls.back().seq;
@@ -181,7 +178,7 @@ int tail(const Options& options) {
 }
 
 int show(const Options& options) {
-  const auto reader = open_reader(options);
+  const auto reader = reader_of(options);
   const auto call = unwrap(reader->show(options.id));
   if (!call) {
     fmt::print(stderr, "tollgate: no call with this id on record\n");
@@ -201,12 +198,13 @@ int show(const Options& options) {
     body("request_body", call->record.request_body, call->request_place);
     body("response_body", call->record.response_body, call->response_place);
   }
-  fmt::print("{}\n", out.dump(2, ' ', false, json::error_handler_t::replace));
+  fmt::print("{}\n",
+             out.dump(options.as_json ? -1 : 2, ' ', false, json::error_handler_t::replace));
   return kOk;
 }
 
 int run_sql(const Options& options) {
-  const auto reader = open_reader(options);
+  const auto reader = reader_of(options);
   const auto table = unwrap(reader->sql(options.sql));
   const auto cell = [](const store::SqlValue& value) -> json {
     if (const auto* number = std::get_if<std::int64_t>(&value)) return *number;
@@ -215,13 +213,11 @@ int run_sql(const Options& options) {
     return nullptr;
   };
   if (options.as_json) {
-    json rows = json::array();
     for (const auto& row : table.rows) {
       json object = json::object();
       for (std::size_t i = 0; i < row.size(); ++i) object[table.columns[i]] = cell(row[i]);
-      rows.push_back(std::move(object));
+      fmt::print("{}\n", object.dump(-1, ' ', false, json::error_handler_t::replace));
     }
-    fmt::print("{}\n", rows.dump(2, ' ', false, json::error_handler_t::replace));
   } else {
     fmt::print("{}\n", fmt::join(table.columns, "\t"));
     for (const auto& row : table.rows) {
@@ -244,13 +240,37 @@ int query(Options options) {
   if (!options.since.empty()) options.filter.since = parse_when(options.since, now);
   if (!options.until.empty()) options.filter.until = parse_when(options.until, now);
   if (options.status != 0) options.filter.status = options.status;
-  for (const auto outcome : {store::Outcome::ok, store::Outcome::refused, store::Outcome::failed,
-                             store::Outcome::client_closed, store::Outcome::upstream_cut})
+  for (const auto outcome : kOutcomes)
     if (options.outcome == to_string(outcome)) options.filter.outcome = outcome;
-  const auto reader = open_reader(options);
+  const auto reader = reader_of(options);
   const auto calls = unwrap(reader->query(options.filter));
   print(calls, options.as_json);
   return calls.empty() ? kNo : kOk;
+}
+
+int verify(const Options& options) {
+  const auto reader = reader_of(options);
+  const auto report = unwrap(reader->verify_chain());
+  const bool good = report.problem.empty();
+  const std::string head = base::to_hex(report.head);
+  if (options.as_json) {
+    const json out = {{"ok", good},
+                      {"rows", report.rows},
+                      {"first_seq", report.first_seq},
+                      {"last_seq", report.last_seq},
+                      {"broken_seq", report.broken_seq ? json(*report.broken_seq) : json()},
+                      {"problem", report.problem},
+                      {"head", head}};
+    fmt::print("{}\n", out.dump());
+  } else if (good) {
+    fmt::print("the chain holds: {} rows, {} to {}\nhead {}\n", report.rows, report.first_seq,
+               report.last_seq, head);
+  } else if (report.broken_seq) {
+    fmt::print("the chain is broken at row {}: {}\n", *report.broken_seq, report.problem);
+  } else {
+    fmt::print("the chain cannot be checked: {}\n", report.problem);
+  }
+  return good ? kOk : kNo;
 }
 
 }  // namespace
@@ -263,7 +283,7 @@ void add_audit(CLI::App& app, Action& action) {
   const auto common = [options](CLI::App* command) {
     command->add_option("-c,--config", options->config, "Configuration file")
         ->capture_default_str();
-    command->add_flag("--json", options->as_json, "As JSON, one object per line");
+    return command->add_flag("--json", options->as_json, "As JSON, one object per line");
   };
   CLI::App* const tail_command = audit->add_subcommand("tail", "The newest calls");
   common(tail_command);
@@ -272,7 +292,7 @@ void add_audit(CLI::App& app, Action& action) {
   tail_command->callback([options, &action] { action = [options] { return tail(*options); }; });
 
   CLI::App* const show_command = audit->add_subcommand("show", "One call, whole");
-  common(show_command);
+  common(show_command)->description("As JSON on one line; without it, indented");
   show_command->add_option("id", options->id, "Request id")->required();
   show_command->add_flag("--bodies", options->bodies, "With the captured bodies");
   show_command->callback([options, &action] { action = [options] { return show(*options); }; });
@@ -286,14 +306,27 @@ void add_audit(CLI::App& app, Action& action) {
   query_command->add_option("--model", options->filter.model, "Model alias");
   query_command->add_option("--session", options->filter.session, "Session id");
   query_command->add_option("--error", options->filter.error_code, "Error code");
-  query_command->add_option("--outcome", options->outcome,
-                            "ok, refused, failed, client_closed or upstream_cut");
+  std::vector<std::string> outcomes;
+  for (const auto outcome : kOutcomes) outcomes.emplace_back(to_string(outcome));
+  query_command->add_option("--outcome", options->outcome, "How it ended")
+      ->check(CLI::IsMember(outcomes));
   query_command->add_option("--status", options->status, "HTTP status");
   query_command->add_option("--since", options->since, "Time, or 15m, 2h, 3d ago");
   query_command->add_option("--until", options->until, "Time, or 15m, 2h, 3d ago");
   query_command->add_option("--limit", options->filter.limit, "At most")->capture_default_str();
-  query_command->add_option("--sql", options->sql, "One SELECT instead");
+  CLI::Option* const sql =
+      query_command->add_option("--sql", options->sql, "One SELECT instead of the filters");
+  for (CLI::Option* const other : query_command->get_options()) {
+    const bool with_sql = other == sql || other == query_command->get_help_ptr() ||
+                          other->check_lname("config") || other->check_lname("json");
+    if (!with_sql) sql->excludes(other);
+  }
   query_command->callback([options, &action] { action = [options] { return query(*options); }; });
+
+  CLI::App* const verify_command = audit->add_subcommand(
+      "verify", "Walk the hash chain; name the first row that was changed, removed or added");
+  common(verify_command)->description("As JSON");
+  verify_command->callback([options, &action] { action = [options] { return verify(*options); }; });
 }
 
 }  // namespace tollgate::app::cli

@@ -3,13 +3,11 @@
 #include <nlohmann/json.hpp>
 
 #include "app/cli/commands.hpp"
-#include "tollgate/admin/http_service.hpp"
+#include "app/cli/common.hpp"
 #include "tollgate/base/time_format.hpp"
 #include "tollgate/base/units.hpp"
-#include "tollgate/config/load.hpp"
 #include "tollgate/config/names.hpp"
 #include "tollgate/domain/budget/ledger.hpp"
-#include "tollgate/store/audit_store.hpp"
 #include "tollgate/store/spend_on_record.hpp"
 
 namespace tollgate::app::cli {
@@ -26,12 +24,9 @@ struct Options {
 /// The same rows a running gateway would give, from the record alone.
 json from_record(const config::Snapshot& snapshot) {
   const base::SystemClock clock;
-  store::StoreOptions options;
-  options.audit = snapshot.audit;
-  auto opened = store::AuditStore::open(std::move(options), clock);
-  if (opened.has_error()) throw std::runtime_error(opened.error().message());
+  const auto store = open_store(snapshot, clock);
   domain::budget::Ledger ledger(clock);
-  store::SpendOnRecord history(**opened, snapshot.audit.path);
+  store::SpendOnRecord history(*store, snapshot.audit.path);
   for (auto done : {ledger.configure(snapshot, history), ledger.load(history)})
     if (done.has_error()) throw std::runtime_error(done.error().message());
   json rows = json::array();
@@ -50,14 +45,10 @@ json from_record(const config::Snapshot& snapshot) {
 }
 
 int show(const Options& options) {
-  auto loaded = config::load_file(options.config, config::SystemEnv());
-  if (!loaded.ok()) {
-    for (const auto& problem : loaded.problems) fmt::print(stderr, "{}\n", to_string(problem));
-    return kFailed;
-  }
-  const auto response = admin::control_call(loaded.snapshot->control_socket, "GET", "/budgets", {});
-  const json body = response.status == 0 ? from_record(*loaded.snapshot)
-                                         : json::parse(response.body, nullptr, false);
+  const auto snapshot = load_beside(options.config);
+  const auto response = admin::control_call(snapshot->control_socket, "GET", "/budgets", {});
+  if (response.status != 0 && response.status != 200) return print_answer(response, true, nullptr);
+  const json body = response.status == 0 ? from_record(*snapshot) : json::parse(response.body);
   json chosen = json::array();
   for (const auto& row : body["budgets"]) {
     if (!options.scope.empty() && row["scope"] != options.scope) continue;
@@ -93,8 +84,10 @@ void add_budgets(CLI::App& app, Action& action) {
       "Every budget: limit, spent, held, reset (from a running gateway, else the record)");
   auto options = std::make_shared<Options>();
   command->add_option("-c,--config", options->config, "Configuration file")->capture_default_str();
-  command->add_option("--scope", options->scope,
-                      "Only this kind: key, agent, team, org, model, provider");
+  std::vector<std::string> scopes;
+  for (const auto& scope : config::names(config::ScopeKind{})) scopes.emplace_back(scope.name);
+  command->add_option("--scope", options->scope, "Only this kind of scope")
+      ->check(CLI::IsMember(scopes));
   command->add_option("--id", options->id, "Only this scope id");
   command->add_flag("--json", options->as_json, "As JSON");
   command->callback([options, &action] { action = [options] { return show(*options); }; });

@@ -128,7 +128,7 @@ int make_dev(const std::string& directory, const std::vector<std::string>& hosts
   write_pair(directory, "client", client_key.get(), client.get(), force);
   fmt::print(
       "wrote {0}/ca.crt, {0}/server.crt, {0}/client.crt and their keys ({1} days)\n"
-      "listener:  tls: {{ certificate: {0}/server.crt, private_key: {0}/server.key }}\n"
+      "listener:  tls: {{certificate_file: {0}/server.crt, private_key_file: {0}/server.key}}\n"
       "agents:    SSL_CERT_FILE={0}/ca.crt or NODE_EXTRA_CA_CERTS={0}/ca.crt\n",
       directory, days);
   return kOk;

@@ -3,8 +3,8 @@
 #include <nlohmann/json.hpp>
 
 #include "app/cli/commands.hpp"
+#include "app/config_checks.hpp"
 #include "tollgate/config/load.hpp"
-#include "tollgate/domain/policy/engine.hpp"
 
 namespace tollgate::app::cli {
 namespace {
@@ -20,18 +20,11 @@ nlohmann::json to_json(const config::Problem& problem) {
 }
 
 int check(const std::string& path, bool as_json, bool dump) {
-  auto loaded = config::load_file(path, config::SystemEnv());
-  if (loaded.ok()) {
-    // What only the compiler of patterns can tell.
-    for (const auto& problem : domain::policy::validate(loaded.snapshot->guardrails)) {
-      config::Problem found;
-      found.file = path;
-      found.path = fmt::format("guardrails.{}.rules[{}]", problem.guardrail, problem.rule_index);
-      found.what = problem.message;
-      loaded.problems.push_back(std::move(found));
-    }
-  }
+  config::LoadOptions options;
+  options.further_checks = guardrail_problems;
+  const auto loaded = config::load_file(path, config::SystemEnv(), options);
   const bool good = loaded.problems.empty();
+  const int code = good ? kOk : loaded.unreadable ? kFailed : kNo;
   if (as_json) {
     nlohmann::json out = {
         {"ok", good}, {"problems", nlohmann::json::array()}, {"warnings", nlohmann::json::array()}};
@@ -40,13 +33,13 @@ int check(const std::string& path, bool as_json, bool dump) {
     if (dump && loaded.ok())
       out["configuration"] = nlohmann::json::parse(config::dump(*loaded.snapshot));
     fmt::print("{}\n", out.dump(2));
-    return good ? kOk : kNo;
+    return code;
   }
   for (const auto& problem : loaded.problems) fmt::print("{}\n", to_string(problem));
   for (const auto& warning : loaded.warnings) fmt::print("warning: {}\n", to_string(warning));
   if (good && dump) fmt::print("{}\n", config::dump(*loaded.snapshot));
   if (good && !dump) fmt::print("{}: ok\n", path);
-  return good ? kOk : kNo;
+  return code;
 }
 
 }  // namespace

@@ -1,15 +1,12 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
 #include "app/cli/commands.hpp"
+#include "app/cli/common.hpp"
 #include "app/key_json.hpp"
-#include "tollgate/admin/http_service.hpp"
-#include "tollgate/base/clock.hpp"
-#include "tollgate/config/load.hpp"
-#include "tollgate/store/audit_reader.hpp"
-#include "tollgate/store/audit_store.hpp"
 
 namespace tollgate::app::cli {
 namespace {
@@ -22,23 +19,6 @@ struct Options {
   std::string id, agent, team, org, expires, reason;
   std::vector<std::string> tags, surfaces, models, providers, paths, guardrails, mcp, a2a;
 };
-
-config::SnapshotPtr load(const std::string& path) {
-  auto loaded = config::load_file(path, config::SystemEnv());
-  if (loaded.ok()) return loaded.snapshot;
-  std::string text;
-  for (const auto& problem : loaded.problems) text += to_string(problem) + "\n";
-  throw std::runtime_error(text);
-}
-
-std::unique_ptr<store::AuditStore> open_store(const config::Snapshot& snapshot,
-                                              const base::Clock& clock) {
-  store::StoreOptions options;
-  options.audit = snapshot.audit;
-  auto opened = store::AuditStore::open(std::move(options), clock);
-  if (opened.has_error()) throw std::runtime_error(opened.error().message());
-  return std::move(*opened);
-}
 
 /// "server=tool,tool" into {"server": ["tool", ...]}.
 json by_peer(const std::vector<std::string>& entries) {
@@ -84,23 +64,6 @@ json request_of(const Options& options) {
   return request;
 }
 
-int answer(const admin::Response& response, bool as_json, const auto& print) {
-  const json body = json::parse(response.body, nullptr, false);
-  if (response.status != 200) {
-    const std::string message = body.is_object() && body.contains("error")
-                                    ? body["error"].value("message", "")
-                                    : response.body;
-    fmt::print(stderr, "tollgate: {}\n", message);
-    return response.status >= 500 ? kFailed : kNo;
-  }
-  if (as_json) {
-    fmt::print("{}\n", body.dump(2));
-  } else {
-    print(body);
-  }
-  return kOk;
-}
-
 void print_new(const json& body) {
   fmt::print("{}\n", body["key"].get<std::string>());
   fmt::print(stderr,
@@ -109,43 +72,47 @@ void print_new(const json& body) {
              body["digest"].get<std::string>());
 }
 
+std::vector<store::StoredKey> stored_keys(const config::Snapshot& snapshot) {
+  const auto reader = open_reader(snapshot);
+  if (!reader) return {};
+  return unwrap(reader->keys());
+}
+
 int make_key(const Options& options) {
-  const auto snapshot = load(options.config);
-  const json request = request_of(options);
-  const auto response =
-      admin::control_call(snapshot->control_socket, "POST", "/keys", request.dump());
-  if (response.status != 0) return answer(response, options.as_json, print_new);
-  // No daemon: the store is ours to write.
-  const base::SystemClock clock;
-  NewKey made = read_new_key(request);
-  for (const auto& key : snapshot->keys)
-    if (key.id == made.key.id) throw std::runtime_error("a key with this id is in the YAML");
-  const auto store = open_store(*snapshot, clock);
-  store::StoredKey stored;
-  stored.key = made.key;
-  stored.created = clock.wall();
-  auto done = store->create_key(std::move(stored)).get();
-  if (done.has_error()) throw std::runtime_error(done.error().message());
-  json body = describe(made.key, "store", false);
-  body["key"] = std::string(made.secret.reveal());
-  body["digest"] = "sha256:" + base::to_hex(made.key.digest);
-  if (options.as_json) {
-    fmt::print("{}\n", body.dump(2));
-  } else {
-    print_new(body);
+  const auto snapshot = load_beside(options.config);
+  const std::string request = request_of(options).dump();
+  auto response = admin::control_call(snapshot->control_socket, "POST", "/keys", request);
+  if (response.status == 0) {  // no gateway runs: the store is ours to write
+    const base::SystemClock clock;
+    const auto store = open_store(*snapshot, clock);
+    const auto stored = stored_keys(*snapshot);
+    const auto taken = [&](const std::string& id) {
+      const auto in_yaml = [&id](const config::Key& key) { return key.id == id; };
+      const auto in_store = [&id](const store::StoredKey& key) { return key.key.id == id; };
+      return std::any_of(snapshot->keys.begin(), snapshot->keys.end(), in_yaml) ||
+             std::any_of(stored.begin(), stored.end(), in_store);
+    };
+    response = create_key(request, *snapshot, taken, *store, clock);
   }
-  return kOk;
+  const int code = print_answer(response, options.as_json, print_new);
+  if (code == kOk) {
+    const json body = json::parse(response.body);
+    for (const auto& warning : body["warnings"])
+      fmt::print(stderr, "warning: {}\n", warning.get<std::string>());
+  }
+  return code;
+}
+
+void print_revoked(const json& body) {
+  fmt::print("{} is revoked\n", body["id"].get<std::string>());
 }
 
 int revoke_key(const Options& options) {
-  const auto snapshot = load(options.config);
+  const auto snapshot = load_beside(options.config);
   const json request = {{"id", options.id}, {"reason", options.reason}};
   const auto response =
       admin::control_call(snapshot->control_socket, "POST", "/keys/revoke", request.dump());
-  const auto print = [](const json& body) {
-    fmt::print("{} is revoked\n", body["id"].get<std::string>());
-  };
-  if (response.status != 0) return answer(response, options.as_json, print);
+  if (response.status != 0) return print_answer(response, options.as_json, print_revoked);
   const base::SystemClock clock;
   store::Revocation revocation;
   bool found = false;
@@ -156,11 +123,7 @@ int revoke_key(const Options& options) {
   }
   const auto store = open_store(*snapshot, clock);
   if (!found) {
-    auto reader = store::AuditReader::open(snapshot->audit.path);
-    if (reader.has_error()) throw std::runtime_error(reader.error().message());
-    auto keys = (*reader)->keys();
-    if (keys.has_error()) throw std::runtime_error(keys.error().message());
-    for (const auto& key : *keys) {
+    for (const auto& key : stored_keys(*snapshot)) {
       if (key.key.id != options.id) continue;
       revocation.digest = key.key.digest;
       found = true;
@@ -173,62 +136,51 @@ int revoke_key(const Options& options) {
   revocation.key_id = options.id;
   revocation.reason = options.reason;
   revocation.revoked_at = clock.wall();
-  auto done = store->revoke_key(revocation).get();
+  const auto done = store->revoke_key(revocation).get();
   if (done.has_error()) throw std::runtime_error(done.error().message());
   const json body = {{"id", options.id}, {"revoked", true}};
-  if (options.as_json) {
-    fmt::print("{}\n", body.dump(2));
-  } else {
-    print(body);
-  }
-  return kOk;
+  return print_answer({200, "application/json", body.dump()}, options.as_json, print_revoked);
 }
 
 void print_list(const json& body) {
   fmt::print("{:<24} {:<6} {:<6} {:<16} {:<16} {:<16} {:<8} {}\n", "ID", "LAST4", "SOURCE", "AGENT",
              "TEAM", "ORG", "STATE", "EXPIRES");
-  for (const auto& key : body["keys"]) {
-    const bool revoked = key["revoked"].get<bool>();
-    const bool disabled = key["disabled"].get<bool>();
+  for (const auto& key : body["keys"])
     fmt::print("{:<24} {:<6} {:<6} {:<16} {:<16} {:<16} {:<8} {}\n", key["id"].get<std::string>(),
                key["last4"].get<std::string>(), key["source"].get<std::string>(),
                key["agent"].get<std::string>(), key["team"].get<std::string>(),
-               key["org"].get<std::string>(),
-               revoked    ? "revoked"
-               : disabled ? "disabled"
-                          : "ok",
+               key["org"].get<std::string>(), key["state"].get<std::string>(),
                key["expires"].is_null() ? "never" : key["expires"].get<std::string>());
+}
+
+/// What a running gateway would list, from the configuration and the store.
+json list_from_record(const config::Snapshot& snapshot) {
+  const auto reader = open_reader(snapshot);
+  std::vector<store::Revocation> revocations;
+  std::vector<store::StoredKey> stored;
+  if (reader) {
+    revocations = unwrap(reader->revocations());
+    stored = unwrap(reader->keys());
   }
+  const base::WallTime now = base::SystemClock().wall();
+  json body = {{"keys", json::array()}};
+  const auto add = [&](const config::Key& key, const char* source) {
+    const bool revoked =
+        std::any_of(revocations.begin(), revocations.end(),
+                    [&](const auto& revocation) { return revocation.digest == key.digest; });
+    body["keys"].push_back(describe(key, source, revoked, now));
+  };
+  for (const auto& key : snapshot.keys) add(key, "yaml");
+  for (const auto& key : stored) add(key.key, "store");
+  return body;
 }
 
 int list_keys(const Options& options) {
-  const auto snapshot = load(options.config);
-  const auto response = admin::control_call(snapshot->control_socket, "GET", "/keys", {});
-  if (response.status != 0) return answer(response, options.as_json, print_list);
-  json body = {{"keys", json::array()}};
-  auto reader = store::AuditReader::open(snapshot->audit.path);
-  std::vector<store::Revocation> revocations;
-  std::vector<store::StoredKey> stored;
-  if (!reader.has_error()) {
-    auto revoked = (*reader)->revocations();
-    auto keys = (*reader)->keys();
-    if (!revoked.has_error()) revocations = *revoked;
-    if (!keys.has_error()) stored = *keys;
-  }
-  const auto is_revoked = [&revocations](const base::Sha256Digest& digest) {
-    return std::any_of(revocations.begin(), revocations.end(),
-                       [&](const auto& revocation) { return revocation.digest == digest; });
-  };
-  for (const auto& key : snapshot->keys)
-    body["keys"].push_back(describe(key, "yaml", is_revoked(key.digest)));
-  for (const auto& key : stored)
-    body["keys"].push_back(describe(key.key, "store", is_revoked(key.key.digest)));
-  if (options.as_json) {
-    fmt::print("{}\n", body.dump(2));
-  } else {
-    print_list(body);
-  }
-  return kOk;
+  const auto snapshot = load_beside(options.config);
+  auto response = admin::control_call(snapshot->control_socket, "GET", "/keys", {});
+  if (response.status == 0)
+    response = {200, "application/json", list_from_record(*snapshot).dump()};
+  return print_answer(response, options.as_json, print_list);
 }
 
 }  // namespace

@@ -49,19 +49,25 @@ bool Permissions::path(std::string_view path) const noexcept {
   return paths_.allows(path);
 }
 
+const GlobList* Permissions::reach(const ByPeer& peers, std::string_view name) noexcept {
+  auto it = peers.find(name);
+  if (it == peers.end()) it = peers.find(std::string_view("*"));
+  return it == peers.end() ? nullptr : &it->second;
+}
+
 bool Permissions::mcp_server(std::string_view server) const noexcept {
-  return mcp_.find(server) != mcp_.end();
+  return reach(mcp_, server) != nullptr;
 }
 bool Permissions::mcp_tool(std::string_view server, std::string_view tool) const noexcept {
-  const auto it = mcp_.find(server);
-  return it != mcp_.end() && it->second.allows(tool);
+  const GlobList* const tools = reach(mcp_, server);
+  return tools != nullptr && tools->allows(tool);
 }
 bool Permissions::a2a_agent(std::string_view agent) const noexcept {
-  return a2a_.find(agent) != a2a_.end();
+  return reach(a2a_, agent) != nullptr;
 }
 bool Permissions::a2a_method(std::string_view agent, std::string_view method) const noexcept {
-  const auto it = a2a_.find(agent);
-  return it != a2a_.end() && it->second.allows(method);
+  const GlobList* const methods = reach(a2a_, agent);
+  return methods != nullptr && methods->allows(method);
 }
 
 }  // namespace tollgate::domain::keys

@@ -77,6 +77,7 @@ FakeEnv example_env() {
   FakeEnv env;
   env.variables = {{"OPENAI_API_KEY", "sk-x"},
                    {"TOLLGATE_ADMIN_TOKEN", "admin"},
+                   {"TOLLGATE_MCP_SESSION_SECRET", "a-session-secret-of-32-characters"},
                    {"TOLLGATE_WEBHOOK_SECRET", "hook"}};
   env.files["config/prices.yaml"] = read(kSource / "config/prices.yaml");
   return env;

@@ -52,6 +52,29 @@ TEST(Secrets, AreReadButNeverDumped) {
   EXPECT_EQ(text_of(result.warnings).find("canary"), std::string::npos);
 }
 
+// Whoever revokes a leaked key at night has the configuration, not the providers' credentials.
+TEST(Secrets, CanBeLeftOut) {
+  FakeEnv env;
+  env.variables["DATA"] = "/var/lib/x";
+  const std::string yaml = std::string(kYaml) + R"(
+  # continues `alerts`
+audit: {path: "${env:DATA}/audit.db"}
+control_socket: "${env:DATA}/control.sock"
+listeners:
+  - {name: main, address: "127.0.0.1:0", tls: {certificate_file: absent.crt, private_key_file: absent.key}}
+)";
+  EXPECT_FALSE(load_text(yaml, "f.yaml", env).ok());
+  LoadOptions options;
+  options.secrets = Secrets::leave_out;
+  const auto result = load_text(yaml, "f.yaml", env, options);
+  ASSERT_TRUE(result.ok()) << text_of(result.problems);
+  EXPECT_EQ(result.snapshot->audit.path, "/var/lib/x/audit.db");
+  EXPECT_EQ(result.snapshot->control_socket, "/var/lib/x/control.sock");
+  env.variables.clear();
+  const auto lost = load_text(yaml, "f.yaml", env, options);
+  EXPECT_EQ(lost.problems.size(), 2u) << "a place is never guessed: " << text_of(lost.problems);
+}
+
 TEST(Secrets, AnAbsentSecretIsDumpedAsEmpty) {
   const auto result = load_text("version: 1\n", "f.yaml", canary_env());
   EXPECT_NE(dump(*result.snapshot).find("\"token\": \"\""), std::string::npos);

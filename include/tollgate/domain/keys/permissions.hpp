@@ -49,6 +49,9 @@ class Permissions {
 
  private:
   using ByPeer = std::map<std::string, GlobList, std::less<>>;
+  /// The peer's own entry, else that of "*", which a key made at run time keeps (it also reaches
+  /// peers added later); null: not reachable.
+  static const GlobList* reach(const ByPeer& peers, std::string_view name) noexcept;
   GlobList surfaces_, models_, providers_, paths_;
   ByPeer mcp_, a2a_;
 };

@@ -1,0 +1,60 @@
+#include "app/cli/common.hpp"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <stdexcept>
+
+#include "app/cli/commands.hpp"
+
+namespace tollgate::app::cli {
+
+using nlohmann::json;
+
+config::SnapshotPtr load_beside(const std::string& path) {
+  config::LoadOptions options;
+  options.secrets = config::Secrets::leave_out;
+  auto loaded = config::load_file(path, config::SystemEnv(), options);
+  if (loaded.ok()) return loaded.snapshot;
+  std::string text = "the configuration has problems:";
+  for (const auto& problem : loaded.problems) text += "\n" + to_string(problem);
+  throw std::runtime_error(text);
+}
+
+std::unique_ptr<store::AuditStore> open_store(const config::Snapshot& snapshot,
+                                              const base::Clock& clock) {
+  store::StoreOptions options;
+  options.audit = snapshot.audit;
+  auto opened = store::AuditStore::open(std::move(options), clock);
+  if (opened.has_error())
+    throw std::runtime_error(opened.error().message() + " " + opened.error().detail());
+  return std::move(*opened);
+}
+
+std::unique_ptr<store::AuditReader> open_reader(const config::Snapshot& snapshot) {
+  std::error_code why;
+  const bool exists = std::filesystem::exists(snapshot.audit.path, why);
+  if (why) throw std::runtime_error("cannot read " + snapshot.audit.path + ": " + why.message());
+  if (!exists) return nullptr;
+  return unwrap(store::AuditReader::open(snapshot.audit.path));
+}
+
+int print_answer(const admin::Response& response, bool as_json,
+                 const std::function<void(const json&)>& print) {
+  const json body = json::parse(response.body, nullptr, false);
+  if (response.status != 200) {
+    const std::string message = body.is_object() && body.contains("error")
+                                    ? body["error"].value("message", "")
+                                    : response.body;
+    fmt::print(stderr, "tollgate: {}\n", message);
+    return response.status >= 500 ? kFailed : kNo;
+  }
+  if (as_json) {
+    fmt::print("{}\n", body.dump(2));
+  } else {
+    print(body);
+  }
+  return kOk;
+}
+
+}  // namespace tollgate::app::cli
