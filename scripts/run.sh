@@ -23,29 +23,41 @@ gateway=$!
 # One Ctrl-C reaches the gateway as well as this script: it drains, and we wait for it.
 trap 'kill -TERM "$gateway" 2>/dev/null || true' TERM
 trap ':' INT
-for _ in $(seq 100); do
-  "$binary" health --config "$config" >/dev/null 2>&1 && break
+url=
+for _ in $(seq 600); do
+  url=$("$binary" health --config "$config" --url 2>/dev/null) && break
+  url=
   kill -0 "$gateway" 2>/dev/null || { wait "$gateway"; exit $?; }
   sleep 0.1
 done
-
-url=http://127.0.0.1:8080
-key=$(sed -n 's/^# *key *\(tg-[0-9A-Za-z]*\).*/\1/p' "$config" | head -n 1)
-if [ -n "$key" ]; then
+if [ -z "$url" ]; then
+  echo "Tollgate was started but is not ready after 60 s:" >&2
+  "$binary" health --config "$config" >&2 || true
+else
+  key=$(sed -n 's/^# *key *\(tg-[0-9A-Za-z]*\).*/\1/p' "$config" | head -n 1)
   cat <<TEXT
 
 Tollgate is running.
   URL       $url/v1        (OPENAI_BASE_URL; for Anthropic clients: $url)
-  demo key  $key
   stop      Ctrl-C
+TEXT
+  if [ -n "$key" ]; then
+    cat <<TEXT
+  demo key  $key
 
 Try, in another terminal:
 
-curl $url/v1/chat/completions -H "Authorization: Bearer $key" -d '{"model":"demo/echo","messages":[{"role":"user","content":"Hello"}]}'
+curl $url/v1/chat/completions -H "Authorization: Bearer $key" -H "Content-Type: application/json" -d '{"model":"demo/echo","messages":[{"role":"user","content":"Hello"}]}'
 
-curl -N $url/v1/chat/completions -H "Authorization: Bearer $key" -d '{"model":"demo/secret","stream":true,"messages":[{"role":"user","content":"Tell me a secret"}]}'
+curl -N $url/v1/chat/completions -H "Authorization: Bearer $key" -H "Content-Type: application/json" -d '{"model":"demo/secret","stream":true,"messages":[{"role":"user","content":"Tell me a secret"}]}'
+TEXT
+  fi
+  cat <<TEXT
 
-Then see what is on record:  $binary audit tail --config $config
+What it cost and what is on record:
+
+$binary budgets --config $config
+$binary audit tail --config $config
 TEXT
 fi
 status=0
