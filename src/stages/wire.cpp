@@ -68,11 +68,11 @@ void drop_parameters_with_key(std::string& path, std::size_t query) {
 
 /// The header of a session that the server opened, or named again, for this key.
 static void seal_session(RequestContext& context, const protocol::http::HeaderField& field,
-                  std::string& out) {
+                         std::string& out) {
   if (!protocol::mcp::is_session_id(field.value)) return;
   const pipeline::McpSessions sessions(context.config());
-  protocol::http::append_field(
-      out, field.name, sessions.seal(context.key->id, context.route.name, field.value));
+  protocol::http::append_field(out, field.name,
+                               sessions.seal(context.key->id, context.route.name, field.value));
   if (context.payload.session_id.empty())
     context.payload.session_id = pipeline::session_label(field.value);
 }
@@ -220,6 +220,10 @@ void build_answer_headers(RequestContext& context, const protocol::http::Respons
       protocol::http::append_field(out, "x-upstream-request-id", field.value);
       continue;
     }
+    // A redirect would lead the agent past the gateway.
+    if (context.peer != nullptr &&
+        (base::iequals(field.name, "location") || base::iequals(field.name, "content-location")))
+      continue;
     if (field.id == HeaderId::mcp_session_id && context.route.surface == Surface::mcp) {
       seal_session(context, field, out);
       continue;

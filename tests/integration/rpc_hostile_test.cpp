@@ -290,6 +290,19 @@ TEST_F(Cards, InAnswersAreRewrittenWhateverWasAskedAndHowItIsSpelled) {
   EXPECT_EQ(streamed.body.find(upstream.url()), std::string::npos) << streamed.body;
 }
 
+TEST_F(Cards, ARedirectDoesNotLeadPastTheGateway) {
+  const Answer redirect = Answer::raw("HTTP/1.1 302 Found\r\nlocation: " + upstream.url() +
+                                      "/card\r\ncontent-length: 0\r\n\r\n");
+  upstream.on("GET", "/.well-known/agent-card.json", {redirect});
+  upstream.on("POST", "/a2a-endpoint", {redirect});
+  upstream.on("POST", "/mcp-endpoint", {redirect});
+  for (const Response& response : {daemon.get("/a2a/planner/.well-known/agent-card.json"),
+                                   a2a(a2a_message("message/send")), mcp(tool_call("add"))}) {
+    EXPECT_EQ(response.header("location"), "");
+    EXPECT_EQ(response.raw_head.find(upstream.url()), std::string::npos) << response.raw_head;
+  }
+}
+
 TEST_F(Cards, AnExtendedCardThatIsNoneIsRefused) {
   answer_a2a(R"({"name":"x"})", "7");
   const json body = json::parse(a2a(rpc_call("GetExtendedAgentCard", "{}")).body);
