@@ -98,6 +98,24 @@ TEST_F(Chat, JsonBytesPassWithOnlyTheModelChanged) {
   EXPECT_EQ(metrics.value("tollgate_in_flight"), 0);
 }
 
+// curl -d names its body a form; some providers then do not read it.
+TEST_F(Chat, ABodyIsForwardedAsJsonWhateverTheAgentCalledIt) {
+  upstream.on("POST", kPath, {Answer::json(200, completion("ok"))});
+  const auto sent_as = [&](const Headers& more) {
+    Headers headers{{"authorization", "Bearer " + daemon.key()}};
+    headers.insert(headers.end(), more.begin(), more.end());
+    EXPECT_EQ(daemon.connect()
+                  .exchange(http_request("POST", kPath, headers, chat_request("m", "hi")))
+                  .status,
+              200);
+    return upstream.requests().back().header("content-type");
+  };
+  EXPECT_EQ(sent_as({}), "application/json");
+  EXPECT_EQ(sent_as({{"content-type", "application/x-www-form-urlencoded"}}), "application/json");
+  EXPECT_EQ(sent_as({{"content-type", "application/json; charset=utf-8"}}),
+            "application/json; charset=utf-8");
+}
+
 TEST_F(Chat, StreamGetsUsageAskedForUpstreamAndHiddenFromTheAgent) {
   upstream.on("POST", kPath, {Answer::sse(chat_stream({"Hello", " ", "world"}))});
   bool complete = false;
