@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include "stages/attempt.hpp"
 #include "stages/holds.hpp"
 #include "stages/local_answers.hpp"
 #include "stages/peer_answers.hpp"
@@ -22,8 +23,6 @@ namespace {
 using base::Error;
 using base::ErrorCode;
 using domain::routing::AttemptLoop;
-using domain::routing::AttemptOutcome;
-using domain::routing::FailureKind;
 using domain::routing::Repeat;
 using domain::routing::RetryHints;
 using domain::routing::SkipReason;
@@ -35,37 +34,6 @@ using pipeline::TransportFailure;
 using pipeline::UpstreamExchange;
 using pipeline::Verdict;
 using protocol::http::HeaderId;
-
-FailureKind to_domain(TransportFailure failure) {
-  switch (failure) {
-    case TransportFailure::dns:
-      return FailureKind::dns;
-    case TransportFailure::connect:
-      return FailureKind::connect;
-    case TransportFailure::tls:
-      return FailureKind::tls;
-    case TransportFailure::pool_exhausted:
-      return FailureKind::pool_exhausted;
-    case TransportFailure::stale_connection:
-      return FailureKind::stale_connection;
-    case TransportFailure::reset:
-      return FailureKind::reset;
-    case TransportFailure::first_byte_timeout:
-      return FailureKind::first_byte_timeout;
-    case TransportFailure::cut:
-      return FailureKind::cut;
-    case TransportFailure::idle_timeout:
-      return FailureKind::idle_timeout;
-    case TransportFailure::invalid:
-      return FailureKind::invalid;
-    case TransportFailure::too_large:
-      return FailureKind::too_large;
-    case TransportFailure::none:
-    case TransportFailure::cancelled:
-      return FailureKind::cancelled;
-  }
-  return FailureKind::cancelled;
-}
 
 bool content_type_is(std::string_view value, std::string_view type) {
   const std::string_view bare = base::trim_ows(value.substr(0, value.find(';')));
@@ -101,14 +69,6 @@ class BorrowedRequest {
  private:
   Spares& spares_;
   std::unique_ptr<AttemptRequest> request_;
-};
-
-/// What one attempt came to.
-enum class AttemptEnd : std::uint8_t {
-  answered,  ///< something was sent to the agent: the call is over
-  next,      ///< the loop decides what follows
-  over,      ///< nothing may follow; the error is the loop's
-  client_gone,
 };
 
 class RouterStage final : public pipeline::Stage {
@@ -174,68 +134,12 @@ class RouterStage final : public pipeline::Stage {
     }
   }
 
- private:
   /// Masks may have made the body longer than the one the money was held for: then the bound is
   /// that of the bytes that will be sent, and the hold must be made to cover it.
   static bool outgrew_bound(RequestContext& context) {
     if (context.free_of_charge || context.edits.size() <= context.body.size()) return false;
     context.bound = context.payload.bound(context.edits.size());
     return true;
-  }
-
-  static store::AuditAttempt& begin_attempt(RequestContext& context, const std::string& deployment,
-                                            base::MonoTime started) {
-    static thread_local store::AuditAttempt unrecorded;
-    store::AuditAttempt* attempt = &unrecorded;
-    if (context.record) attempt = &context.record->attempts.emplace_back();
-    attempt->deployment = deployment;
-    attempt->started_us =
-        std::chrono::duration_cast<std::chrono::microseconds>(started - context.received_at)
-            .count();
-    return *attempt;
-  }
-
-  static void end_attempt(RequestContext& context, std::size_t candidate, std::size_t index,
-                          base::MonoTime started, std::string_view outcome, int status,
-                          telemetry::AttemptResult result) {
-    const base::MonoTime now = context.services->clock.mono();
-    context.upstream_time += now - started;
-    context.services->metrics
-        .attempts(context.alias->of(context.plan.candidates[candidate]).series, result)
-        .inc();
-    if (!context.record) return;
-    auto& attempt = context.record->attempts[index];
-    attempt.outcome = outcome;
-    attempt.http_status = status;
-    attempt.duration_us =
-        std::chrono::duration_cast<std::chrono::microseconds>(now - started).count();
-  }
-
-  /// A failure below HTTP: tells the loop, and keeps what the provider may bill for it.
-  static AttemptEnd fail(RequestContext& context, AttemptLoop& loop, std::size_t candidate,
-                         std::size_t index, base::MonoTime started,
-                         const UpstreamExchange& exchange, TransportFailure failure,
-                         std::uint64_t answer_bytes = 0) {
-    end_attempt(context, candidate, index, started, to_string(failure), 0,
-                telemetry::attempt_failure(to_domain(failure)));
-    if (context.record) context.record->attempts[index].error_code = to_string(failure);
-    if (failure == TransportFailure::pool_exhausted)
-      context.services->metrics.limit_hits(telemetry::LimitHit::max_connections).inc();
-    if (failure == TransportFailure::cancelled || context.cancel.cancelled()) {
-      if (context.served_by != nullptr) {
-        context.payload.output_text_bytes = answer_bytes;  // settled as the answer it was to be
-      } else if (exchange.sent_at() != base::MonoTime{}) {
-        keep_abandoned(context, index, {});
-      }
-      return AttemptEnd::client_gone;
-    }
-    if (pipeline::may_have_been_sent(failure) && failure != TransportFailure::stale_connection) {
-      const Received received{answer_bytes, failure == TransportFailure::too_large};
-      keep_abandoned(context, index, received);
-    }
-    const auto verdict = loop.on_outcome(AttemptOutcome::failure(to_domain(failure)), false,
-                                         context.services->clock.mono());
-    return verdict == domain::routing::Verdict::final ? AttemptEnd::over : AttemptEnd::next;
   }
 
   base::Task<AttemptEnd> attempt(RequestContext& context, AttemptLoop& loop,
@@ -246,17 +150,8 @@ class RouterStage final : public pipeline::Stage {
     const BorrowedRequest request(spare_requests_);
     request->build(context, candidate);
     const bool usage_injected = request->usage_injected;
-    const base::MonoTime started = services.clock.mono();
-    if (loop.attempts() == 0) context.gateway_time = started - context.body_read_at;
-    const std::size_t index = context.record ? context.record->attempts.size() : 0;
-    if (loop.attempts() > 0) {
-      // What an attempt before this one was seen to use is not this one's.
-      context.usage = {};
-      context.usage_complete = false;
-      context.served_model.clear();
-      context.payload.output_text_bytes = 0;
-    }
-    begin_attempt(context, target.deployment->id, started);
+    Attempt books(context, loop, candidate);
+    if (books.number() == 1) context.gateway_time = books.started() - context.body_read_at;
     context.secrets = context.alias->of(context.plan.candidates[candidate]).secrets.get();
     context.policy_state.reset();  // of an attempt that broke before anything was sent
     std::unique_ptr<UpstreamExchange> exchange =
@@ -264,41 +159,33 @@ class RouterStage final : public pipeline::Stage {
             ? services.upstream.open_demo(context.cancel)
             : services.upstream.open(provider.origin, context.cancel);
     const TransportFailure failure = co_await exchange->start(request->wire);
-    if (failure != TransportFailure::none)
-      co_return fail(context, loop, candidate, index, started, *exchange, failure);
+    if (failure != TransportFailure::none) co_return books.failed(*exchange, failure);
 
     const auto& head = exchange->head();
     const std::string_view encoding = head.value(HeaderId::content_encoding);
     if (!encoding.empty() && !base::iequals(encoding, "identity"))
-      co_return fail(context, loop, candidate, index, started, *exchange,
-                     TransportFailure::invalid);
+      co_return books.failed(*exchange, TransportFailure::invalid);
     if (head.status < 200 || head.status >= 300) {
-      const AttemptEnd end =
-          co_await take_error(context, loop, candidate, index, started, *exchange);
+      const AttemptEnd end = co_await take_error(books, *exchange);
       co_return end;
     }
     context.served_by = &target;
     context.served_candidate = candidate;
-    const AttemptEnd end =
-        co_await take_answer(context, loop, candidate, index, started, *exchange, usage_injected);
+    const AttemptEnd end = co_await take_answer(books, *exchange, usage_injected);
     if (end == AttemptEnd::next || end == AttemptEnd::over) context.served_by = nullptr;
     co_return end;
   }
 
   /// An answer that is not a success: another attempt, or the agent gets to read it.
-  base::Task<AttemptEnd> take_error(RequestContext& context, AttemptLoop& loop,
-                                    std::size_t candidate, std::size_t index,
-                                    base::MonoTime started, UpstreamExchange& exchange) {
+  base::Task<AttemptEnd> take_error(Attempt& attempt, UpstreamExchange& exchange) {
+    RequestContext& context = attempt.context();
     const auto& head = exchange.head();
     const int status = head.status;
     RetryHints hints;
     hints.retry_after = protocol::http::retry_after(head.headers, context.services->clock.wall());
     hints.should_retry = protocol::http::should_retry(head.headers);
-    end_attempt(context, candidate, index, started, "status", status,
-                telemetry::attempt_status(status));
-    const auto verdict = loop.on_outcome(AttemptOutcome::status(status, hints), false,
-                                         context.services->clock.mono());
-    if (verdict != domain::routing::Verdict::final) co_return AttemptEnd::next;
+    if (attempt.answered_with_error(status, hints) != domain::routing::Verdict::final)
+      co_return AttemptEnd::next;
     if (status >= 300 && status < 400) {
       // An SDK that followed it would send its key, and the prompt, past the gateway.
       context.refuse(Error(ErrorCode::upstream_invalid, "the upstream answered with a redirection")
@@ -317,7 +204,7 @@ class RouterStage final : public pipeline::Stage {
     const TransportFailure failure =
         co_await exchange.read_all(body, context.config().limits.response_body_bytes);
     if (failure == TransportFailure::cancelled) co_return AttemptEnd::client_gone;
-    co_return co_await send_answer(context, exchange, std::move(body), loop.attempts());
+    co_return co_await send_answer(context, exchange, std::move(body), attempt.number());
   }
 
   base::Task<AttemptEnd> answer_refusal(RequestContext& context) {
@@ -330,25 +217,32 @@ class RouterStage final : public pipeline::Stage {
     co_return sent ? AttemptEnd::answered : AttemptEnd::client_gone;
   }
 
-  base::Task<AttemptEnd> take_answer(RequestContext& context, AttemptLoop& loop,
-                                     std::size_t candidate, std::size_t index,
-                                     base::MonoTime started, UpstreamExchange& exchange,
+  base::Task<AttemptEnd> take_answer(Attempt& attempt, UpstreamExchange& exchange,
                                      bool usage_injected) {
+    RequestContext& context = attempt.context();
     const auto& head = exchange.head();
     if (content_type_is(head.value(HeaderId::content_type), "text/event-stream")) {
       context.is_stream = true;
       std::string header_lines;
-      build_answer_headers(context, head, loop.attempts() + 1, header_lines);
+      build_answer_headers(context, head, attempt.number(), header_lines);
       Relay relay(context, exchange, usage_injected, std::move(header_lines));
       const RelayEnd end = co_await relay.run();
       if (end == RelayEnd::not_started) {
         context.is_stream = false;
         const TransportFailure failure =
             relay.error_first() ? TransportFailure::invalid : relay.failure();
-        co_return fail(context, loop, candidate, index, started, exchange, failure);
+        co_return attempt.failed(exchange, failure);
       }
-      finish_stream(context, loop, candidate, index, started, relay, end);
-      co_return end == RelayEnd::client_gone ? AttemptEnd::client_gone : AttemptEnd::answered;
+      if (end == RelayEnd::client_gone) {
+        attempt.cancelled(head.status);
+        co_return AttemptEnd::client_gone;
+      }
+      if (end == RelayEnd::cut) {
+        attempt.broke_off(head.status, relay.failure());
+      } else {
+        attempt.succeeded(head.status);
+      }
+      co_return AttemptEnd::answered;
     }
     // Not of an MCP server or agent: whatever it calls its answer, clients may read it as JSON.
     const bool passes_as_it_comes = head.body_kind != protocol::http::BodyKind::none &&
@@ -356,8 +250,7 @@ class RouterStage final : public pipeline::Stage {
                                     context.payload.kind != Payload::Kind::model &&
                                     is_binary_type(head.value(HeaderId::content_type));
     if (passes_as_it_comes) {
-      const AttemptEnd end =
-          co_await pass_binary(context, loop, candidate, index, started, exchange);
+      const AttemptEnd end = co_await pass_binary(attempt, exchange);
       co_return end;
     }
     std::string body;
@@ -366,35 +259,12 @@ class RouterStage final : public pipeline::Stage {
     if (failure != TransportFailure::none) {
       if (failure == TransportFailure::too_large)
         context.services->metrics.limit_hits(telemetry::LimitHit::response_body_bytes).inc();
-      co_return fail(context, loop, candidate, index, started, exchange, failure, body.size());
+      co_return attempt.failed(exchange, failure, body.size());
     }
-    end_attempt(context, candidate, index, started, "ok", head.status,
-                telemetry::attempt_status(head.status));
-    const auto verdict =
-        loop.on_outcome(AttemptOutcome::status(head.status), true, context.services->clock.mono());
-    static_cast<void>(verdict);  // a success is final
+    attempt.succeeded(head.status);
     const AttemptEnd end =
-        co_await send_answer(context, exchange, std::move(body), loop.attempts());
+        co_await send_answer(context, exchange, std::move(body), attempt.number());
     co_return end;
-  }
-
-  static void finish_stream(RequestContext& context, AttemptLoop& loop, std::size_t candidate,
-                            std::size_t index, base::MonoTime started, const Relay& relay,
-                            RelayEnd end) {
-    const auto now = context.services->clock.mono();
-    if (relay.failure() == TransportFailure::too_large) context.answer_unmeasured = true;
-    if (end == RelayEnd::cut) {
-      end_attempt(context, candidate, index, started, to_string(relay.failure()), 200,
-                  telemetry::attempt_failure(to_domain(relay.failure())));
-      if (context.record) context.record->attempts[index].error_code = "upstream_cut";
-      const auto ignored =
-          loop.on_outcome(AttemptOutcome::failure(to_domain(relay.failure())), true, now);
-      static_cast<void>(ignored);
-      return;
-    }
-    end_attempt(context, candidate, index, started, "ok", 200, telemetry::AttemptResult::ok);
-    const auto ignored = loop.on_outcome(AttemptOutcome::status(200), true, now);
-    static_cast<void>(ignored);
   }
 
   /// Sends a whole answer, success or error, through the response hooks.
@@ -466,30 +336,27 @@ class RouterStage final : public pipeline::Stage {
   }
 
   /// Audio, images, files: bytes nobody reads, passed on as they come.
-  base::Task<AttemptEnd> pass_binary(RequestContext& context, AttemptLoop& loop,
-                                     std::size_t candidate, std::size_t index,
-                                     base::MonoTime started, UpstreamExchange& exchange) {
+  base::Task<AttemptEnd> pass_binary(Attempt& attempt, UpstreamExchange& exchange) {
+    RequestContext& context = attempt.context();
+    const int status = exchange.head().status;
     std::string header_lines;
-    build_answer_headers(context, exchange.head(), loop.attempts() + 1, header_lines);
+    build_answer_headers(context, exchange.head(), attempt.number(), header_lines);
     bool begun = false;
     for (;;) {
       const pipeline::BodyChunk chunk = co_await exchange.read();
       if (chunk.failure != TransportFailure::none) {
-        if (!begun)
-          co_return fail(context, loop, candidate, index, started, exchange, chunk.failure);
-        end_attempt(context, candidate, index, started, to_string(chunk.failure),
-                    exchange.head().status, telemetry::attempt_failure(to_domain(chunk.failure)));
-        if (context.cancel.cancelled()) co_return AttemptEnd::client_gone;
+        if (!begun) co_return attempt.failed(exchange, chunk.failure);
+        if (context.cancel.cancelled()) break;
+        attempt.broke_off(status, chunk.failure);
         context.upstream_cut = true;
         context.downstream->abort();
         co_return AttemptEnd::answered;
       }
       if (!begun) {
         begun = true;
-        context.status = exchange.head().status;
-        const bool ok =
-            co_await context.downstream->start_stream(exchange.head().status, header_lines);
-        if (!ok) co_return AttemptEnd::client_gone;
+        context.status = status;
+        const bool ok = co_await context.downstream->start_stream(status, header_lines);
+        if (!ok) break;
       }
       for (const std::string_view piece : chunk.pieces) {
         context.response_bytes += piece.size();
@@ -497,17 +364,15 @@ class RouterStage final : public pipeline::Stage {
       }
       if (!chunk.pieces.empty()) {
         const bool sent = co_await context.downstream->write(chunk.pieces);
-        if (!sent) co_return AttemptEnd::client_gone;
+        if (!sent) break;
       }
-      if (chunk.end) break;
+      if (!chunk.end) continue;
+      attempt.succeeded(status);
+      const bool finished = co_await context.downstream->finish();
+      co_return finished ? AttemptEnd::answered : AttemptEnd::client_gone;
     }
-    end_attempt(context, candidate, index, started, "ok", exchange.head().status,
-                telemetry::attempt_status(exchange.head().status));
-    const auto verdict = loop.on_outcome(AttemptOutcome::status(exchange.head().status), true,
-                                         context.services->clock.mono());
-    static_cast<void>(verdict);
-    const bool finished = co_await context.downstream->finish();
-    co_return finished ? AttemptEnd::answered : AttemptEnd::client_gone;
+    attempt.cancelled(status);
+    co_return AttemptEnd::client_gone;
   }
 
   // Used between two waits only, so one for all calls of the worker will do.

@@ -1,0 +1,137 @@
+#include "stages/attempt.hpp"
+
+#include "stages/holds.hpp"
+
+namespace tollgate::stages {
+
+using domain::routing::AttemptOutcome;
+using domain::routing::FailureKind;
+using pipeline::RequestContext;
+using pipeline::TransportFailure;
+using pipeline::UpstreamExchange;
+
+namespace {
+
+FailureKind to_domain(TransportFailure failure) {
+  switch (failure) {
+    case TransportFailure::dns:
+      return FailureKind::dns;
+    case TransportFailure::connect:
+      return FailureKind::connect;
+    case TransportFailure::tls:
+      return FailureKind::tls;
+    case TransportFailure::pool_exhausted:
+      return FailureKind::pool_exhausted;
+    case TransportFailure::stale_connection:
+      return FailureKind::stale_connection;
+    case TransportFailure::reset:
+      return FailureKind::reset;
+    case TransportFailure::first_byte_timeout:
+      return FailureKind::first_byte_timeout;
+    case TransportFailure::cut:
+      return FailureKind::cut;
+    case TransportFailure::idle_timeout:
+      return FailureKind::idle_timeout;
+    case TransportFailure::invalid:
+      return FailureKind::invalid;
+    case TransportFailure::too_large:
+      return FailureKind::too_large;
+    case TransportFailure::none:
+    case TransportFailure::cancelled:
+      return FailureKind::cancelled;
+  }
+  return FailureKind::cancelled;
+}
+
+std::int64_t micros(std::chrono::nanoseconds span) {
+  return std::chrono::duration_cast<std::chrono::microseconds>(span).count();
+}
+
+}  // namespace
+
+Attempt::Attempt(RequestContext& context, domain::routing::AttemptLoop& loop, std::size_t candidate)
+    : context_(context),
+      loop_(loop),
+      candidate_(candidate),
+      index_(context.record ? context.record->attempts.size() : 0),
+      number_(loop.attempts() + 1),
+      started_(context.services->clock.mono()) {
+  if (number_ > 1) {
+    context.usage = {};
+    context.usage_complete = false;
+    context.served_model.clear();
+    context.payload.output_text_bytes = 0;
+  }
+  if (!context.record) return;
+  auto& row = context.record->attempts.emplace_back();
+  row.deployment = target().deployment->id;
+  row.started_us = micros(started_ - context.received_at);
+}
+
+void Attempt::end(std::string_view outcome, int status, telemetry::AttemptResult result,
+                  std::string_view error_code) {
+  const base::MonoTime now = context_.services->clock.mono();
+  context_.upstream_time += now - started_;
+  const auto& series = context_.alias->of(context_.plan.candidates[candidate_]).series;
+  context_.services->metrics.attempts(series, result).inc();
+  if (!context_.record) return;
+  auto& row = context_.record->attempts[index_];
+  row.outcome = outcome;
+  row.http_status = status;
+  row.error_code = error_code;
+  row.duration_us = micros(now - started_);
+}
+
+void Attempt::succeeded(int status) {
+  end("ok", status, telemetry::attempt_status(status));
+  const auto final =
+      loop_.on_outcome(AttemptOutcome::status(status), true, context_.services->clock.mono());
+  static_cast<void>(final);  // nothing follows a success
+}
+
+domain::routing::Verdict Attempt::answered_with_error(int status,
+                                                      const domain::routing::RetryHints& hints) {
+  end("status", status, telemetry::attempt_status(status));
+  return loop_.on_outcome(AttemptOutcome::status(status, hints), false,
+                          context_.services->clock.mono());
+}
+
+AttemptEnd Attempt::failed(const UpstreamExchange& exchange, TransportFailure failure,
+                           std::uint64_t answer_bytes) {
+  end(to_string(failure), 0, telemetry::attempt_failure(to_domain(failure)), to_string(failure));
+  if (failure == TransportFailure::pool_exhausted)
+    context_.services->metrics.limit_hits(telemetry::LimitHit::max_connections).inc();
+  if (failure == TransportFailure::cancelled || context_.cancel.cancelled()) {
+    if (context_.served_by != nullptr) {
+      context_.payload.output_text_bytes = answer_bytes;  // settled as the answer it was to be
+    } else if (exchange.sent_at() != base::MonoTime{}) {
+      keep_abandoned(context_, index_, {});
+    }
+    return AttemptEnd::client_gone;
+  }
+  if (pipeline::may_have_been_sent(failure) && failure != TransportFailure::stale_connection) {
+    const Received received{answer_bytes, failure == TransportFailure::too_large};
+    keep_abandoned(context_, index_, received);
+  }
+  const auto verdict = loop_.on_outcome(AttemptOutcome::failure(to_domain(failure)), false,
+                                        context_.services->clock.mono());
+  return verdict == domain::routing::Verdict::final ? AttemptEnd::over : AttemptEnd::next;
+}
+
+void Attempt::broke_off(int status, TransportFailure failure) {
+  if (failure == TransportFailure::too_large) context_.answer_unmeasured = true;
+  end(to_string(failure), status, telemetry::attempt_failure(to_domain(failure)), "upstream_cut");
+  const auto final = loop_.on_outcome(AttemptOutcome::failure(to_domain(failure)), true,
+                                      context_.services->clock.mono());
+  static_cast<void>(final);  // nothing follows what the agent has begun to read
+}
+
+void Attempt::cancelled(int status) {
+  end("cancelled", status, telemetry::attempt_failure(FailureKind::cancelled));
+  // It did answer: of its health this says what a success says.
+  const auto final =
+      loop_.on_outcome(AttemptOutcome::status(status), true, context_.services->clock.mono());
+  static_cast<void>(final);
+}
+
+}  // namespace tollgate::stages
