@@ -198,7 +198,7 @@ TEST(Budget, AnEstimateOfOursNeverBreaksTheCap) {
               {Answer::json(200, silent_about_usage(std::string(2'000, 'x'))),
                Answer::json(200, silent_about_usage("12345678"))});
   Daemon daemon(
-      std::string(kOneProvider) + "    budgets: [{name: cap, limit: 0.001, window: day}]\n",
+      std::string(kOneProvider) + "    budgets: [{name: cap, limit: 0.003, window: day}]\n",
       {.variables = {{"UP", upstream.url()}}});
   const std::string body = chat_request("m", "hi", R"(,"max_tokens":10)");
   ASSERT_EQ(daemon.post(kPath, body).status, 200);

@@ -244,8 +244,11 @@ TEST(Drain, UnderTrafficNoAcceptedRequestIsLost) {
 TEST(Restart, SpendSurvivesAStopAndAKill) {
   FakeUpstream upstream;
   upstream.on("POST", kPath, {Answer::json(200, completion("ok", 0, 1'000))});  // $0.01 each
-  const std::string yaml =
-      std::string(kOneProvider) + "    budgets: [{name: b, limit: 0.045, window: month}]\n";
+  // A call asks for 1,000 tokens and gets them: less than that may not be offered to it, or the
+  // fifth would be made to fit what is left.
+  const std::string yaml = std::string(kOneProvider) +
+                           "    budgets: [{name: b, limit: 0.045, window: month}]\n"
+                           "spending: {min_output_tokens: 1000}\n";
   Daemon daemon(yaml, {.variables = {{"UP", upstream.url()}}});
   const std::string body = chat_request("m", "hi", R"(,"max_tokens":1000)");
   ASSERT_EQ(daemon.post(kPath, body).status, 200);
@@ -262,7 +265,56 @@ TEST(Restart, SpendSurvivesAStopAndAKill) {
   EXPECT_EQ(me["budgets"][0]["spent_nusd"], 30'000'000);
   ASSERT_EQ(daemon.post(kPath, body).status, 200);
   EXPECT_EQ(daemon.post(kPath, body).status, 402) << "0.04 of 0.045 are spent";
-  EXPECT_EQ(daemon.exactly(5).size(), 5u);
+  EXPECT_EQ(daemon.exactly(6).size(), 6u) << "five calls, and the question what is left";
+}
+
+TEST(Restart, ABudgetClosedByAnOverrunStaysClosed) {
+  FakeUpstream upstream;
+  // $0.03 for a call that was capped at $0.01.
+  upstream.on("POST", kPath, {Answer::json(200, completion("ok", 0, 3'000))});
+  Daemon daemon(
+      std::string(kOneProvider) + "    budgets: [{name: b, limit: 0.02, window: month}]\n",
+      {.variables = {{"UP", upstream.url()}}});
+  const std::string body = chat_request("m", "hi", R"(,"max_tokens":1000)");
+  ASSERT_EQ(daemon.post(kPath, body).status, 200);
+  ASSERT_EQ(daemon.rows(1).at(0).at("overrun"), "1");
+  const auto message = [&] {
+    const Response refused = daemon.post(kPath, body);
+    EXPECT_EQ(refused.status, 402) << refused.body;
+    return json::parse(refused.body)["error"]["message"].get<std::string>();
+  };
+  EXPECT_NE(message().find("is closed"), std::string::npos);
+  daemon.send(SIGTERM);
+  ASSERT_EQ(daemon.wait_exit(10s), 0);
+  daemon.start();
+  EXPECT_NE(message().find("is closed"), std::string::npos) << message();
+}
+
+TEST(Restart, AThresholdThatWasToldIsNotToldAgain) {
+  FakeUpstream upstream;
+  upstream.on("POST", kPath, {Answer::json(200, completion("ok", 0, 1'000))});  // $0.01 each
+  upstream.on("POST", "/hook", {Answer::json(200, "{}")});
+  Daemon daemon(std::string(kOneProvider) +
+                    "    budgets: [{name: b, limit: 0.022, window: month, alerts: [40, 90]}]\n"
+                    "alerts: {webhooks: [{url: \"@{UP}/hook\"}]}\n",
+                {.variables = {{"UP", upstream.url()}}});
+  const std::string body = chat_request("m", "hi", R"(,"max_tokens":1000)");
+  const auto percents = [&] {
+    std::vector<int> told;
+    for (const SeenRequest& seen : upstream.requests())
+      if (seen.target == "/hook") told.push_back(json::parse(seen.body)["percent"]);
+    return told;
+  };
+  const Labels delivered{{"result", "delivered"}};
+  ASSERT_EQ(daemon.post(kPath, body).status, 200);
+  ASSERT_TRUE(daemon.wait_metric("tollgate_webhook_deliveries_total", delivered, 1));
+  ASSERT_EQ(daemon.rows(1).size(), 1u);
+  daemon.send(SIGTERM);
+  ASSERT_EQ(daemon.wait_exit(10s), 0);
+  daemon.start();
+  ASSERT_EQ(daemon.post(kPath, body).status, 200);
+  ASSERT_TRUE(daemon.wait_metric("tollgate_webhook_deliveries_total", delivered, 1));
+  EXPECT_EQ(percents(), (std::vector<int>{40, 90}));
 }
 
 TEST(Start, ProblemsAreAllNamedAtOnceAndTheExitIs2) {

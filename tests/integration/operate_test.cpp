@@ -1,5 +1,7 @@
 // What operators use: keys, revocation, the admin port, the command line beside a running daemon.
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sqlite3.h>
 #include <sys/stat.h>
 
 #include <nlohmann/json.hpp>
@@ -201,14 +203,56 @@ TEST(AuditFull, NoSlotLeftIs503AndADiskThatIsFullIsSaid) {
   // More free space demanded than any disk has: the same state as a full one.
   options.audit = "min_free_bytes: 1000000GB";
   options.start = false;
+  options.start_limit = 3s;
   Daemon daemon(kOneProvider, options);
   EXPECT_THROW(daemon.start(), std::runtime_error) << "not ready while nothing can be recorded";
-  if (daemon.running()) {
-    const Response response = daemon.post(kPath, chat_request("m", "hi"));
-    EXPECT_EQ(response.status, 503);
-    EXPECT_EQ(json::parse(response.body)["error"]["code"], "audit_unavailable");
-    EXPECT_EQ(upstream.request_count(), 0u);
-  }
+  ASSERT_TRUE(daemon.running()) << daemon.log();
+  const Response response = daemon.post(kPath, chat_request("m", "hi"));
+  EXPECT_EQ(response.status, 503);
+  EXPECT_EQ(json::parse(response.body)["error"]["code"], "audit_unavailable");
+  EXPECT_EQ(upstream.request_count(), 0u);
+  EXPECT_NE(daemon.log().find("low_space"), std::string::npos) << "and the log says why";
+}
+
+TEST(AuditFull, RowsLostAtTheEndAreSaidAndTheExitIs1) {
+  FakeUpstream upstream;
+  upstream.on("POST", kPath, {Answer::json(200, completion("ok"))});
+  Daemon daemon(kOneProvider, {.variables = {{"UP", upstream.url()}}});
+  ASSERT_EQ(daemon.post(kPath, chat_request("m", "hi")).status, 200);
+  ASSERT_EQ(daemon.rows(1).size(), 1u);
+  // Another process that keeps the database locked: the same as a disk that takes nothing more.
+  sqlite3* db = nullptr;
+  ASSERT_EQ(sqlite3_open(daemon.file("audit.db").c_str(), &db), SQLITE_OK);
+  sqlite3_busy_timeout(db, 2'000);
+  ASSERT_EQ(sqlite3_exec(db, "BEGIN IMMEDIATE", nullptr, nullptr, nullptr), SQLITE_OK);
+  ASSERT_EQ(daemon.post(kPath, chat_request("m", "hi")).status, 200);
+  daemon.send(SIGTERM);
+  EXPECT_EQ(daemon.wait_exit(40s), 1);
+  sqlite3_close(db);
+  EXPECT_NE(daemon.log().find("audit rows were lost"), std::string::npos) << daemon.log();
+}
+
+TEST_F(Operate, AReloadThatCannotReadTheStoredKeysChangesNothing) {
+  const CommandResult made = run({"keys", "new", "fresh", "--json"});
+  ASSERT_EQ(made.exit_code, 0) << made.err;
+  const std::string secret = json::parse(made.out)["key"];
+  ASSERT_EQ(status_of(secret), 200);
+  const auto alter = [&](const char* sql) {
+    sqlite3* db = nullptr;
+    ASSERT_EQ(sqlite3_open(daemon.file("audit.db").c_str(), &db), SQLITE_OK);
+    sqlite3_busy_timeout(db, 2'000);
+    EXPECT_EQ(sqlite3_exec(db, sql, nullptr, nullptr, nullptr), SQLITE_OK) << sqlite3_errmsg(db);
+    sqlite3_close(db);
+  };
+  alter("ALTER TABLE virtual_key RENAME TO elsewhere");
+  daemon.reload(kOneProvider);
+  ASSERT_TRUE(daemon.wait_metric("tollgate_config_reloads_total", {{"result", "failed"}}, 1));
+  EXPECT_EQ(status_of(secret), 200) << "a key nobody took away";
+  EXPECT_TRUE(daemon.wait_log("stored keys"));
+  alter("ALTER TABLE elsewhere RENAME TO virtual_key");
+  daemon.reload(kOneProvider);
+  ASSERT_TRUE(daemon.wait_metric("tollgate_config_generation", {}, 2));
+  EXPECT_EQ(status_of(secret), 200);
 }
 
 TEST(ClientAddress, IsTakenFromTrustedProxiesOnlyAndFromProxyProtocol) {
