@@ -5,9 +5,12 @@
 
 namespace tollgate::net {
 
+UpstreamClient::UpstreamClient(Worker& worker, UpstreamPool& pool) : worker_(worker), pool_(pool) {}
+UpstreamClient::~UpstreamClient() = default;
+
 std::unique_ptr<pipeline::UpstreamExchange> UpstreamClient::open(const config::Origin& origin,
                                                                  pipeline::CancelSignal& cancel) {
-  return std::make_unique<UpstreamExchange>(worker_, pool_, origin, cancel);
+  return std::make_unique<UpstreamExchange>(worker_, pool_, origin, cancel, spares_);
 }
 
 std::unique_ptr<pipeline::UpstreamExchange> UpstreamClient::open_demo(

@@ -1,8 +1,6 @@
 #include "net/upstream_exchange.hpp"
 
-#include <fmt/format.h>
-
-#include <iterator>
+#include "tollgate/protocol/http/head_writer.hpp"
 
 namespace tollgate::net {
 
@@ -18,14 +16,31 @@ constexpr std::size_t kBodyBuffer = 64 * 1024;
 /// A close this soon after the request is that of a peer which was closing already: longer than a
 /// round trip, shorter than a model takes to begin.
 constexpr auto kClosingPeer = std::chrono::milliseconds(100);
+/// Buffers kept for later exchanges, per worker: some 2 KB each.
+constexpr std::size_t kSpares = 256;
+
+std::unique_ptr<ExchangeBuffers> take_spare(SpareBuffers& spares) {
+  if (spares.empty()) return std::make_unique<ExchangeBuffers>();
+  auto buffers = std::move(spares.back());
+  spares.pop_back();
+  return buffers;
+}
 }  // namespace
 
 UpstreamExchange::UpstreamExchange(Worker& worker, UpstreamPool& pool, const config::Origin& origin,
-                                   pipeline::CancelSignal& cancel)
-    : worker_(worker), pool_(pool), origin_(origin), cancel_(cancel) {}
+                                   pipeline::CancelSignal& cancel, SpareBuffers& spares)
+    : worker_(worker),
+      pool_(pool),
+      origin_(origin),
+      cancel_(cancel),
+      spares_(spares),
+      buffers_(take_spare(spares)),
+      parser_(buffers_->parser),
+      pieces_(buffers_->pieces) {}
 
 UpstreamExchange::~UpstreamExchange() {
   give_back();
+  if (spares_.size() < kSpares) spares_.push_back(std::move(buffers_));
 }
 
 void UpstreamExchange::on_cancel() noexcept {
@@ -40,75 +55,97 @@ TransportFailure UpstreamExchange::read_failure(const error_code& error) const n
 base::Task<TransportFailure> UpstreamExchange::start(const WireRequest& request) {
   deadline_ = request.deadline;
   idle_timeout_ = request.idle_timeout;
-  auto acquired = co_await pool_.acquire(origin_, request, true, cancel_);
-  if (!acquired.lease.valid()) co_return acquired.failure;
-  lease_ = std::move(acquired.lease);
+  lease_ = pool_.take_idle(origin_, cancel_);
+  if (!lease_.valid()) {
+    auto acquired = co_await pool_.acquire(origin_, request, true, cancel_);
+    if (!acquired.lease.valid()) co_return acquired.failure;
+    lease_ = std::move(acquired.lease);
+  }
   cancel_.attach(this);
-  TransportFailure failure = co_await send(request);
-  if (failure == TransportFailure::none) failure = co_await await_head(request);
+  TransportFailure failure = co_await attempt(request);
   if (failure == TransportFailure::stale_connection) {
     // No fault of the deployment: once more on a fresh connection, unseen by the retry logic (the
     // rule is at pipeline::UpstreamExchange::start).
     cancel_.detach();
     lease_.drop();
-    acquired = co_await pool_.acquire(origin_, request, false, cancel_);
+    auto acquired = co_await pool_.acquire(origin_, request, false, cancel_);
     if (!acquired.lease.valid()) co_return acquired.failure;
     lease_ = std::move(acquired.lease);
     cancel_.attach(this);
-    failure = co_await send(request);
-    if (failure == TransportFailure::none) failure = co_await await_head(request);
+    failure = co_await attempt(request);
   }
   co_return failure;
 }
 
-base::Task<TransportFailure> UpstreamExchange::send(const WireRequest& request) {
+void UpstreamExchange::compose(const WireRequest& request) {
   // Proxy and request are two parties: only here, in the clear to the proxy, does its credential
   // go.
   const bool absolute_form = !origin_.proxy.empty() && origin_.scheme == "http";
+  const bool is_v6 = origin_.host.find(':') != std::string::npos;
   const bool default_port = origin_.port == (origin_.scheme == "https" ? 443 : 80);
-  const std::string_view host = origin_.host;
-  const bool is_v6 = host.find(':') != std::string_view::npos;
-  head_bytes_.clear();
-  auto out = std::back_inserter(head_bytes_);
+  std::string& head = buffers_->head_bytes;
+  head.clear();
   const auto authority = [&] {
-    fmt::format_to(out, "{}{}{}", is_v6 ? "[" : "", host, is_v6 ? "]" : "");
-    if (!default_port) fmt::format_to(out, ":{}", origin_.port);
+    if (is_v6) head += '[';
+    head += origin_.host;
+    if (is_v6) head += ']';
+    if (!default_port) {
+      head += ':';
+      protocol::http::append_number(head, origin_.port);
+    }
   };
-  fmt::format_to(out, "{} ", request.method);
+  head += request.method;
+  head += ' ';
   if (absolute_form) {
-    head_bytes_ += "http://";
+    head += "http://";
     authority();
   }
-  std::string_view base = request.ignore_base_path ? std::string_view{} : origin_.base_path;
-  if (base.empty() && !request.path_and_query.starts_with('/')) base = "/";
-  fmt::format_to(out, "{}{} HTTP/1.1\r\nHost: ", base, request.path_and_query);
+  if (!request.ignore_base_path) head += origin_.base_path;
+  const bool has_base = !request.ignore_base_path && !origin_.base_path.empty();
+  if (!has_base && !request.path_and_query.starts_with('/')) head += '/';
+  head += request.path_and_query;
+  head += " HTTP/1.1\r\nHost: ";
   authority();
-  head_bytes_ += "\r\n";
-  if (absolute_form && !origin_.proxy_authorization.empty())
-    fmt::format_to(out, "Proxy-Authorization: {}\r\n", origin_.proxy_authorization.reveal());
+  head += "\r\n";
+  if (absolute_form && !origin_.proxy_authorization.empty()) {
+    head += "Proxy-Authorization: ";
+    head += origin_.proxy_authorization.reveal();
+    head += "\r\n";
+  }
   std::size_t length = 0;
   for (const std::string_view piece : request.body) length += piece.size();
-  if (request.has_body) fmt::format_to(out, "Content-Length: {}\r\n", length);
-  out_.clear();
-  out_.push_back(head_bytes_);
-  out_.push_back(request.header_lines);
-  out_.push_back("\r\n");
-  out_.insert(out_.end(), request.body.begin(), request.body.end());
+  if (request.has_body) protocol::http::append_field(head, "Content-Length", length);
+  auto& out = buffers_->out;
+  out.clear();
+  out.push_back(head);
+  out.push_back(request.header_lines);
+  out.push_back("\r\n");
+  out.insert(out.end(), request.body.begin(), request.body.end());
+}
 
+base::Task<TransportFailure> UpstreamExchange::attempt(const WireRequest& request) {
+  compose(request);
   Channel& channel = lease_.channel();
   channel.set_write_timeout(request.write_timeout);
   channel.set_write_limit(request.deadline);
   mark_ = channel.bytes_out();
-  const IoResult sent = co_await channel.write(out_);
+  const IoResult sent = co_await channel.write(buffers_->out);
   sent_at_ = worker_.now();
-  if (!sent.error) co_return TransportFailure::none;
-  if (cancel_.cancelled()) co_return TransportFailure::cancelled;
+  TransportFailure failure = judge_write(sent, request.safe_to_repeat);
+  if (failure == TransportFailure::none) failure = co_await await_head(request);
+  co_return failure;
+}
+
+TransportFailure UpstreamExchange::judge_write(const IoResult& sent, bool safe_to_repeat) {
+  if (!sent.error) return TransportFailure::none;
+  if (cancel_.cancelled()) return TransportFailure::cancelled;
+  Channel& channel = lease_.channel();
   // An upstream may refuse early (413, 429) and stop reading: an answer may be there to be read.
-  if (!channel.closed() && !channel.buffered().empty()) co_return TransportFailure::none;
+  if (!channel.closed() && !channel.buffered().empty()) return TransportFailure::none;
   // The write's own count is the better witness: what TLS kept back was never sent.
   if (lease_.reused() && sent.bytes == 0 && channel.bytes_out() == mark_)
-    co_return TransportFailure::stale_connection;
-  co_return closed_early(sent.error, request.safe_to_repeat);
+    return TransportFailure::stale_connection;
+  return closed_early(sent.error, safe_to_repeat);
 }
 
 TransportFailure UpstreamExchange::closed_early(const error_code& end, bool safe_to_repeat) {
@@ -161,8 +198,8 @@ base::Task<TransportFailure> UpstreamExchange::await_head(const WireRequest& req
     co_return closed_early(got.error, request.safe_to_repeat);
   }
   // The body's reads reuse the connection's buffer: the head moves out of their way.
-  head_copy_.assign(channel.buffered().substr(0, taken_));
-  parser_.rebase(head_copy_.data());
+  buffers_->head_copy.assign(channel.buffered().substr(0, taken_));
+  parser_.rebase(buffers_->head_copy.data());
   channel.consume(std::exchange(taken_, 0));
   const auto& head = parser_.head();
   left_ = head.body_kind == BodyKind::length ? head.content_length.value_or(0) : 0;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -10,11 +11,23 @@
 
 namespace tollgate::net {
 
+/// What an exchange needs room for. Lent by its UpstreamClient, so that the next exchange finds the
+/// memory there already.
+struct ExchangeBuffers {
+  protocol::http::ResponseParser parser;
+  std::string head_bytes;  ///< of the request
+  std::string head_copy;   ///< of the response; the parser's views point here
+  std::vector<std::string_view> out;
+  std::vector<std::string_view> pieces;
+};
+using SpareBuffers = std::vector<std::unique_ptr<ExchangeBuffers>>;
+
 /// One HTTP/1.1 exchange over a pooled connection.
 class UpstreamExchange final : public pipeline::UpstreamExchange, private pipeline::CancelSlot {
  public:
+  /// `spares` and the rest outlive the exchange.
   UpstreamExchange(Worker& worker, UpstreamPool& pool, const config::Origin& origin,
-                   pipeline::CancelSignal& cancel);
+                   pipeline::CancelSignal& cancel, SpareBuffers& spares);
   ~UpstreamExchange() override;
 
   base::Task<pipeline::TransportFailure> start(const pipeline::WireRequest& request) override;
@@ -26,7 +39,10 @@ class UpstreamExchange final : public pipeline::UpstreamExchange, private pipeli
 
  private:
   void on_cancel() noexcept override;
-  base::Task<pipeline::TransportFailure> send(const pipeline::WireRequest& request);
+  /// Sends the request on the lease and awaits the head.
+  base::Task<pipeline::TransportFailure> attempt(const pipeline::WireRequest& request);
+  void compose(const pipeline::WireRequest& request);
+  pipeline::TransportFailure judge_write(const IoResult& sent, bool safe_to_repeat);
   base::Task<pipeline::TransportFailure> await_head(const pipeline::WireRequest& request);
   /// The connection ended before any answer byte: is it as if the request had never been sent?
   pipeline::TransportFailure closed_early(const error_code& end, bool safe_to_repeat);
@@ -40,13 +56,12 @@ class UpstreamExchange final : public pipeline::UpstreamExchange, private pipeli
   UpstreamPool& pool_;
   const config::Origin& origin_;
   pipeline::CancelSignal& cancel_;
+  SpareBuffers& spares_;
+  std::unique_ptr<ExchangeBuffers> buffers_;
   UpstreamPool::Lease lease_;
-  protocol::http::ResponseParser parser_;
+  protocol::http::ResponseParser& parser_;
   protocol::http::ChunkedDecoder chunked_{protocol::http::Peer::upstream};
-  std::string head_bytes_;  ///< of the request
-  std::string head_copy_;   ///< of the response; parser_'s views point here
-  std::vector<std::string_view> out_;
-  std::vector<std::string_view> pieces_;
+  std::vector<std::string_view>& pieces_;
   std::uint64_t mark_ = 0;  ///< bytes_out() of the connection before the request
   std::uint64_t left_ = 0;  ///< of a body with a length
   bool ended_ = false;

@@ -162,6 +162,29 @@ UpstreamPool::OriginPool& UpstreamPool::pool_for(const config::Origin& origin) {
   return pool;
 }
 
+UpstreamPool::Lease UpstreamPool::pop_idle(OriginPool& pool) {
+  while (!pool.idle.empty()) {
+    ChannelPtr channel = std::move(pool.idle.back().channel);
+    pool.idle.pop_back();
+    counters_.idle.fetch_sub(1, std::memory_order_relaxed);
+    channel->unwatch();
+    if (channel->failed()) {
+      --pool.total;
+      continue;
+    }
+    counters_.busy.fetch_add(1, std::memory_order_relaxed);
+    counters_.reuses.fetch_add(1, std::memory_order_relaxed);
+    return {&pool, std::move(channel), true};
+  }
+  return {};
+}
+
+UpstreamPool::Lease UpstreamPool::take_idle(const config::Origin& origin,
+                                            const CancelSignal& cancel) {
+  OriginPool& pool = pool_for(origin);
+  return pool.has_room() && !cancel.cancelled() ? pop_idle(pool) : Lease();
+}
+
 base::Task<UpstreamPool::AcquireResult> UpstreamPool::acquire(const config::Origin& origin,
                                                               const pipeline::WireRequest& request,
                                                               bool allow_reuse,
@@ -179,19 +202,9 @@ base::Task<UpstreamPool::AcquireResult> UpstreamPool::acquire(const config::Orig
       result.failure = TransportFailure::cancelled;
       co_return result;
     }
-    while (may_take && allow_reuse && !pool.idle.empty()) {
-      ChannelPtr channel = std::move(pool.idle.back().channel);
-      pool.idle.pop_back();
-      counters_.idle.fetch_sub(1, std::memory_order_relaxed);
-      channel->unwatch();
-      if (channel->failed()) {
-        --pool.total;
-        continue;
-      }
-      counters_.busy.fetch_add(1, std::memory_order_relaxed);
-      counters_.reuses.fetch_add(1, std::memory_order_relaxed);
-      result.lease = Lease(&pool, std::move(channel), true);
-      co_return result;
+    if (may_take && allow_reuse) {
+      result.lease = pop_idle(pool);
+      if (result.lease.valid()) co_return result;
     }
     if (may_take && pool.total < pool.max_total) break;
     if (may_take && !pool.idle.empty()) {

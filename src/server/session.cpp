@@ -214,8 +214,8 @@ base::Task<void> Session::serve() {
   }
   client_ = protocol::http::client_address(peer_, head.headers, listener_->trusted_proxies);
   context.set_client(client_);
-  context.is_tls = listener_->tls || protocol::http::client_spoke_tls(
-                                        peer_, head.headers, listener_->trusted_proxies);
+  context.is_tls = listener_->tls || protocol::http::client_spoke_tls(peer_, head.headers,
+                                                                      listener_->trusted_proxies);
   channel_->set_write_limit(context.deadline);
   if (parsed.has_value()) context.route = pipeline::match_route(head, context.target);
 
@@ -239,7 +239,8 @@ base::Task<void> Session::run_call(RequestContext& context) {
   pipeline::Chain& chain = host_.chain();
   Verdict verdict = chain.on_head(context);
   if (!verdict.refused()) {
-    const bool complete = co_await read_body();
+    bool complete = take_buffered_body();
+    if (!complete) complete = co_await read_body();
     if (!complete) {
       if (refusal_) {
         verdict = Verdict::refuse(std::move(*refusal_));

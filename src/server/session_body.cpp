@@ -46,6 +46,26 @@ std::uint64_t body_limit(const RequestContext& context) {
 
 }  // namespace
 
+bool Session::take_buffered_body() {
+  const auto& head = parser_.head();
+  std::string& body = context_->body;
+  body.clear();
+  if (head.body_kind() == BodyKind::none) {
+    body_unread_ = false;
+    return true;
+  }
+  const std::uint64_t length = head.content_length.value_or(0);
+  const std::string_view have = channel_->buffered();
+  if (head.chunked || length > have.size() || length > kUncounted ||
+      length > body_limit(*context_) || !head.value(HeaderId::content_encoding).empty())
+    return false;
+  body.reserve(static_cast<std::size_t>(length) + kJsonPadding);
+  body.assign(have.substr(0, static_cast<std::size_t>(length)));
+  channel_->consume(body.size());
+  body_unread_ = false;
+  return true;
+}
+
 base::Task<bool> Session::read_body() {
   RequestContext& context = *context_;
   const auto& head = parser_.head();

@@ -1,8 +1,4 @@
 // Session as the Downstream of its call: what the stages write goes out here.
-#include <fmt/format.h>
-
-#include <iterator>
-
 #include "tollgate/protocol/http/head_writer.hpp"
 #include "tollgate/server/session.hpp"
 #include "tollgate/server/worker_host.hpp"
@@ -35,10 +31,9 @@ base::Task<bool> Session::respond(int status, std::string_view header_lines,
   std::size_t length = 0;
   for (const std::string_view piece : body) length += piece.size();
   out_head_.clear();
-  fmt::format_to(std::back_inserter(out_head_), "HTTP/1.1 {} {}\r\n", status,
-                 protocol::http::reason_phrase(status));
+  protocol::http::append_status_line(out_head_, status);
   if (status != 204 && status >= 200 && status != 304)
-    fmt::format_to(std::back_inserter(out_head_), "Content-Length: {}\r\n", length);
+    protocol::http::append_field(out_head_, "Content-Length", length);
   if (closing_ || host_.announcing_drain()) keep_alive_ = false;
   append_common_headers(out_head_, !keep_alive_);
   out_head_ += header_lines;
@@ -66,8 +61,7 @@ base::Task<bool> Session::start_stream(int status, std::string_view header_lines
   if ((!chunked_out_ && !no_body_) || closing_ || host_.announcing_drain()) keep_alive_ = false;
   // Written together with the first piece, in one system call.
   out_head_.clear();
-  fmt::format_to(std::back_inserter(out_head_), "HTTP/1.1 {} {}\r\n", status,
-                 protocol::http::reason_phrase(status));
+  protocol::http::append_status_line(out_head_, status);
   if (chunked_out_) out_head_ += "Transfer-Encoding: chunked\r\n";
   append_common_headers(out_head_, !keep_alive_);
   out_head_ += header_lines;

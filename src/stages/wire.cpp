@@ -1,9 +1,6 @@
 #include "stages/wire.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
-#include <iterator>
 
 #include "stages/guard_verdicts.hpp"
 #include "tollgate/domain/keys/key_format.hpp"
@@ -161,8 +158,9 @@ void AttemptRequest::build_headers(const RequestContext& context,
     if (provider.kind == config::ProviderKind::anthropic) {
       protocol::http::append_field(headers_, "x-api-key", provider.api_key.reveal());
     } else {
-      fmt::format_to(std::back_inserter(headers_), "Authorization: Bearer {}\r\n",
-                     provider.api_key.reveal());
+      headers_ += "Authorization: Bearer ";
+      headers_ += provider.api_key.reveal();
+      headers_ += "\r\n";
     }
   }
   for (const auto& own : provider.headers)
@@ -233,13 +231,13 @@ void build_answer_headers(RequestContext& context, const protocol::http::Respons
   // One search over all lines; the rare hit costs a second pass.
   if (holds_credential(context, out))
     drop_lines(out, [&](std::string_view line) { return holds_credential(context, line); });
-  fmt::format_to(std::back_inserter(out), "x-request-id: {}\r\n", context.request_id);
+  protocol::http::append_field(out, "x-request-id", context.request_id);
   if (context.peer == nullptr && context.served_by != nullptr)
     protocol::http::append_field(out, "x-tollgate-deployment", context.served_by->deployment->id);
-  fmt::format_to(std::back_inserter(out), "x-tollgate-attempts: {}\r\n", attempts);
+  protocol::http::append_field(out, "x-tollgate-attempts", std::uint64_t{attempts});
   if (context.hold_plan.is_lowered)
-    fmt::format_to(std::back_inserter(out), "x-tollgate-output-cap: {}\r\n",
-                   context.hold_plan.output_cap);
+    protocol::http::append_field(out, "x-tollgate-output-cap",
+                                 static_cast<std::uint64_t>(context.hold_plan.output_cap));
 }
 
 void redact_credentials(RequestContext& context, std::string& body) {

@@ -7,10 +7,13 @@
 
 namespace tollgate::net {
 
+struct ExchangeBuffers;
+
 /// One worker's way to upstreams: pooled connections and the demo model.
 class UpstreamClient final : public pipeline::UpstreamClient {
  public:
-  UpstreamClient(Worker& worker, UpstreamPool& pool) : worker_(worker), pool_(pool) {}
+  UpstreamClient(Worker& worker, UpstreamPool& pool);
+  ~UpstreamClient() override;
   std::unique_ptr<pipeline::UpstreamExchange> open(const config::Origin& origin,
                                                    pipeline::CancelSignal& cancel) override;
   std::unique_ptr<pipeline::UpstreamExchange> open_demo(pipeline::CancelSignal& cancel) override;
@@ -20,6 +23,7 @@ class UpstreamClient final : public pipeline::UpstreamClient {
  private:
   Worker& worker_;
   UpstreamPool& pool_;
+  std::vector<std::unique_ptr<ExchangeBuffers>> spares_;
 };
 
 }  // namespace tollgate::net

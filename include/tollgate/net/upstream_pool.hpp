@@ -80,6 +80,9 @@ class UpstreamPool {
 
   void set_tls_contexts(std::shared_ptr<const TlsContexts> contexts) { tls_ = std::move(contexts); }
 
+  /// An idle connection, if one may be taken now without overtaking those who wait; else an invalid
+  /// lease, and acquire() is to be awaited. The usual case, and it needs no coroutine.
+  [[nodiscard]] Lease take_idle(const config::Origin& origin, const pipeline::CancelSignal& cancel);
   /// Awaits an idle connection or makes one. `allow_reuse` false forces a new one (after a stale
   /// one).
   base::Task<AcquireResult> acquire(const config::Origin& origin,
@@ -101,6 +104,7 @@ class UpstreamPool {
                                     pipeline::CancelSignal& cancel);
   base::Task<pipeline::TransportFailure> tunnel(Channel& channel, const config::Origin& origin);
   void trim(base::MonoTime now);
+  [[nodiscard]] Lease pop_idle(OriginPool& pool);
   OriginPool& pool_for(const config::Origin& origin);
 
   Worker& worker_;

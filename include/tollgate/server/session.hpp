@@ -69,6 +69,8 @@ class Session final : public pipeline::Downstream,
   base::Task<void> run_call(pipeline::RequestContext& context);
   /// An exception came out of the call: 500 if nothing was answered yet, else the answer is cut.
   base::Task<void> answer_bug(std::exception_ptr bug);
+  /// The whole body when it came with the head, plain and small: the usual case, without a wait.
+  bool take_buffered_body();
   /// Reads the body into the context; false when the connection is of no further use (the refusal,
   /// if one is due, is in `refusal_`).
   base::Task<bool> read_body();

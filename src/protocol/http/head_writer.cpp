@@ -6,7 +6,6 @@
 #include "tollgate/protocol/http/header_section.hpp"
 
 namespace tollgate::protocol::http {
-namespace {
 
 void append_number(std::string& out, std::uint64_t value) {
   char digits[20];
@@ -14,7 +13,13 @@ void append_number(std::string& out, std::uint64_t value) {
   out.append(digits, end);
 }
 
-}  // namespace
+void append_status_line(std::string& out, int status) {
+  out += "HTTP/1.1 ";
+  append_number(out, static_cast<std::uint64_t>(status < 100 || status > 999 ? 500 : status));
+  out += ' ';
+  out += reason_phrase(status);
+  out += "\r\n";
+}
 
 bool HeadWriter::request_line(std::string_view method, std::string_view target) {
   if (!is_token(method) || target.empty() || !detail::all_of_class(target, detail::kTargetChar))
@@ -27,11 +32,7 @@ bool HeadWriter::request_line(std::string_view method, std::string_view target) 
 }
 
 void HeadWriter::status_line(int status) {
-  buffer_ += "HTTP/1.1 ";
-  append_number(buffer_, static_cast<std::uint64_t>(status < 100 || status > 999 ? 500 : status));
-  buffer_ += ' ';
-  buffer_ += reason_phrase(status);
-  buffer_ += "\r\n";
+  append_status_line(buffer_, status);
 }
 
 bool HeadWriter::field(std::string_view name, std::string_view value) {

@@ -38,6 +38,11 @@ class HeadWriter {
 bool append_field(std::string& out, std::string_view name, std::string_view value);
 void append_field(std::string& out, std::string_view name, std::uint64_t value);
 
+/// Appends the decimal digits.
+void append_number(std::string& out, std::uint64_t value);
+/// Appends "HTTP/1.1 200 OK\r\n".
+void append_status_line(std::string& out, int status);
+
 /// RFC 9110 phrase of a status; empty for one that has none.
 [[nodiscard]] std::string_view reason_phrase(int status) noexcept;
 
