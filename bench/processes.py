@@ -179,7 +179,7 @@ class Nginx(Process):
 class Tollgate(Process):
     """One worker with every stage on; `bodies` is the audit body capture."""
 
-    writer_thread = "audit"  # part of the writer thread's name
+    writer_thread = "tg-store"  # part of the writer thread's name
 
     def __init__(self, binary, directory, upstream_port, bodies, config_text):
         self.directory = directory / f"tollgate-{bodies}"

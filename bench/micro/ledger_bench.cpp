@@ -26,6 +26,9 @@ class NoHistory final : public domain::budget::SpendHistory {
   base::Result<std::optional<base::WallTime>> newest_charge() override {
     return std::optional<base::WallTime>();
   }
+  base::Result<bool> has_overrun_since(ScopeKind, std::string_view, base::WallTime) override {
+    return false;
+  }
 };
 
 /// Two callers that share team, org, model and provider; `per_scope` budgets on each scope.

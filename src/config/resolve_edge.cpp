@@ -101,9 +101,9 @@ void resolve_edge(Reader& reader, const RootDoc& root, Snapshot& out) {
   out.mcp_session_secret = root.mcp_session_secret;
   if (const std::size_t size = root.mcp_session_secret.reveal().size();
       size != 0 && size < kMinSessionSecret)
-    reader.problem_at("mcp_session_secret", fmt::format("is {} bytes long", size),
-                      fmt::format("at least {} bytes, such as `openssl rand -hex 32` gives",
-                                  kMinSessionSecret));
+    reader.problem_at(
+        "mcp_session_secret", fmt::format("is {} bytes long", size),
+        fmt::format("at least {} bytes, such as `openssl rand -hex 32` gives", kMinSessionSecret));
   if (root.public_url) {
     const Url& url = *root.public_url;
     const bool is_default = url.port == (url.scheme == "https" ? 443 : 80);
@@ -119,6 +119,9 @@ void resolve_edge(Reader& reader, const RootDoc& root, Snapshot& out) {
   if (out.limits.header_field_bytes > out.limits.header_bytes)
     reader.problem_at("limits.header_field_bytes", "is larger than header_bytes",
                       "at most header_bytes");
+  if (out.limits.body_memory_bytes / 2 < out.limits.body_bytes)
+    reader.problem_at("limits.body_memory_bytes", "is less than twice body_bytes",
+                      "at least twice body_bytes, the most one growing body takes");
   if (out.routing.backoff_base > out.routing.backoff_max)
     reader.problem_at("routing.backoff_base", "is longer than backoff_max", "at most backoff_max");
   if (out.timeouts.drain_min_delay > out.timeouts.drain)
@@ -135,9 +138,6 @@ void resolve_edge(Reader& reader, const RootDoc& root, Snapshot& out) {
   for (const auto& doc : root.alerts.webhooks) {
     if (!doc.url) continue;  // reported while reading
     if (doc.url->scheme == "http" && !is_loopback(doc.url->host) && !doc.allow_plain_http)
-  if (out.limits.body_memory_bytes / 2 < out.limits.body_bytes)
-    reader.problem_at("limits.body_memory_bytes", "is less than twice body_bytes",
-                      "at least twice body_bytes, the most one growing body takes");
       reader.problem_at(join_path(doc.path, "url"), "is plain http to another machine",
                         "https, or allow_plain_http: true");
     Webhook hook;

@@ -34,8 +34,7 @@ void read_trace(const protocol::http::RequestHead& head, Payload& payload) {
     payload.parent_id = correlation_id(parent.substr(36, 16));
   }
   // Whatever the agent's framework calls its session; the first that is there.
-  for (const std::string_view name :
-       {"x-session-id", "x-claude-code-session-id", "session-id"}) {
+  for (const std::string_view name : {"x-session-id", "x-claude-code-session-id", "session-id"}) {
     payload.session_id = correlation_id(head.headers.value(name));
     if (!payload.session_id.empty()) return;
   }

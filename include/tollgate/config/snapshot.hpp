@@ -305,15 +305,15 @@ struct Audit {
   BodyCapture bodies = BodyCapture::masked;
   std::uint32_t body_bytes = 64 * 1024;  ///< stored per body; digest and length are of the whole
   std::uint32_t queue = 65'536;          // restart-only; records
+  std::uint64_t queue_body_bytes = 256ull << 20;  // restart-only; bodies in the queue
   AuditOnFull on_full = AuditOnFull::refuse;
-  milliseconds flush_interval{10};
+  milliseconds flush_interval{25};
   std::uint32_t batch = 1'000;
   bool sync_full = false;  // restart-only; synchronous=FULL
   std::chrono::hours retention_age{30 * 24};
   std::uint64_t retention_bytes = 10ull << 30;
   std::uint64_t segment_bytes = 64ull << 20;
   std::uint64_t min_free_bytes = 64ull << 20;  ///< below this the disk counts as full
-  std::uint64_t queue_body_bytes = 256ull << 20;  // restart-only; bodies in the queue
 };
 
 struct Webhook {
@@ -353,7 +353,7 @@ struct Snapshot {
   Audit audit;
   std::vector<Webhook> webhooks;
   std::vector<std::string>
-      mcp_allowed_origins;  ///< Origin values browsers may send to /mcp and /a2a
+      mcp_allowed_origins;          ///< Origin values browsers may send to /mcp and /a2a
   base::Secret mcp_session_secret;  ///< seals MCP session ids; empty: a secret of this process
   /// "https://gate.example.com/prefix": the base URL agents use, without slash at the end; empty:
   /// scheme and Host of each request.

@@ -32,8 +32,8 @@ inline constexpr std::size_t kKeyChars = kKeyPrefix.size() + kKeyBodyChars + kKe
 /// allocation.
 [[nodiscard]] bool is_well_formed_key(std::string_view text) noexcept;
 
-/// Whether a well-formed key stands anywhere in `text`. No allocation; a text without `tg-` costs one
-/// search for it.
+/// Whether a well-formed key stands anywhere in `text`. No allocation; a text without `tg-` costs
+/// one search for it.
 [[nodiscard]] bool contains_key(std::string_view text) noexcept;
 /// Replaces every well-formed key in `text` by kRedactedKey: for text of a caller's choosing on its
 /// way into a record, a log line or an answer. An agent may put its key anywhere.

@@ -11,9 +11,9 @@ namespace tollgate::protocol::http {
 ///
 /// Withheld: hop-by-hop fields and those Connection names; Forwarded, X-Forwarded-*, X-Real-IP, Via
 /// and other claims about the client's address; Host, Content-Length, Accept-Encoding, Expect
-/// (made anew); Cookie and every client credential, tokens and claims of identity-aware proxies too;
-/// OpenAI-Organization and -Project; overrides of method or URL; x-tollgate-*.
-/// Everything else passes, known or not: vendors add fields faster than gateways learn them.
+/// (made anew); Cookie and every client credential, tokens and claims of identity-aware proxies
+/// too; OpenAI-Organization and -Project; overrides of method or URL; x-tollgate-*. Everything else
+/// passes, known or not: vendors add fields faster than gateways learn them.
 [[nodiscard]] bool passes_upstream(const HeaderField& field, const HeaderSection& section) noexcept;
 
 /// Whether an upstream's field may reach an agent.
