@@ -7,6 +7,7 @@
 
 #include "net/tcp_delivery.hpp"
 #include "tollgate/net/channel.hpp"
+#include "tollgate/net/write_batch.hpp"
 
 namespace tollgate::net {
 namespace {
@@ -76,13 +77,31 @@ bool Channel::WriteAwaiter::await_ready() noexcept {
         channel_.timed_out_ ? asio::error::timed_out : error_code(asio::error::operation_aborted);
     return true;
   }
-  if (channel_.write_error_) return true;
-  return channel_.tls_ ? channel_.out_.empty() : channel_.flush_plain();
+  if (channel_.write_error_ || channel_.out_.empty()) return true;
+  return channel_.batch_ == nullptr && !channel_.tls_ && channel_.flush_plain();
 }
 
 void Channel::WriteAwaiter::await_suspend(std::coroutine_handle<> caller) {
   channel_.writer_ = caller;
-  channel_.start_write();
+  if (channel_.batch_ != nullptr) {
+    channel_.batch_->add(ChannelPtr(&channel_));
+  } else {
+    channel_.start_write();
+  }
+}
+
+bool Channel::begin_write() {
+  if (closed_) {  // meanwhile
+    write_error_ = timed_out_ ? asio::error::timed_out : error_code(asio::error::operation_aborted);
+    return true;
+  }
+  if (!tls_ && flush_plain()) return true;
+  start_write();
+  return false;
+}
+
+void Channel::end_write() {
+  if (writer_) std::exchange(writer_, {}).resume();
 }
 
 void Channel::move_write_deadline() noexcept {
@@ -120,7 +139,7 @@ void Channel::on_writable(const error_code& error) {
     }
   }
   write_deadline_ = base::Deadline::never();
-  if (writer_) std::exchange(writer_, {}).resume();
+  end_write();
 }
 
 bool Channel::next_tls_record() {
@@ -149,7 +168,7 @@ void Channel::on_tls_written(const error_code& error, std::size_t bytes) {
     if (next_tls_record()) return;
   }
   write_deadline_ = base::Deadline::never();
-  if (writer_) std::exchange(writer_, {}).resume();
+  end_write();
 }
 
 // ---- end ----

@@ -31,6 +31,7 @@ struct IoResult {
   std::size_t bytes = 0;
 };
 
+class WriteBatch;
 class Channel;
 using ChannelPtr = boost::intrusive_ptr<Channel>;
 
@@ -48,7 +49,7 @@ class ChannelWatcher {
 ///
 /// Keeps one read outstanding whenever it is allowed to: the read that notices a vanished peer
 /// during a call is the same read that gets the next request, so watching costs no system call.
-/// Writes try the socket at once and suspend only when it is full.
+/// Writes of one turn of the loop are made together at its end (WriteBatch).
 ///
 /// Lifetime: reference-counted (operations in flight hold a reference). Threads: the worker's only.
 /// Deadlines: `set_read_deadline`/`set_write_deadline` are checked by the worker's sweep (about
@@ -105,6 +106,9 @@ class Channel : public boost::intrusive_ref_counter<Channel, boost::thread_unsaf
 
   // ---- output ----
 
+  /// Plain and TLS writes wait for the end of the loop's turn (WriteBatch); without a batch they
+  /// are made at once.
+  void set_batch(WriteBatch* batch) noexcept { batch_ = batch; }
   /// Awaits until all pieces are written; they must stay valid until then.
   class WriteAwaiter;
   [[nodiscard]] WriteAwaiter write(std::span<const std::string_view> pieces);
@@ -155,6 +159,12 @@ class Channel : public boost::intrusive_ref_counter<Channel, boost::thread_unsaf
   void move_write_deadline() noexcept;
   /// Writes what the socket takes now. True when done or failed (write_error_).
   bool flush_plain() noexcept;
+  friend class WriteBatch;
+  /// The turn's end. True when the write is over, one way or the other; else the socket is waited
+  /// for.
+  bool begin_write();
+  /// Resumes who wrote.
+  void end_write();
   void start_write();
   void on_writable(const error_code& error);
   void on_tls_written(const error_code& error, std::size_t bytes);
@@ -184,6 +194,7 @@ class Channel : public boost::intrusive_ref_counter<Channel, boost::thread_unsaf
   std::size_t written_ = 0;
   error_code write_error_;
   std::coroutine_handle<> writer_;
+  WriteBatch* batch_ = nullptr;
 
   base::Deadline read_deadline_;
   OnDeadline on_read_deadline_ = OnDeadline::close;

@@ -13,6 +13,7 @@
 #include "tollgate/base/clock.hpp"
 #include "tollgate/base/task.hpp"
 #include "tollgate/net/channel.hpp"
+#include "tollgate/net/write_batch.hpp"
 #include "tollgate/pipeline/cancel.hpp"
 
 namespace tollgate::net {
@@ -41,7 +42,11 @@ class Worker {
   void post(std::function<void()> work);
 
   /// Puts a channel under the deadline sweep; it leaves by itself when destroyed.
-  void track(Channel& channel) { channels_.push_back(channel); }
+  /// Its writes join those of the loop's turn.
+  void track(Channel& channel) {
+    channels_.push_back(channel);
+    channel.set_batch(&writes_);
+  }
   [[nodiscard]] std::size_t channel_count() const { return channels_.size(); }
 
   /// Runs at every sweep (about 50 ms): lag measurement, idle trimming.
@@ -68,6 +73,7 @@ class Worker {
   asio::io_context io_;
   asio::executor_work_guard<asio::io_context::executor_type> guard_;
   asio::steady_timer sweep_timer_;
+  WriteBatch writes_{io_};
   boost::intrusive::list<Channel, boost::intrusive::constant_time_size<false>> channels_;
   std::vector<std::function<void(base::MonoTime)>> sweep_hooks_;
   std::atomic<std::int64_t> lag_ns_{0};
