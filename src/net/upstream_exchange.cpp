@@ -16,6 +16,8 @@ constexpr std::size_t kBodyBuffer = 64 * 1024;
 /// A close this soon after the request is that of a peer which was closing already: longer than a
 /// round trip, shorter than a model takes to begin.
 constexpr auto kClosingPeer = std::chrono::milliseconds(100);
+/// Memory taken for an answer's body before any of it has come; from there on it doubles.
+constexpr std::size_t kFirstRoom = 256 * 1024;
 /// Buffers kept for later exchanges, per worker: some 2 KB each.
 constexpr std::size_t kSpares = 256;
 
@@ -290,13 +292,16 @@ base::Task<TransportFailure> UpstreamExchange::read_all(std::string& into, std::
     // Straight into the caller's memory: no second copy, and few system calls for a large answer.
     if (left_ > limit) co_return TransportFailure::too_large;
     std::size_t at = into.size();
-    into.resize(at + static_cast<std::size_t>(left_));
     Channel& channel = lease_.channel();
     while (left_ > 0) {
-      channel.set_read_deadline(
-          base::Deadline::after(worker_.now(), idle_timeout_).earlier(deadline_));
-      const IoResult got =
-          co_await channel.read_into(into.data() + at, static_cast<std::size_t>(left_));
+      // Memory is taken as bytes come, not on the word of a length.
+      if (at == into.size())
+        into.resize(at + static_cast<std::size_t>(
+                             std::min<std::uint64_t>(left_, std::max(kFirstRoom, at))));
+      if (channel.buffered().empty())
+        channel.set_read_deadline(
+            base::Deadline::after(worker_.now(), idle_timeout_).earlier(deadline_));
+      const IoResult got = co_await channel.read_into(into.data() + at, into.size() - at);
       if (got.error) {
         into.resize(at);
         co_return read_failure(got.error);

@@ -140,7 +140,7 @@ base::Task<Session::ReadHead> Session::read_head() {
   channel_->unwatch();
   refusal_.reset();
   committed_ = streaming_ = chunked_out_ = body_unread_ = false;
-  base::MonoTime started = host_.now();
+  const base::MonoTime started = served_ == 0 ? host_.now() : context_->finished_at;
   // A new connection must speak within the header time; a kept one may be idle longer.
   channel_->set_read_deadline(
       base::Deadline::after(

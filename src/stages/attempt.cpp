@@ -68,37 +68,37 @@ Attempt::Attempt(RequestContext& context, domain::routing::AttemptLoop& loop, st
   row.started_us = micros(started_ - context.received_at);
 }
 
-void Attempt::end(std::string_view outcome, int status, telemetry::AttemptResult result,
-                  std::string_view error_code) {
+base::MonoTime Attempt::end(std::string_view outcome, int status, telemetry::AttemptResult result,
+                            std::string_view error_code) {
   const base::MonoTime now = context_.services->clock.mono();
   context_.upstream_time += now - started_;
   const auto& series = context_.alias->of(context_.plan.candidates[candidate_]).series;
   context_.services->metrics.attempts(series, result).inc();
-  if (!context_.record) return;
+  if (!context_.record) return now;
   auto& row = context_.record->attempts[index_];
   row.outcome = outcome;
   row.http_status = status;
   row.error_code = error_code;
   row.duration_us = micros(now - started_);
+  return now;
 }
 
 void Attempt::succeeded(int status) {
-  end("ok", status, telemetry::attempt_status(status));
-  const auto final =
-      loop_.on_outcome(AttemptOutcome::status(status), true, context_.services->clock.mono());
+  const base::MonoTime now = end("ok", status, telemetry::attempt_status(status));
+  const auto final = loop_.on_outcome(AttemptOutcome::status(status), true, now);
   static_cast<void>(final);  // nothing follows a success
 }
 
 domain::routing::Verdict Attempt::answered_with_error(int status,
                                                       const domain::routing::RetryHints& hints) {
-  end("status", status, telemetry::attempt_status(status));
-  return loop_.on_outcome(AttemptOutcome::status(status, hints), false,
-                          context_.services->clock.mono());
+  const base::MonoTime now = end("status", status, telemetry::attempt_status(status));
+  return loop_.on_outcome(AttemptOutcome::status(status, hints), false, now);
 }
 
 AttemptEnd Attempt::failed(const UpstreamExchange& exchange, TransportFailure failure,
                            std::uint64_t answer_bytes) {
-  end(to_string(failure), 0, telemetry::attempt_failure(to_domain(failure)), to_string(failure));
+  const base::MonoTime now = end(
+      to_string(failure), 0, telemetry::attempt_failure(to_domain(failure)), to_string(failure));
   if (failure == TransportFailure::pool_exhausted)
     context_.services->metrics.limit_hits(telemetry::LimitHit::max_connections).inc();
   if (failure == TransportFailure::cancelled || context_.cancel.cancelled()) {
@@ -113,24 +113,23 @@ AttemptEnd Attempt::failed(const UpstreamExchange& exchange, TransportFailure fa
     const Received received{answer_bytes, failure == TransportFailure::too_large};
     keep_abandoned(context_, index_, received);
   }
-  const auto verdict = loop_.on_outcome(AttemptOutcome::failure(to_domain(failure)), false,
-                                        context_.services->clock.mono());
+  const auto verdict = loop_.on_outcome(AttemptOutcome::failure(to_domain(failure)), false, now);
   return verdict == domain::routing::Verdict::final ? AttemptEnd::over : AttemptEnd::next;
 }
 
 void Attempt::broke_off(int status, TransportFailure failure) {
   if (failure == TransportFailure::too_large) context_.answer_unmeasured = true;
-  end(to_string(failure), status, telemetry::attempt_failure(to_domain(failure)), "upstream_cut");
-  const auto final = loop_.on_outcome(AttemptOutcome::failure(to_domain(failure)), true,
-                                      context_.services->clock.mono());
+  const base::MonoTime now = end(to_string(failure), status,
+                                 telemetry::attempt_failure(to_domain(failure)), "upstream_cut");
+  const auto final = loop_.on_outcome(AttemptOutcome::failure(to_domain(failure)), true, now);
   static_cast<void>(final);  // nothing follows what the agent has begun to read
 }
 
 void Attempt::cancelled(int status) {
-  end("cancelled", status, telemetry::attempt_failure(FailureKind::cancelled));
+  const base::MonoTime now =
+      end("cancelled", status, telemetry::attempt_failure(FailureKind::cancelled));
   // It did answer: of its health this says what a success says.
-  const auto final =
-      loop_.on_outcome(AttemptOutcome::status(status), true, context_.services->clock.mono());
+  const auto final = loop_.on_outcome(AttemptOutcome::status(status), true, now);
   static_cast<void>(final);
 }
 

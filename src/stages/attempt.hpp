@@ -52,8 +52,8 @@ class Attempt {
   void cancelled(int status);
 
  private:
-  void end(std::string_view outcome, int status, telemetry::AttemptResult result,
-           std::string_view error_code = {});
+  base::MonoTime end(std::string_view outcome, int status, telemetry::AttemptResult result,
+                     std::string_view error_code = {});
 
   pipeline::RequestContext& context_;
   domain::routing::AttemptLoop& loop_;

@@ -60,8 +60,7 @@ class AuthStage final : public pipeline::Stage {
       return pipeline::admit(context);
     }
     if (context.route.surface == Surface::probe) return pipeline::admit(context);
-    const auto now = context.services->clock.mono();
-    if (context.services->throttle.blocked(context.client_address, now)) {
+    if (context.services->throttle.blocked(context.client_address, context.received_at)) {
       note(context, AuthFailure::throttled);
       context.services->metrics.limit_hits(telemetry::LimitHit::failed_auth_per_minute).inc();
       return Verdict::refuse(
@@ -178,7 +177,7 @@ class AuthStage final : public pipeline::Stage {
     const auto dialect =
         context.peer != nullptr ? domain::routing::Dialect::openai : dialect_of(context);
     domain::routing::make_plan(context.alias->routable, dialect, allowed, context.services->rng,
-                               context.services->clock.mono(), context.plan);
+                               context.body_read_at, context.plan);
     if (context.plan.candidates.empty())
       return Verdict::refuse(domain::routing::empty_plan_error(context.plan));
     return Verdict::proceed();

@@ -90,14 +90,17 @@ class RouterStage final : public pipeline::Stage {
 
  private:
   base::Task<Verdict> route(RequestContext& context) {
-    context.services->retry_budget.on_call(context.services->clock.mono());
+    // Nothing has been awaited since, or not for long: cooldowns and budgets are of milliseconds.
+    base::MonoTime now = context.body_read_at;
+    context.services->retry_budget.on_call(now);
     const Repeat repeat = context.payload.safe_to_repeat ? Repeat::safe : Repeat::only_unsent;
     AttemptLoop loop(context.plan, context.config().routing, context.services->retry_budget,
                      context.services->rng, context.deadline, repeat);
     std::optional<Error> unaffordable;
     bool is_outgrown = outgrew_bound(context);
     for (;;) {
-      const AttemptLoop::Step step = loop.next(context.services->clock.mono());
+      if (loop.attempts() > 0) now = context.services->clock.mono();
+      const AttemptLoop::Step step = loop.next(now);
       if (step == AttemptLoop::Step::give_up) {
         if (loop.retry_refused()) context.services->metrics.retries_refused().inc();
         if (unaffordable && loop.attempts() == 0)
@@ -108,6 +111,7 @@ class RouterStage final : public pipeline::Stage {
         const base::Deadline until(loop.wait_until());
         const bool waited = co_await context.services->upstream.sleep_until(until, context.cancel);
         if (!waited) co_return Verdict::proceed();
+        now = context.services->clock.mono();
         continue;
       }
       const std::size_t candidate = loop.candidate();
