@@ -118,7 +118,7 @@ std::vector<Raw> raw_cases() {
        400},
       {"chunk_ext_nul",
        post(host + "transfer-encoding: chunked\r\n",
-            std::string("5;a\000b\r\nhello\r\n0\r\n\r\n", 22)),
+            std::string("5;a\000b\r\nhello\r\n0\r\n\r\n", 19)),
        400},
       {"expect_other", post(host + length + "expect: 200-maybe\r\n"), 417},
       {"method_lower", "get /v1/models HTTP/1.1\r\n" + host + "authorization: Bearer @K\r\n\r\n",

@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "support/sanitized.hpp"
+
 namespace tollgate::base {
 namespace {
 
@@ -181,9 +183,11 @@ Task<void> loops(int times, long& sum) {
 }
 
 TEST(Task, ManyAwaitsInALoopNeedNoStack) {
+  // Symmetric transfer is a tail call when g++ optimises, which it does not do under a sanitizer.
+  constexpr int kTimes = tollgate::testing::kSanitized ? 1'000 : 200'000;
   long sum = 0;
-  spawn("root", loops(200'000, sum));
-  EXPECT_EQ(sum, 200'000);
+  spawn("root", loops(kTimes, sum));
+  EXPECT_EQ(sum, kTimes);
 }
 
 TEST(Frames, AreRecycledBySizeClass) {
