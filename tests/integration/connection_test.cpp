@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "integration/rpc_fixture.hpp"
+#include "support/sanitized.hpp"
 
 namespace tollgate::testing {
 namespace {

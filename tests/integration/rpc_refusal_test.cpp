@@ -22,7 +22,7 @@ TEST_F(RpcRefusals, CarryTheIdInAJsonRpcErrorWithHttp200) {
     json id;
     int status = 200;
     bool upstream_is_down = false;
-    std::optional<Answer> answer;
+    std::optional<Answer> answer = std::nullopt;
   };
   const std::string send = a2a_message("message/send");
   const Answer ok = Answer::json(200, rpc_result(R"({"content":[]})"));

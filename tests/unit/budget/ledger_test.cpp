@@ -126,7 +126,8 @@ TEST_F(LedgerHold, ReleasesOnEveryWayOut) {
     outer = std::move(moved);
   }
   EXPECT_EQ(held(), cents(10));
-  outer = std::move(*hold(cents(20)));  // the old one goes back
+  auto second = hold(cents(20));
+  outer = std::move(*second);  // the old one goes back
   EXPECT_EQ(held(), cents(20));
   outer.release();
   outer.release();

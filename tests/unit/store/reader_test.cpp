@@ -172,7 +172,8 @@ TEST_F(ReaderTest, ALongQueryEndsAtItsLimit) {
   const RunningClock clock;
   ReaderOptions options;
   options.clock = &clock;
-  const auto read = std::move(*AuditReader::open(options_.audit.path, options));
+  auto opened = AuditReader::open(options_.audit.path, options);
+  const auto read = std::move(*opened);
   const auto table = read->sql(
       "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n) SELECT count(*) FROM n");
   ASSERT_TRUE(table.has_error());
