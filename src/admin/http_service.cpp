@@ -163,7 +163,12 @@ HttpService::HttpService(std::string thread_name) : state_(std::make_unique<Stat
 }
 
 HttpService::~HttpService() {
-  stop();
+  try {
+    stop();
+  } catch (...) {
+    // Owners stop it before; what a second stop could meet is not worth ending the process for.
+    return;
+  }
 }
 
 void HttpService::listen_tcp(const std::string& host, std::uint16_t port) {

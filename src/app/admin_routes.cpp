@@ -84,7 +84,7 @@ Response AdminRoutes::health() const {
     std::string host = gateway_.acceptors_[i]->host();
     if (host == "0.0.0.0") host = "127.0.0.1";
     if (host == "::") host = "::1";
-    if (host.find(':') != std::string::npos) host = "[" + host + "]";
+    if (host.find(':') != std::string::npos) host.insert(0, "[").push_back(']');
     body["urls"].push_back((state.tls ? "https://" : "http://") + host + ":" +
                            std::to_string(gateway_.acceptors_[i]->port()));
   }

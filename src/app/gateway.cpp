@@ -113,7 +113,7 @@ Gateway::Gateway(std::string config_path)
   alerts_->install(alerts_->prepare(*snapshot_));
 
   store::SpendOnRecord history(*store_, snapshot_->audit.path);
-  for (auto result : {ledger_.configure(*snapshot_, history), ledger_.load(history)})
+  for (const auto& result : {ledger_.configure(*snapshot_, history), ledger_.load(history)})
     if (result.has_error())
       throw std::runtime_error("budgets: " + result.error().message() + " " +
                                result.error().detail());

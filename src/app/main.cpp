@@ -37,7 +37,9 @@ bool name_unknown_command(const CLI::App& app, int argc, char** argv) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
+namespace {
+
+int run(int argc, char** argv) {
   using namespace tollgate::app::cli;
   CLI::App app{
       "Tollgate: an agent gateway. Agents call models, tools and other agents through it; "
@@ -63,10 +65,18 @@ int main(int argc, char** argv) {
     if (error.get_exit_code() != 0 && name_unknown_command(app, argc, argv)) return kFailed;
     return app.exit(error) == 0 ? kOk : kFailed;
   }
+  return action ? action() : kFailed;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
   try {
-    return action ? action() : kFailed;
+    return run(argc, argv);
   } catch (const std::exception& failure) {
-    fmt::print(stderr, "tollgate: {}\n", failure.what());
-    return kFailed;
+    std::fprintf(stderr, "tollgate: %s\n", failure.what());
+  } catch (...) {
+    std::fputs("tollgate: failed for a reason unknown\n", stderr);
   }
+  return tollgate::app::cli::kFailed;
 }

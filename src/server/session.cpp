@@ -17,7 +17,6 @@ using net::IoResult;
 using pipeline::RequestContext;
 using pipeline::Verdict;
 using protocol::http::BodyKind;
-using protocol::http::HeaderId;
 using protocol::http::HeadState;
 
 namespace {

@@ -10,11 +10,9 @@ namespace {
 
 using base::Error;
 using base::ErrorCode;
-using domain::budget::CallBound;
 using domain::budget::HoldResult;
 using domain::budget::TokenCounts;
 using pipeline::RequestContext;
-using pipeline::Surface;
 using pipeline::Verdict;
 
 /// Waits in the ledger's line; wakes the call's coroutine on its own worker.

@@ -29,7 +29,6 @@ using domain::routing::SkipReason;
 using pipeline::Answer;
 using pipeline::Payload;
 using pipeline::RequestContext;
-using pipeline::Surface;
 using pipeline::TransportFailure;
 using pipeline::UpstreamExchange;
 using pipeline::Verdict;

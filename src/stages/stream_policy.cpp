@@ -18,7 +18,6 @@ using domain::policy::StreamVerdict;
 using domain::policy::TextForm;
 using pipeline::RequestContext;
 using pipeline::StreamEvent;
-using protocol::llm::Channel;
 using protocol::llm::ChannelKind;
 using protocol::llm::TextPiece;
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <system_error>
 
 #include "store/audit_row.hpp"
 #include "store/key_rows.hpp"
@@ -143,8 +144,9 @@ base::Result<std::string> AuditReader::read_body(const AuditBody& body, const Bo
     return base::Error(base::ErrorCode::not_found, "the body is no longer kept");
   }
   if (error != 0) {
-    return base::Error(base::ErrorCode::audit_unavailable,
-                       error == EBADMSG ? "the body segment is damaged" : strerror(error));
+    return base::Error(
+        base::ErrorCode::audit_unavailable,
+        error == EBADMSG ? "the body segment is damaged" : std::generic_category().message(error));
   }
   if (body.full_bytes == bytes.size() && base::sha256(bytes) != body.sha256) {
     return base::Error(base::ErrorCode::audit_unavailable,

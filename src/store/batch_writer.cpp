@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <system_error>
 
 #include "tollgate/config/names.hpp"
 
@@ -149,7 +150,8 @@ CommitResult BatchWriter::commit(const Batch& batch, const Limits& limits) {
     cursor = cursor_;
   } else if (const int error = segment_.write(begin, pieces_, limits.sync_bodies)) {
     result.state = StoreState::write_failed;
-    result.detail = "body segment " + segment_path(directory_, begin.id) + ": " + strerror(error);
+    result.detail = "body segment " + segment_path(directory_, begin.id) + ": " +
+                    std::generic_category().message(error);
     return result;
   }
 

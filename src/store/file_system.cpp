@@ -108,7 +108,8 @@ class PosixFileSystem final : public FileSystem {
     DIR* const dir = ::opendir(directory.c_str());
     if (dir == nullptr) return errno;
     // readdir is safe here: the stream is this function's own.
-    while (const dirent* entry = ::readdir(dir)) names.emplace_back(entry->d_name);
+    while (const dirent* entry = ::readdir(dir))  // NOLINT(concurrency-mt-unsafe)
+      names.emplace_back(entry->d_name);
     ::closedir(dir);
     std::sort(names.begin(), names.end());
     return 0;

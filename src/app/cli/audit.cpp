@@ -307,6 +307,7 @@ void add_audit(CLI::App& app, Action& action) {
   query_command->add_option("--session", options->filter.session, "Session id");
   query_command->add_option("--error", options->filter.error_code, "Error code");
   std::vector<std::string> outcomes;
+  outcomes.reserve(std::size(kOutcomes));
   for (const auto outcome : kOutcomes) outcomes.emplace_back(to_string(outcome));
   query_command->add_option("--outcome", options->outcome, "How it ended")
       ->check(CLI::IsMember(outcomes));

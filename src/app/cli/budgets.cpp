@@ -27,7 +27,7 @@ json from_record(const config::Snapshot& snapshot) {
   const auto store = open_store(snapshot, clock);
   domain::budget::Ledger ledger(clock);
   store::SpendOnRecord history(*store, snapshot.audit.path);
-  for (auto done : {ledger.configure(snapshot, history), ledger.load(history)})
+  for (const auto& done : {ledger.configure(snapshot, history), ledger.load(history)})
     if (done.has_error()) throw std::runtime_error(done.error().message());
   json rows = json::array();
   for (const auto& row : ledger.snapshot_all())

@@ -29,7 +29,8 @@ constexpr CountryLength kCountries[] = {
 constexpr auto kLengths = [] {
   std::array<std::uint8_t, 26 * 26> t{};
   for (const auto& c : kCountries) {
-    t[static_cast<std::size_t>((c.code[0] - 'A') * 26 + (c.code[1] - 'A'))] = c.length;
+    t[static_cast<std::size_t>(c.code[0] - 'A') * 26 + static_cast<std::size_t>(c.code[1] - 'A')] =
+        c.length;
   }
   return t;
 }();

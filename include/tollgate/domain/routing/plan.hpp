@@ -74,7 +74,7 @@ struct Skipped {
 
 /// Which deployments to try, in order, and which not, and why. Lives in the call's context; keeps
 /// no memory of its own for up to four deployments.
-struct RoutePlan {
+struct RoutePlan {  // NOLINT(bugprone-exception-escape): small_vector's move may allocate
   boost::container::small_vector<Candidate, 4> candidates;
   boost::container::small_vector<Skipped, 4> skipped;
 };
