@@ -137,7 +137,9 @@ TEST_F(Connection, AnnouncedBytesTakeNoMemoryAndBytesThatCameAreBounded) {
     }
     ASSERT_TRUE(daemon.wait_metric("tollgate_connections", {}, 100));
     std::this_thread::sleep_for(100ms);
-    if (!kSanitized) EXPECT_LT(resident_kib(daemon.pid()) - before, 16 * 1024);
+    if (!kSanitized) {
+      EXPECT_LT(resident_kib(daemon.pid()) - before, 16 * 1024);
+    }
   }
   {
     // Six times 8 MB do not fit in 32 MiB.

@@ -90,7 +90,9 @@ TEST_F(HostileUpstream, OneEventWithThousandsOfStringsCostsNeitherMemoryNorMinut
   EXPECT_LT(std::chrono::steady_clock::now() - start, 5s);
   ASSERT_FALSE(got.empty());
   EXPECT_EQ(got.back().data, "[DONE]");
-  if (!kSanitized) EXPECT_LT(peak_kib(), 150 * 1024);
+  if (!kSanitized) {
+    EXPECT_LT(peak_kib(), 150 * 1024);
+  }
 }
 
 TEST_F(HostileUpstream, AStreamWithTooManyOpenTextsIsEndedAndSaysWhy) {
@@ -110,7 +112,9 @@ TEST_F(HostileUpstream, AStreamWithTooManyOpenTextsIsEndedAndSaysWhy) {
   ASSERT_FALSE(got.empty());
   EXPECT_EQ(json::parse(got.back().data)["error"]["code"], "stream_limit");
   EXPECT_EQ(daemon.exactly(1).at(0).at("error_code"), "stream_limit");
-  if (!kSanitized) EXPECT_LT(peak_kib(), 150 * 1024);
+  if (!kSanitized) {
+    EXPECT_LT(peak_kib(), 150 * 1024);
+  }
 }
 
 // ---- events that only a laxer parser reads ----
