@@ -152,6 +152,8 @@ class Bench:
         for name, process in (("masked", self.gate), ("none", self.plain_gate)):
             if process is None:
                 continue
+            # Streams that the generator cut end a moment after it.
+            wait_until(lambda: process.metrics()["tollgate_in_flight"] == 0, 20, "idle")
             counted = configs.requests_total(process.metrics())
             try:
                 wait_until(lambda: process.audit_rows() >= counted, 20, "audit rows")
