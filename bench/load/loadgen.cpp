@@ -119,6 +119,9 @@ void Generator::start(std::size_t index, Call call) {
   calls_[index] = call;
   ++in_flight_;
   ++started_;
+  // At a fixed rate some connections are rarely or never used, and servers close such: look first,
+  // as HTTP clients do, so that what counts as an error is a call that was lost.
+  if (open_loop() && !connections_[index]->pump()) connections_[index]->reconnect();
   if (!connections_[index]->send(request_)) failed(index, connections_[index]->failure());
 }
 
