@@ -19,7 +19,9 @@ deps_test=(
   libgtest-dev=1.12 libgmock-dev=1.12 sqlite3=3.40 openssl=3.0 procps=4.0 python3-yaml=6.0
   nodejs=18 npm=9
 )
-deps_lint=(clang-14=14.0 clang-tidy-14=14.0 clang-format-14=14.0 libclang-rt-14-dev=14.0)
+# The clang preset compiles the benchmarks too.
+deps_lint=(clang-14=14.0 clang-tidy-14=14.0 clang-format-14=14.0 libclang-rt-14-dev=14.0
+  libbenchmark-dev=1.7)
 deps_bench=(libbenchmark-dev=1.7 nginx-light=1.22 openssl=3.0 python3=3.11)
 
 deps_installed() {
