@@ -154,6 +154,7 @@ class Document {
  private:
   friend class NodeRef;
   friend class IndexBuilder;
+  friend class Outline;
   std::string_view pin(std::string_view escaped) const;
 
   std::string_view text_;
