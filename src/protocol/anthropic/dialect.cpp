@@ -84,7 +84,7 @@ class AnthropicDialect final : public llm::Dialect {
     anthropic::response_texts(body, out);
   }
 
-  void blank_shadow_text(const json::Document&, json::Splicer&) const override {}
+  bool blank_shadow_text(const json::Document&, json::Splicer&) const override { return false; }
 
   void read_event(const sse::Event& event, json::Document& scratch, llm::Usage& usage,
                   llm::StreamEvent& out) const override {

@@ -60,12 +60,12 @@ void read_block_delta(json::NodeRef root, PieceWalk& walk) {
     if (!member.is_string()) {
       walk.whole(member);  // citations
     } else if (member.key_is("text")) {
-      walk.add(member, {index, ChannelKind::text, 0});
+      walk.add_free(member, {index, ChannelKind::text, 0});
     } else if (member.key_is("thinking")) {
       // The signature that covers it comes later.
-      walk.add(member, {index, ChannelKind::reasoning, 0}, true);
+      walk.add_free(member, {index, ChannelKind::reasoning, 0}, true);
     } else if (member.key_is("partial_json")) {
-      walk.add(member, {index, ChannelKind::tool_arguments, 0});
+      walk.add_free(member, {index, ChannelKind::tool_arguments, 0});
     } else if (member.key_is("type") || is_signed(member)) {
       if (!llm::is_opaque(member)) walk.whole(member, is_signed(member));
     } else if (!llm::is_opaque(member)) {

@@ -10,11 +10,26 @@ void PieceWalk::add(json::NodeRef node, Channel channel, bool read_only) {
   out.has_content = true;
 }
 
-void PieceWalk::add_whole(const json::TextRef& ref, bool read_only) {
+void PieceWalk::add_free(json::NodeRef node, Channel channel, bool read_only) {
+  if (!node.is_string() || node.raw().size() <= 2) return;
+  out.pieces.push_back({channel, node, read_only, false, true});
+  out.has_content = true;
+}
+
+void PieceWalk::whole_free(json::NodeRef member) {
+  // Whether it is a text at all may depend on what it says.
+  if (member.is_string() && !may_be_opaque(member)) {
+    add_whole({member, false}, false, true);
+  } else if (!is_opaque(member)) {
+    whole(member);
+  }
+}
+
+void PieceWalk::add_whole(const json::TextRef& ref, bool read_only, bool is_free) {
   if (!ref.is_key && ref.node.is_string() && ref.node.raw().size() <= 2) return;
   // Not counted as content: what comes whole is mostly about the answer, not the answer.
   const Channel channel{kWholeText, ChannelKind::other, ref.node.index()};
-  out.pieces.push_back({channel, ref.node, read_only, ref.is_key});
+  out.pieces.push_back({channel, ref.node, read_only, ref.is_key, is_free});
 }
 
 void PieceWalk::whole(json::NodeRef node, bool read_only) {

@@ -22,15 +22,19 @@ class PieceWalk {
 
   /// A string that continues `channel`. Nothing, other kinds and empty strings are skipped.
   void add(json::NodeRef node, Channel channel, bool read_only = false);
+  /// The same for a string of which nothing else is read (TextPiece::is_free).
+  void add_free(json::NodeRef node, Channel channel, bool read_only = false);
   /// Texts below `node` that are complete by themselves; all strings but encoded ones.
   void whole(json::NodeRef node, bool read_only = false);
+  /// The same for a member of which nothing else is read: free when it is a string by itself.
+  void whole_free(json::NodeRef member);
   /// Whole texts below `node`, where everything is text (tool input), keys and numbers too.
   void whole_free_form(json::NodeRef node);
 
   StreamEvent& out;
 
  private:
-  void add_whole(const json::TextRef& ref, bool read_only);
+  void add_whole(const json::TextRef& ref, bool read_only, bool is_free = false);
 };
 
 }  // namespace tollgate::protocol::llm

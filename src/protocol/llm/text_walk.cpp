@@ -70,6 +70,10 @@ bool is_opaque(json::NodeRef member) {
   return member.is_array() && member.key_is("embedding") && member.at(0).is_number();
 }
 
+bool may_be_opaque(json::NodeRef member) {
+  return kOpaque.has(member) || kUrls.has(member);
+}
+
 bool is_encoded_string(json::NodeRef node) {
   return looks_encoded(node);
 }

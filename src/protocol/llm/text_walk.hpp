@@ -32,6 +32,8 @@ class TextWalk {
 /// A member that is no text where structure is expected: a signature, encrypted or binary data.
 /// Judged with its value: a `signature` that is short or holds a space is text.
 [[nodiscard]] bool is_opaque(json::NodeRef member);
+/// Whether is_opaque depends on what the member's string says.
+[[nodiscard]] bool may_be_opaque(json::NodeRef member);
 /// A string that looks encoded: long, without white space and escapes.
 [[nodiscard]] bool is_encoded_string(json::NodeRef node);
 /// An object whose `data` may be binary, and its member when it is.

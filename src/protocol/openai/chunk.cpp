@@ -26,7 +26,7 @@ void read_called(json::NodeRef called, Channel channel, PieceWalk& walk) {
   }
   for (const json::NodeRef part : called.children()) {
     if (part.is_string() && (part.key_is("arguments") || part.key_is("input"))) {
-      walk.add(part, channel);
+      walk.add_free(part, channel);
       continue;
     }
     walk.out.has_content = walk.out.has_content || (part.key_is("name") && part.is_string());
@@ -69,9 +69,9 @@ void read_reasoning_details(json::NodeRef details, std::uint32_t choice, PieceWa
     const bool is_binary = llm::holds_binary(detail);
     for (const json::NodeRef part : detail.children()) {
       if (part.is_string() && part.key_is("text")) {
-        walk.add(part, {choice, ChannelKind::reasoning, 2 * index + 1});
+        walk.add_free(part, {choice, ChannelKind::reasoning, 2 * index + 1});
       } else if (part.is_string() && part.key_is("summary")) {
-        walk.add(part, {choice, ChannelKind::reasoning, 2 * index + 2});
+        walk.add_free(part, {choice, ChannelKind::reasoning, 2 * index + 2});
       } else if (!llm::is_opaque(part) && !(is_binary && llm::is_binary_data(part))) {
         walk.whole(part);
       }
@@ -88,7 +88,7 @@ bool is_whole_member(json::NodeRef member) {
 void read_delta_member(json::NodeRef member, std::uint32_t choice, PieceWalk& walk) {
   if (member.key_is("content")) {
     if (member.is_string()) {
-      walk.add(member, {choice, ChannelKind::text, 0});
+      walk.add_free(member, {choice, ChannelKind::text, 0});
     } else {
       walk.whole(member);
     }
@@ -100,7 +100,7 @@ void read_delta_member(json::NodeRef member, std::uint32_t choice, PieceWalk& wa
     read_called(member, {choice, ChannelKind::tool_arguments, kFunctionCall}, walk);
   } else if (member.key_is("reasoning_content") || member.key_is("reasoning")) {
     if (member.is_string()) {
-      walk.add(member, {choice, ChannelKind::reasoning, 0});
+      walk.add_free(member, {choice, ChannelKind::reasoning, 0});
     } else {
       walk.whole(member);
     }
@@ -108,7 +108,7 @@ void read_delta_member(json::NodeRef member, std::uint32_t choice, PieceWalk& wa
     read_reasoning_details(member, choice, walk);
   } else if (member.key_is("refusal")) {
     if (member.is_string()) {
-      walk.add(member, {choice, ChannelKind::refusal, 0});
+      walk.add_free(member, {choice, ChannelKind::refusal, 0});
     } else {
       walk.whole(member);
     }
@@ -140,7 +140,7 @@ void read_choice(json::NodeRef choice, std::uint32_t position, PieceWalk& walk) 
     if (member.key_is("delta") && member.is_object()) {
       for (const json::NodeRef part : member.children()) read_delta_member(part, index, walk);
     } else if (member.key_is("text") && member.is_string()) {  // legacy completions
-      walk.add(member, {index, ChannelKind::text, 0});
+      walk.add_free(member, {index, ChannelKind::text, 0});
     } else if (member.key_is("finish_reason")) {
       walk.whole(member);
       // Some hosts send an empty one with every chunk.
@@ -179,10 +179,13 @@ void read_chunk(json::NodeRef root, llm::Usage& usage, StreamEvent& out) {
       out.model = member.text();
     } else if (member.key_is("service_tier")) {
       if (member.is_string()) usage.service_tier = member.text();
-    } else if (member.key_is("error") && !member.is_null()) {
-      is_error = true;
+    } else if (member.key_is("error")) {
+      is_error = is_error || !member.is_null();
+    } else {
+      walk.whole_free(member);  // ids, padding against guesses from sizes, citations
+      continue;
     }
-    if (!llm::is_opaque(member)) walk.whole(member);  // ids, citations, messages of errors
+    if (!llm::is_opaque(member)) walk.whole(member);  // messages of errors
   }
   if (root.is_string()) walk.whole(root);
   if (counts.is_object()) {

@@ -97,11 +97,15 @@ class OpenAiDialect final : public llm::Dialect {
     openai::response_texts(body, out);
   }
 
-  void blank_shadow_text(const json::Document& body, json::Splicer& edits) const override {
+  bool blank_shadow_text(const json::Document& body, json::Splicer& edits) const override {
+    bool is_there = false;
     for (const json::NodeRef choice : body.root().find("choices").children()) {
       const json::NodeRef logprobs = choice.find("logprobs");
-      if (logprobs && !logprobs.is_null()) edits.replace(logprobs, "null");
+      if (!logprobs || logprobs.is_null()) continue;
+      edits.replace(logprobs, "null");
+      is_there = true;
     }
+    return is_there;
   }
 
   void read_event(const sse::Event& event, json::Document& scratch, llm::Usage& usage,

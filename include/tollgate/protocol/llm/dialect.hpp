@@ -72,8 +72,8 @@ class Dialect {
   /// Appends every text of an answer that the agent will read.
   virtual void response_texts(const json::Document& body, std::vector<TextSpan>& out) const = 0;
   /// Empties what repeats the answer's text in a form guardrails cannot mask (OpenAI's logprobs),
-  /// in a JSON answer or in one event's data. Does nothing when there is none.
-  virtual void blank_shadow_text(const json::Document& body, json::Splicer& edits) const = 0;
+  /// in a JSON answer or in one event's data. False, and nothing done, when there is none.
+  virtual bool blank_shadow_text(const json::Document& body, json::Splicer& edits) const = 0;
 
   // ---- streams ----
 

@@ -182,6 +182,9 @@ struct TextPiece {
   bool read_only = false;
   /// The node's key is meant, not its value. Whole texts only, which may be numbers too.
   bool is_key = false;
+  /// Nothing but this piece depends on what the string says, as long as it says something: an event
+  /// that differs from this one in free pieces only is read the same.
+  bool is_free = false;
 };
 
 /// What one event of a stream says. Reused from event to event by its owner.
@@ -192,6 +195,8 @@ struct StreamEvent {
   bool has_content = false;
   /// `data` is JSON that was parsed; false for pings, `[DONE]`, and data that is not JSON.
   bool is_json = false;
+  /// The event is the one that was read before it, but for the pieces that are free (EventReader).
+  bool repeats = false;
   /// Every string of the event that an agent could read, in document order; empty ones and encoded
   /// data are left out.
   std::vector<TextPiece> pieces;
