@@ -60,15 +60,17 @@ std::size_t Secrets::next(const Literal& literal, std::string_view text,
 #if defined(__SSE2__)
   const __m128i first = _mm_set1_epi8(literal.text[literal.first]);
   const __m128i second = _mm_set1_epi8(literal.text[literal.second]);
-  // Both loads stay inside the text: the sixteenth place still has the whole literal behind it.
-  for (; i + 15 <= last; i += 16) {
+  // Sixteen places at a time. Both loads stay inside the text: the sixteenth place still has the
+  // whole literal behind it. The last sixteen overlap those before them.
+  for (; i <= last && last >= 15; i += 16) {
+    i = std::min(i, last - 15);
     const __m128i a = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p + i + literal.first));
     const __m128i b = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p + i + literal.second));
     auto hits = static_cast<unsigned>(
         _mm_movemask_epi8(_mm_and_si128(_mm_cmpeq_epi8(a, first), _mm_cmpeq_epi8(b, second))));
     while (hits != 0) {
       const std::size_t at = i + static_cast<std::size_t>(std::countr_zero(hits));
-      if (std::memcmp(p + at, literal.text.data(), size) == 0) return at;
+      if (at >= from && std::memcmp(p + at, literal.text.data(), size) == 0) return at;
       hits &= hits - 1;
     }
   }

@@ -71,8 +71,37 @@ std::size_t Parser::scan(std::string_view chunk) {
   }
 }
 
+/// The next event, when it has the form that nearly all have (at most `event: x`, then one `data:
+/// x`, each ending in LF) and lies wholly in the bytes at hand. No line is noted or split then.
+bool Parser::take_plain() {
+  constexpr std::string_view kName = "event: ", kData = "data: ";
+  std::size_t data = 0;
+  std::string_view name;
+  if (pending_.starts_with(kName)) {
+    const std::size_t at = find_line_end(pending_, kName.size());
+    if (at == kIncomplete || pending_[at] != '\n') return false;
+    name = pending_.substr(kName.size(), at - kName.size());
+    data = at + 1;
+  }
+  if (pending_.compare(data, kData.size(), kData) != 0) return false;
+  data += kData.size();
+  const std::size_t at = find_line_end(pending_, data);
+  if (at == kIncomplete || pending_.compare(at, 2, "\n\n") != 0) return false;
+  if (at + 2 > max_event_bytes_) return false;
+  event_ = Event{};
+  event_.raw = pending_.substr(0, at + 2);
+  event_.name = name;
+  event_.data = pending_.substr(data, at - data);
+  event_.has_data = true;
+  pending_.remove_prefix(at + 2);
+  at_start_ = false;
+  return true;
+}
+
 const Event* Parser::next() {
   if (failed_) return nullptr;
+  // Nothing begun: an LF that a CR waits for would have its line in tail_.
+  if (tail_.empty() && take_plain()) return &event_;
   const std::size_t taken = scan(pending_);
   const std::size_t total = tail_.size() + (taken == kIncomplete ? pending_.size() : taken);
   if (total > max_event_bytes_) {

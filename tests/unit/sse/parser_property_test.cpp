@@ -56,7 +56,8 @@ std::vector<std::string> events_of(const std::string& stream, std::mt19937_64& r
       events.push_back(std::string(event->raw) + "|" + std::string(event->name) + "|" +
                        std::string(event->data) + "|" + std::string(event->id) + "|" +
                        std::to_string(event->retry_ms.value_or(0)) + (event->has_data ? "d" : "") +
-                       (event->has_id ? "i" : "") + (event->is_keep_alive ? "k" : ""));
+                       (event->has_id ? "i" : "") + (event->is_keep_alive ? "k" : "") +
+                       (event->has_other ? "o" : ""));
     }
   };
   std::string chunk;

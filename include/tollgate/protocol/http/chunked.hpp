@@ -60,6 +60,8 @@ class ChunkedDecoder {
   };
 
   Fault step(char c) noexcept;
+  std::size_t bare_size(std::string_view input) noexcept;
+  void next_size() noexcept;
   Fault end_of_size() noexcept;
 
   Peer peer_;

@@ -38,7 +38,7 @@ struct Event {
 ///           changes the events (property-tested): the concatenated `raw` of all events and rest()
 ///           is the stream.
 /// Bytes:    an event that lies wholly within fed bytes is viewed in place; only the unfinished end
-///           of a feed is copied. Each byte is scanned once.
+///           of a feed is copied. Each byte is scanned at most twice.
 /// Limits:   an event over `max_event_bytes` ends parsing: failed().
 /// CR:       a blank line that is a lone CR after an LF or CRLF line waits for one more byte, which
 ///           is almost surely its LF; after a CR line it ends the event at once.
@@ -71,6 +71,7 @@ class Parser {
     std::size_t begin, end;  ///< without its line end, from the event's first byte
   };
   enum class LineEnd : std::uint8_t { none, lf, cr, crlf };
+  bool take_plain();
   std::size_t scan(std::string_view chunk);
   bool end_line(std::size_t content_end, std::size_t next_begin, LineEnd kind);
   [[nodiscard]] bool is_blank(std::size_t content_end) const noexcept;
