@@ -218,7 +218,7 @@ void Gateway::open_listeners() {
     if (listener.tls) state->set_tls_context(net::make_server_context(*listener.tls));
     for (const std::string& block : listener.trusted_proxies)
       if (auto cidr = protocol::http::Cidr::parse(block)) state->trusted_proxies.push_back(*cidr);
-    auto on_accept = [this, state](net::Worker& worker, net::tcp::socket socket,
+    auto on_accept = [this, state](net::Worker& worker, net::Socket socket,
                                    const net::tcp::endpoint& peer) {
       workers_[worker.index()]->accept(state, std::move(socket), peer);
     };

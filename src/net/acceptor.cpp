@@ -1,30 +1,118 @@
 #include "tollgate/net/acceptor.hpp"
 
 #include <fmt/format.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
-#include <boost/asio/post.hpp>
+#include <cerrno>
 #include <future>
 #include <stdexcept>
 
 namespace tollgate::net {
 namespace {
 constexpr int kBacklog = 4096;
+/// Connections taken at one event; the rest are told of again, behind what else is ready.
+constexpr int kAtOnce = 64;
 /// After an accept error (EMFILE): do not spin, the condition needs time to pass.
 constexpr auto kErrorPause = std::chrono::milliseconds(50);
-using ReusePort = asio::detail::socket_option::boolean<SOL_SOCKET, SO_REUSEPORT>;
+
+void set_option(int fd, int option, error_code& error) {
+  const int on = 1;
+  if (!error && ::setsockopt(fd, SOL_SOCKET, option, &on, sizeof on) != 0)
+    error = error_code(errno, boost::system::system_category());
+}
 }  // namespace
 
-struct Acceptor::Socket {
-  Socket(Worker& owner_, bool deal_)
-      : owner(owner_), acceptor(owner_.io()), pause(owner_.io()), deal(deal_) {}
-  Worker& owner;
-  tcp::acceptor acceptor;
-  asio::steady_timer pause;
-  bool deal;  ///< deals to all workers; otherwise keeps for its own
-  std::size_t next = 0;
-  tcp::endpoint peer;
+/// One listening socket, on its owner's loop.
+class Acceptor::Listening final : private Loop::Source {
+ public:
+  Listening(Acceptor& acceptor, Worker& owner, bool deals)
+      : acceptor_(acceptor), owner_(owner), pause_(owner.loop()), deals_(deals) {}
+
+  error_code open(const tcp::endpoint& endpoint, bool reuse_port);
+  [[nodiscard]] std::uint16_t port() const;
+  [[nodiscard]] Worker& owner() noexcept { return owner_; }
+  /// On the owner's thread.
+  void watch();
+  void close();
+
+ private:
+  void on_events(std::uint32_t events) noexcept override;
+  void hand_over(Socket socket, const tcp::endpoint& peer);
+
+  Acceptor& acceptor_;
+  Worker& owner_;
+  Socket socket_;
+  Loop::Timer pause_;
+  bool deals_;  ///< deals to all workers; otherwise keeps for its own
+  std::size_t next_ = 0;
 };
+
+error_code Acceptor::Listening::open(const tcp::endpoint& endpoint, bool reuse_port) {
+  const auto last_error = [] { return error_code(errno, boost::system::system_category()); };
+  const int fd =
+      ::socket(endpoint.protocol().family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) return last_error();
+  socket_ = Socket(fd);
+  error_code error;
+  set_option(fd, SO_REUSEADDR, error);
+  if (reuse_port) set_option(fd, SO_REUSEPORT, error);
+  if (error) return error;
+  if (::bind(fd, endpoint.data(), static_cast<socklen_t>(endpoint.size())) != 0 ||
+      ::listen(fd, kBacklog) != 0)
+    return last_error();
+  return {};
+}
+
+std::uint16_t Acceptor::Listening::port() const {
+  tcp::endpoint bound;
+  auto size = static_cast<socklen_t>(bound.capacity());
+  if (::getsockname(socket_.fd(), bound.data(), &size) == 0) bound.resize(size);
+  return bound.port();
+}
+
+void Acceptor::Listening::watch() {
+  // By level, not by edge: what one event leaves is told of again.
+  if (socket_.is_open()) owner_.loop().add(socket_.fd(), *this, EPOLLIN);
+}
+
+void Acceptor::Listening::close() {
+  pause_.stop();
+  socket_.close();
+}
+
+void Acceptor::Listening::on_events(std::uint32_t) noexcept {
+  for (int i = 0; i < kAtOnce; ++i) {
+    tcp::endpoint peer;
+    auto size = static_cast<socklen_t>(peer.capacity());
+    const int fd = ::accept4(socket_.fd(), peer.data(), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0) {
+      peer.resize(size);
+      Socket accepted(fd);
+      accepted.set_no_delay();
+      hand_over(std::move(accepted), peer);
+      continue;
+    }
+    if (errno == EAGAIN || errno == EWOULDBLOCK) return;
+    // The connection is gone again already; that is no trouble of ours (accept(2)).
+    if (errno == ECONNABORTED || errno == EINTR || errno == EPROTO) continue;
+    acceptor_.errors_.fetch_add(1, std::memory_order_relaxed);
+    owner_.loop().remove(socket_.fd());
+    pause_.start(std::chrono::steady_clock::now() + kErrorPause, [this] { watch(); });
+    return;
+  }
+}
+
+void Acceptor::Listening::hand_over(Socket socket, const tcp::endpoint& peer) {
+  Worker& target = deals_ ? *acceptor_.workers_[next_++ % acceptor_.workers_.size()] : owner_;
+  // Posted to its own worker too: in this phase of a turn no other code may run. std::function
+  // wants a copyable callable, so the socket travels in a shared_ptr, once per connection.
+  auto moved = std::make_shared<Socket>(std::move(socket));
+  target.post([&acceptor = acceptor_, moved, &target, peer] {
+    acceptor.on_accept_(target, std::move(*moved), peer);
+  });
+}
 
 Acceptor::Acceptor(const config::Listener& listener, config::AcceptBalance balance,
                    std::vector<Worker*> workers, OnAccept on_accept)
@@ -45,18 +133,12 @@ void Acceptor::open() {
   port_ = listener_.port;
   const std::size_t count = per_worker ? workers_.size() : 1;
   for (std::size_t i = 0; i < count; ++i) {
-    auto socket = std::make_unique<Socket>(*workers_[i], !per_worker);
-    tcp::acceptor& acceptor = socket->acceptor;
-    const tcp::endpoint endpoint(address, port_);
-    acceptor.open(endpoint.protocol(), error);
-    if (!error) acceptor.set_option(asio::socket_base::reuse_address(true), error);
-    if (!error && per_worker) acceptor.set_option(ReusePort(true), error);
-    if (!error) acceptor.bind(endpoint, error);
-    if (!error) acceptor.listen(kBacklog, error);
+    auto socket = std::make_unique<Listening>(*this, *workers_[i], !per_worker);
+    error = socket->open(tcp::endpoint(address, port_), per_worker);
     if (error)
       throw std::runtime_error(fmt::format("listener {}: cannot listen on {}:{}: {}",
                                            listener_.name, listener_.host, port_, error.message()));
-    port_ = acceptor.local_endpoint().port();
+    port_ = socket->port();
     sockets_.push_back(std::move(socket));
   }
 }
@@ -64,51 +146,18 @@ void Acceptor::open() {
 void Acceptor::start() {
   listening_.store(true, std::memory_order_release);
   for (const auto& socket : sockets_) {
-    Socket* const raw = socket.get();
-    raw->owner.post([this, raw] { accept_next(*raw); });
+    Listening* const raw = socket.get();
+    raw->owner().post([raw] { raw->watch(); });
   }
-}
-
-void Acceptor::accept_next(Socket& socket) {
-  Worker& target = socket.deal ? *workers_[socket.next++ % workers_.size()] : socket.owner;
-  socket.acceptor.async_accept(
-      target.io(), socket.peer,
-      [this, &socket, &target](const error_code& error, tcp::socket peer) {
-        if (!listening_.load(std::memory_order_acquire)) return;
-        if (error) {
-          if (error == asio::error::operation_aborted) return;
-          errors_.fetch_add(1, std::memory_order_relaxed);
-          socket.pause.expires_after(kErrorPause);
-          socket.pause.async_wait([this, &socket](const error_code& stopped) {
-            if (!stopped) accept_next(socket);
-          });
-          return;
-        }
-        error_code ignored;
-        peer.set_option(tcp::no_delay(true), ignored);
-        if (&target == &socket.owner) {
-          on_accept_(target, std::move(peer), socket.peer);
-        } else {
-          // std::function wants a copyable callable; the socket is moved through a shared_ptr once
-          // per connection.
-          auto moved = std::make_shared<tcp::socket>(std::move(peer));
-          target.post([this, moved, &target, from = socket.peer] {
-            on_accept_(target, std::move(*moved), from);
-          });
-        }
-        accept_next(socket);
-      });
 }
 
 void Acceptor::stop() {
   if (!listening_.exchange(false, std::memory_order_acq_rel)) return;
   for (const auto& socket : sockets_) {
-    Socket* const raw = socket.get();
+    Listening* const raw = socket.get();
     std::promise<void> done;
-    raw->owner.post([raw, &done] {
-      error_code ignored;
-      raw->acceptor.close(ignored);
-      raw->pause.cancel();
+    raw->owner().post([raw, &done] {
+      raw->close();
       done.set_value();
     });
     done.get_future().wait();

@@ -1,12 +1,12 @@
 #include "tollgate/net/channel.hpp"
 
-#include <openssl/ssl.h>
+#include <sys/epoll.h>
 
 #include <boost/asio/error.hpp>
-#include <boost/asio/ssl/error.hpp>
-#include <boost/asio/ssl/host_name_verification.hpp>
 #include <cassert>
 #include <cstring>
+
+#include "net/tls_session.hpp"
 
 namespace tollgate::net {
 namespace {
@@ -16,83 +16,88 @@ namespace {
 constexpr std::size_t kInitialBuffer = 16 * 1024;
 /// Unconsumed bytes up to which a watched connection is read on.
 constexpr std::size_t kWatchBuffer = 64 * 1024;
+/// Registered once: what a socket can take or give is known between two edges (Socket).
+constexpr std::uint32_t kEdges = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
 
 }  // namespace
 
-// Handlers hold a reference, so a channel dropped by its owner lives until its operations end.
-
-struct Channel::ReadHandler {
-  ChannelPtr channel;
-  void operator()(const error_code& error, std::size_t bytes) { channel->on_read(error, bytes); }
-};
-
-Channel::Channel(tcp::socket socket) : socket_(std::move(socket)) {}
-
-void* Channel::native_ssl() noexcept {
-  return tls_ ? tls_->native_handle() : nullptr;
+Channel::Channel(Loop& loop, Cohort cohort, Socket socket)
+    : loop_(loop), socket_(std::move(socket)), cohort_(cohort) {
+  if (socket_.is_open()) loop_.add(socket_.fd(), *this, kEdges);
 }
 
 error_code Channel::translate(const error_code& error) const noexcept {
   return error && timed_out_ ? error_code(asio::error::timed_out) : error;
 }
 
+void Channel::on_events(std::uint32_t events) noexcept {
+  constexpr std::uint32_t kEnd = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
+  if ((events & (EPOLLIN | kEnd)) != 0) socket_.note_readable((events & kEnd) != 0);
+  if (setup_ == Setup::connecting || setup_ == Setup::handshaking) return step_setup();
+  read_now();
+  // TLS may have to read before it can write.
+  if (write_blocked_ && (tls_ || (events & (EPOLLOUT | kEnd)) != 0)) {
+    write_blocked_ = false;
+    loop_.write_soon(*this);
+  }
+}
+
+void Channel::resume() {
+  if (setup_ == Setup::over) {
+    setup_ = Setup::none;
+    if (setter_up_) std::exchange(setter_up_, {}).resume();
+  }
+  if (read_over_) {
+    read_over_ = false;
+    on_read(read_end_, last_read_);
+  }
+}
+
 // ---- set-up ----
 
-Channel::HandshakeAwaiter Channel::handshake(asio::ssl::context& context, bool server,
-                                             const char* server_name, bool verify_name) {
-  tls_ = std::make_unique<asio::ssl::stream<tcp::socket&>>(socket_, context);
-  if (server_name != nullptr) {
-    // An IP literal is not sent as SNI (RFC 6066 §3) but is still verified.
-    error_code not_an_address;
-    asio::ip::make_address(server_name, not_an_address);
-    // The SSL_set_tlsext_host_name macro, without its C casts.
-    if (not_an_address)
-      SSL_ctrl(tls_->native_handle(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
-               const_cast<char*>(server_name));
-    if (verify_name) {
-      tls_->set_verify_callback(asio::ssl::host_name_verification(server_name));
-    }
+Channel::SetupAwaiter Channel::handshake(asio::ssl::context& context, bool server,
+                                         const char* server_name, bool verify_name) {
+  assert(!reading_);
+  if (closed_) {
+    end_setup(asio::error::operation_aborted);
+    return SetupAwaiter(*this);
   }
-  return HandshakeAwaiter(*this, server);
-}
-
-void Channel::HandshakeAwaiter::await_suspend(std::coroutine_handle<> caller) {
-  ChannelPtr keep(&channel_);
+  tls_ = std::make_unique<TlsSession>(context.native_handle(), socket_, server);
+  if (server_name != nullptr) tls_->set_peer_name(server_name, verify_name);
   // Bytes read before the handshake (PROXY protocol) belong to it.
-  const std::string_view early = channel_.buffered();
-  const auto type = server_ ? asio::ssl::stream_base::server : asio::ssl::stream_base::client;
-  if (early.empty()) {
-    channel_.tls_->async_handshake(type,
-                                   [this, keep = std::move(keep), caller](const error_code& error) {
-                                     error_ = error;
-                                     caller.resume();
-                                   });
+  tls_->prepend(buffered());
+  consume(buffered().size());
+  setup_ = Setup::handshaking;
+  step_setup();
+  return SetupAwaiter(*this);
+}
+
+Channel::SetupAwaiter Channel::connect(const tcp::endpoint& peer) {
+  setup_ = Setup::connecting;
+  const error_code error = socket_.connect(peer);
+  if (error) {
+    end_setup(error);
   } else {
-    channel_.tls_->async_handshake(
-        type, asio::buffer(early.data(), early.size()),
-        [this, keep = std::move(keep), caller](const error_code& error, std::size_t used) {
-          error_ = error;
-          channel_.consume(used);
-          caller.resume();
-        });
+    loop_.add(socket_.fd(), *this, kEdges);
   }
+  return SetupAwaiter(*this);
 }
 
-Channel::ConnectAwaiter Channel::connect(const tcp::endpoint& peer) {
-  return ConnectAwaiter(*this, peer);
+void Channel::step_setup() noexcept {
+  error_code error;
+  if (setup_ == Setup::connecting) {
+    error = socket_.connect_error();
+  } else {
+    tls_->handshake(error);
+    if (error == asio::error::would_block) return;
+  }
+  end_setup(error);
 }
 
-void Channel::ConnectAwaiter::await_suspend(std::coroutine_handle<> caller) {
-  ChannelPtr keep(&channel_);
-  channel_.socket_.async_connect(peer_, [this, keep, caller](const error_code& error) {
-    error_ = error;
-    if (!error) {
-      error_code ignored;
-      channel_.socket_.set_option(tcp::no_delay(true), ignored);
-      channel_.socket_.native_non_blocking(true, ignored);
-    }
-    caller.resume();
-  });
+void Channel::end_setup(const error_code& error) noexcept {
+  setup_ = Setup::over;
+  setup_error_ = error;
+  loop_.resume_soon(*this);
 }
 
 // ---- input ----
@@ -140,12 +145,24 @@ bool Channel::prepare_room(std::size_t max_buffer) {
 void Channel::start_read(char* target, std::size_t size) {
   assert(!reading_);
   reading_ = true;
-  const asio::mutable_buffer room(target, size);
-  if (tls_) {
-    tls_->async_read_some(room, ReadHandler{ChannelPtr(this)});
-  } else {
-    socket_.async_read_some(room, ReadHandler{ChannelPtr(this)});
-  }
+  read_target_ = target;
+  read_size_ = size;
+  if (socket_.readable() || (tls_ && tls_->has_pending())) loop_.read_soon(*this);
+}
+
+void Channel::read_now() noexcept {
+  if (!reading_ || read_over_) return;
+  error_code error;
+  const std::size_t bytes = tls_ ? tls_->read(read_target_, read_size_, error)
+                                 : socket_.receive(read_target_, read_size_, error);
+  if (error != asio::error::would_block) end_read(error, bytes);
+}
+
+void Channel::end_read(const error_code& error, std::size_t bytes) noexcept {
+  read_over_ = true;
+  read_end_ = error;
+  last_read_ = bytes;
+  loop_.resume_soon(*this);
 }
 
 void Channel::on_read(const error_code& error, std::size_t bytes) {
@@ -156,12 +173,7 @@ void Channel::on_read(const error_code& error, std::size_t bytes) {
   // A deadline that only reports leaves the connection in order, unless the bytes came just in
   // time: then there is nothing to report.
   expired_ = expired_ && error == asio::error::operation_aborted && !closed_;
-  // A TLS peer that closes the TCP connection without close_notify: the framing above decides
-  // whether the message was complete, so it is an end like any other.
-  if (error && !expired_) {
-    read_error_ = error == asio::ssl::error::stream_truncated ? error_code(asio::error::eof)
-                                                              : translate(error);
-  }
+  if (error && !expired_) read_error_ = translate(error);
   if (reader_) {
     std::exchange(reader_, {}).resume();
     return;
@@ -192,11 +204,8 @@ void Channel::FillAwaiter::await_suspend(std::coroutine_handle<> caller) {
   if (channel_.reading_) return;
   if (!channel_.prepare_room(max_)) {
     // The caller's limits refuse a message before the buffer is full; this is the backstop.
-    channel_.read_error_ = asio::error::no_buffer_space;
-    ChannelPtr keep(&channel_);
-    asio::post(channel_.socket_.get_executor(), [keep] {
-      if (keep->reader_) std::exchange(keep->reader_, {}).resume();
-    });
+    channel_.reading_ = true;
+    channel_.end_read(asio::error::no_buffer_space, 0);
     return;
   }
   channel_.start_read(channel_.data_.get() + channel_.end_, channel_.capacity_ - channel_.end_);

@@ -1,31 +1,17 @@
 // Channel: writing, deadlines, and the end.
-#include <openssl/ssl.h>
-#include <sys/socket.h>
-
 #include <boost/asio/error.hpp>
-#include <boost/asio/write.hpp>
 
 #include "net/tcp_delivery.hpp"
+#include "net/tls_session.hpp"
 #include "tollgate/net/channel.hpp"
-#include "tollgate/net/write_batch.hpp"
 
 namespace tollgate::net {
 namespace {
 /// One TLS record's payload.
 constexpr std::size_t kTlsRecord = 16 * 1024;
+/// Pieces of one system call.
+constexpr std::size_t kPieces = 64;
 }  // namespace
-
-struct Channel::WritableHandler {
-  ChannelPtr channel;
-  void operator()(const error_code& error) { channel->on_writable(error); }
-};
-
-struct Channel::TlsWriteHandler {
-  ChannelPtr channel;
-  void operator()(const error_code& error, std::size_t bytes) {
-    channel->on_tls_written(error, bytes);
-  }
-};
 
 // ---- output ----
 
@@ -45,21 +31,17 @@ Channel::WriteAwaiter Channel::write(std::string_view piece) {
 }
 
 bool Channel::flush_plain() noexcept {
-  while (out_at_ < out_.size()) {
-    msghdr message{};
-    message.msg_iov = out_.data() + out_at_;
-    message.msg_iovlen = std::min<std::size_t>(out_.size() - out_at_, 64);
-    const ssize_t sent = ::sendmsg(socket_.native_handle(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (sent < 0) {
-      if (errno == EINTR) continue;
-      if (errno == EAGAIN || errno == EWOULDBLOCK) return false;
-      write_error_ = error_code(errno, boost::system::system_category());
+  while (!is_written()) {
+    const std::size_t count = std::min(out_.size() - out_at_, kPieces);
+    error_code error;
+    std::size_t left = socket_.send(std::span(out_).subspan(out_at_, count), error);
+    if (error) {
+      if (error == asio::error::would_block) return false;
+      write_error_ = error;
       return true;
     }
-    auto left = static_cast<std::size_t>(sent);
     written_ += left;
-    plain_out_ += left;
-    while (left > 0 && out_at_ < out_.size()) {
+    while (left > 0) {
       iovec& piece = out_[out_at_];
       const std::size_t take = std::min(left, piece.iov_len);
       piece.iov_base = static_cast<char*>(piece.iov_base) + take;
@@ -71,33 +53,61 @@ bool Channel::flush_plain() noexcept {
   return true;
 }
 
+bool Channel::flush_tls() noexcept {
+  for (;;) {
+    if (tls_record_.empty()) next_tls_record();
+    if (tls_record_.empty()) return true;
+    error_code error;
+    tls_->write(tls_record_.data(), tls_record_.size(), error);
+    if (error == asio::error::would_block) return false;
+    if (error) {
+      write_error_ = error;
+      return true;
+    }
+    written_ += tls_record_.size();
+    tls_record_.clear();
+  }
+}
+
+void Channel::next_tls_record() {
+  // Small pieces are joined: one record and one system call, not one of each.
+  while (!is_written() && tls_record_.size() < kTlsRecord) {
+    iovec& piece = out_[out_at_];
+    const std::size_t take = std::min(piece.iov_len, kTlsRecord - tls_record_.size());
+    const char* const from = static_cast<const char*>(piece.iov_base);
+    tls_record_.insert(tls_record_.end(), from, from + take);
+    piece.iov_base = static_cast<char*>(piece.iov_base) + take;
+    piece.iov_len -= take;
+    if (piece.iov_len == 0) ++out_at_;
+  }
+}
+
 bool Channel::WriteAwaiter::await_ready() noexcept {
   if (channel_.closed_) {
-    channel_.write_error_ =
-        channel_.timed_out_ ? asio::error::timed_out : error_code(asio::error::operation_aborted);
+    channel_.write_error_ = channel_.translate(asio::error::operation_aborted);
     return true;
   }
-  if (channel_.write_error_ || channel_.out_.empty()) return true;
-  return channel_.batch_ == nullptr && !channel_.tls_ && channel_.flush_plain();
+  return channel_.write_error_ || channel_.out_.empty();
 }
 
 void Channel::WriteAwaiter::await_suspend(std::coroutine_handle<> caller) {
   channel_.writer_ = caller;
-  if (channel_.batch_ != nullptr) {
-    channel_.batch_->add(ChannelPtr(&channel_));
-  } else {
-    channel_.start_write();
-  }
+  channel_.loop_.write_soon(channel_);
 }
 
-bool Channel::begin_write() {
+bool Channel::write_now() noexcept {
+  const std::size_t before = written_;
   if (closed_) {  // meanwhile
-    write_error_ = timed_out_ ? asio::error::timed_out : error_code(asio::error::operation_aborted);
-    return true;
+    write_error_ = translate(asio::error::operation_aborted);
+  } else if (!(tls_ ? flush_tls() : flush_plain())) {
+    // Progress moves the deadline: it is a stall limit, not a limit on a long answer.
+    if (written_ != before || write_deadline_.at() == base::Deadline::never().at())
+      move_write_deadline();
+    write_blocked_ = true;
+    return false;
   }
-  if (!tls_ && flush_plain()) return true;
-  start_write();
-  return false;
+  write_deadline_ = base::Deadline::never();
+  return true;
 }
 
 void Channel::end_write() {
@@ -109,66 +119,8 @@ void Channel::move_write_deadline() noexcept {
       base::Deadline::after(std::chrono::steady_clock::now(), write_timeout_).earlier(write_limit_);
 }
 
-std::uint64_t Channel::bytes_out() const noexcept {
-  return plain_out_ + (tls_ ? BIO_number_written(SSL_get_wbio(tls_->native_handle())) : 0);
-}
-
 bool Channel::nothing_arrived_since(std::uint64_t mark) noexcept {
-  return !closed_ && nothing_acknowledged_since(socket_.native_handle(), mark);
-}
-
-void Channel::start_write() {
-  move_write_deadline();
-  if (tls_) {
-    next_tls_record();
-  } else {
-    socket_.async_wait(tcp::socket::wait_write, WritableHandler{ChannelPtr(this)});
-  }
-}
-
-void Channel::on_writable(const error_code& error) {
-  if (error) {
-    write_error_ = translate(error);
-  } else {
-    const std::size_t before = written_;
-    if (!flush_plain()) {
-      // Progress moves the deadline: it is a stall limit, not a limit on a long answer.
-      if (written_ != before) move_write_deadline();
-      socket_.async_wait(tcp::socket::wait_write, WritableHandler{ChannelPtr(this)});
-      return;
-    }
-  }
-  write_deadline_ = base::Deadline::never();
-  end_write();
-}
-
-bool Channel::next_tls_record() {
-  // Small pieces are joined: one record, one system call, where asio would make one of each.
-  tls_record_.clear();
-  while (out_at_ < out_.size() && tls_record_.size() < kTlsRecord) {
-    iovec& piece = out_[out_at_];
-    const std::size_t take = std::min(piece.iov_len, kTlsRecord - tls_record_.size());
-    const char* const from = static_cast<const char*>(piece.iov_base);
-    tls_record_.insert(tls_record_.end(), from, from + take);
-    piece.iov_base = static_cast<char*>(piece.iov_base) + take;
-    piece.iov_len -= take;
-    if (piece.iov_len == 0) ++out_at_;
-  }
-  if (tls_record_.empty()) return false;
-  asio::async_write(*tls_, asio::buffer(tls_record_), TlsWriteHandler{ChannelPtr(this)});
-  return true;
-}
-
-void Channel::on_tls_written(const error_code& error, std::size_t bytes) {
-  written_ += bytes;
-  if (error) {
-    write_error_ = translate(error);
-  } else {
-    move_write_deadline();
-    if (next_tls_record()) return;
-  }
-  write_deadline_ = base::Deadline::never();
-  end_write();
+  return !closed_ && nothing_acknowledged_since(socket_.fd(), mark);
 }
 
 // ---- end ----
@@ -180,9 +132,9 @@ void Channel::check_deadlines(base::MonoTime now) noexcept {
   const bool read_late = read_deadline_.passed(now);
   if (!write_deadline_.passed(now) && !(read_late && on_read_deadline_ == OnDeadline::close)) {
     if (!read_late || !reader_ || !reading_ || writer_) return;
+    if (read_over_) return;  // the bytes came just in time
     expired_ = true;
-    error_code ignored;
-    socket_.cancel(ignored);
+    end_read(asio::error::operation_aborted, 0);
     return;
   }
   timed_out_ = true;
@@ -194,25 +146,23 @@ void Channel::close() noexcept {
   closed_ = true;
   if (!read_error_)
     read_error_ = timed_out_ ? asio::error::timed_out : error_code(asio::error::operation_aborted);
-  error_code ignored;
-  socket_.close(ignored);
+  socket_.close();
+  if (setup_ == Setup::connecting || setup_ == Setup::handshaking)
+    end_setup(asio::error::operation_aborted);
+  if (reading_ && !read_over_) end_read(asio::error::operation_aborted, 0);
+  if (std::exchange(write_blocked_, false)) loop_.write_soon(*this);
 }
 
 void Channel::shutdown_send() noexcept {
   if (closed_) return;
-  if (tls_ && !writer_ && !write_error_) {
-    // Asio keeps the ciphertext in its own BIO pair; a bounded, awaited shutdown is not worth a
-    // round trip here. FIN follows: HTTP framing has already told the peer where the end is.
-    SSL_set_quiet_shutdown(tls_->native_handle(), 1);
-  }
-  error_code ignored;
-  socket_.shutdown(tcp::socket::shutdown_send, ignored);
+  // Not behind half a record: the peer could make nothing of it.
+  if (tls_ && !writer_ && !write_error_) tls_->close_notify();
+  socket_.shutdown_send();
 }
 
 void Channel::reset() noexcept {
   if (closed_) return;
-  error_code ignored;
-  socket_.set_option(asio::socket_base::linger(true, 0), ignored);
+  socket_.set_reset_on_close();
   close();
 }
 

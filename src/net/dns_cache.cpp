@@ -23,7 +23,7 @@ class DnsCache::Awaiter final : public pipeline::CancelSlot {
       : cache_(cache),
         wait_(std::move(wait)),
         host_(host),
-        timer_(wait_->worker.io()),
+        timer_(wait_->worker.loop()),
         deadline_(deadline),
         cancel_(cancel) {
     wait_->awaiter = this;
@@ -38,9 +38,7 @@ class DnsCache::Awaiter final : public pipeline::CancelSlot {
 
   [[nodiscard]] bool await_ready() const noexcept { return false; }
   void await_suspend(std::coroutine_handle<> caller) {
-    timer_.expires_at(
-        std::chrono::time_point_cast<std::chrono::steady_clock::duration>(deadline_.at()));
-    timer_.async_wait([caller](const error_code&) { caller.resume(); });
+    timer_.start(deadline_.at(), [caller] { caller.resume(); });
     waited_ = true;
     cancel_.attach(this);
   }
@@ -48,18 +46,18 @@ class DnsCache::Awaiter final : public pipeline::CancelSlot {
     if (waited_) cancel_.detach();
     return std::move(result_);
   }
-  void on_cancel() noexcept override { timer_.cancel(); }
+  void on_cancel() noexcept override { timer_.hurry(); }
   void deliver(const Addresses& addresses) {
     delivered_ = true;
     result_ = addresses;
-    timer_.cancel();
+    timer_.hurry();
   }
 
  private:
   DnsCache& cache_;
   std::shared_ptr<Wait> wait_;
   const std::string& host_;
-  asio::steady_timer timer_;
+  Loop::Timer timer_;
   base::Deadline deadline_;
   pipeline::CancelSignal& cancel_;
   bool waited_ = false;

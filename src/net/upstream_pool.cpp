@@ -2,9 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <boost/asio/post.hpp>
-#include <boost/intrusive/list.hpp>
-
 #include "tollgate/base/strings.hpp"
 
 namespace tollgate::net {
@@ -56,15 +53,13 @@ struct UpstreamPool::OriginPool final : ChannelWatcher {
 class UpstreamPool::SlotAwaiter final : public pipeline::CancelSlot {
  public:
   SlotAwaiter(Worker& worker, OriginPool& pool, base::Deadline deadline, CancelSignal& cancel)
-      : pool_(pool), timer_(worker.io()), deadline_(deadline), cancel_(cancel) {}
+      : pool_(pool), timer_(worker.loop()), deadline_(deadline), cancel_(cancel) {}
   [[nodiscard]] bool await_ready() const noexcept { return cancel_.cancelled(); }
   void await_suspend(std::coroutine_handle<> caller) {
     pool_.waiters.push_back(this);
     pool_.owner.counters_.waiting.fetch_add(1, std::memory_order_relaxed);
     queued_ = true;
-    timer_.expires_at(
-        std::chrono::time_point_cast<std::chrono::steady_clock::duration>(deadline_.at()));
-    timer_.async_wait([caller](const error_code&) { caller.resume(); });
+    timer_.start(deadline_.at(), [caller] { caller.resume(); });
     cancel_.attach(this);
   }
   /// True when a slot was given to this waiter.
@@ -76,15 +71,15 @@ class UpstreamPool::SlotAwaiter final : public pipeline::CancelSlot {
     }
     return granted_;
   }
-  void on_cancel() noexcept override { timer_.cancel(); }
+  void on_cancel() noexcept override { timer_.hurry(); }
   void grant() noexcept {
     granted_ = true;
-    timer_.cancel();
+    timer_.hurry();
   }
 
  private:
   OriginPool& pool_;
-  asio::steady_timer timer_;
+  Loop::Timer timer_;
   base::Deadline deadline_;
   CancelSignal& cancel_;
   bool queued_ = false;
@@ -289,7 +284,7 @@ base::Task<UpstreamPool::AcquireResult> UpstreamPool::connect(const config::Orig
   ChannelPtr channel;
   for (const asio::ip::address& address : addresses) {
     if (cancel.cancelled() || request.deadline.passed(worker_.now())) break;
-    channel = ChannelPtr(new Channel(tcp::socket(worker_.io())));
+    channel = ChannelPtr(new Channel(worker_.loop(), Cohort::upstreams));
     worker_.track(*channel);
     channel->set_write_timeout(request.write_timeout);
     channel->set_read_deadline(

@@ -2,16 +2,13 @@
 
 #include <pthread.h>
 
-#include <boost/asio/post.hpp>
-
 namespace tollgate::net {
 namespace {
 /// Deadlines are seconds; 50 ms late at most is cheaper than a timer per operation (-5 us a call).
 constexpr auto kSweepInterval = std::chrono::milliseconds(50);
 }  // namespace
 
-Worker::Worker(unsigned index, const base::Clock& clock)
-    : index_(index), clock_(clock), io_(1), guard_(io_.get_executor()), sweep_timer_(io_) {}
+Worker::Worker(unsigned index, const base::Clock& clock) : index_(index), clock_(clock) {}
 
 Worker::~Worker() {
   join();
@@ -25,14 +22,13 @@ void Worker::run() {
   pthread_setname_np(pthread_self(), ("worker-" + std::to_string(index_)).c_str());
   next_sweep_ = clock_.mono() + kSweepInterval;
   sweep();
-  io_.run();
+  while (!releasing_ || !channels_.empty() || !loop_.is_idle()) loop_.turn(base::MonoTime::max());
 }
 
 void Worker::release() {
   post([this] {
     releasing_ = true;
-    guard_.reset();
-    sweep_timer_.cancel();
+    sweep_timer_.hurry();
   });
 }
 
@@ -41,7 +37,7 @@ void Worker::join() {
 }
 
 void Worker::post(std::function<void()> work) {
-  asio::post(io_, std::move(work));
+  loop_.post(std::move(work));
 }
 
 void Worker::sweep() {
@@ -55,8 +51,7 @@ void Worker::sweep() {
   for (const auto& hook : sweep_hooks_) hook(now);
   // While releasing, sweep on only as long as connections are left to be timed out.
   if (releasing_ && channels_.empty()) return;
-  sweep_timer_.expires_after(kSweepInterval);
-  sweep_timer_.async_wait([this](const error_code&) { sweep(); });
+  sweep_timer_.start(std::chrono::steady_clock::now() + kSweepInterval, [this] { sweep(); });
 }
 
 Worker::SleepAwaiter Worker::sleep_until(base::Deadline deadline, pipeline::CancelSignal* cancel) {
@@ -64,9 +59,7 @@ Worker::SleepAwaiter Worker::sleep_until(base::Deadline deadline, pipeline::Canc
 }
 
 void Worker::SleepAwaiter::await_suspend(std::coroutine_handle<> caller) {
-  timer_.expires_at(
-      std::chrono::time_point_cast<std::chrono::steady_clock::duration>(deadline_.at()));
-  timer_.async_wait([caller](const error_code&) { caller.resume(); });
+  timer_.start(deadline_.at(), [caller] { caller.resume(); });
   if (cancel_ != nullptr) cancel_->attach(this);
 }
 

@@ -71,7 +71,7 @@ WorkerHost::~WorkerHost() {
   worker_.join();
 }
 
-void WorkerHost::accept(std::shared_ptr<const ListenerState> listener, net::tcp::socket socket,
+void WorkerHost::accept(std::shared_ptr<const ListenerState> listener, net::Socket socket,
                         const net::tcp::endpoint& peer) {
   const config::Limits& limits = runtime_->snapshot->limits;
   const auto address = to_ip(peer.address());
@@ -88,15 +88,14 @@ void WorkerHost::accept(std::shared_ptr<const ListenerState> listener, net::tcp:
   if (refused) {
     if (!listener->tls) {
       // Best effort, one write: told why is better than a reset.
+      iovec why{const_cast<char*>(kTooManyConnections.data()), kTooManyConnections.size()};
       net::error_code ignored;
-      socket.non_blocking(true, ignored);
-      socket.write_some(net::asio::buffer(kTooManyConnections), ignored);
+      socket.send({&why, 1}, ignored);
     }
     return;
   }
-  net::error_code ignored;
-  socket.native_non_blocking(true, ignored);
-  net::ChannelPtr channel(new net::Channel(std::move(socket)));
+  net::ChannelPtr channel(
+      new net::Channel(worker_.loop(), net::Cohort::agents, std::move(socket)));
   worker_.track(*channel);
   auto session =
       std::make_unique<Session>(*this, std::move(listener), std::move(channel), address, counts);

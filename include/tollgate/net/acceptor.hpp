@@ -1,8 +1,6 @@
 #pragma once
 
 #include <atomic>
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -22,8 +20,8 @@ namespace tollgate::net {
 /// worker.
 class Acceptor {
  public:
-  /// Receives an accepted, non-blocking socket on the worker it belongs to.
-  using OnAccept = std::function<void(Worker&, tcp::socket, tcp::endpoint peer)>;
+  /// Receives an accepted socket on the thread of the worker it belongs to.
+  using OnAccept = std::function<void(Worker&, Socket, tcp::endpoint peer)>;
 
   Acceptor(const config::Listener& listener, config::AcceptBalance balance,
            std::vector<Worker*> workers, OnAccept on_accept);
@@ -47,14 +45,13 @@ class Acceptor {
   }
 
  private:
-  struct Socket;
-  void accept_next(Socket& socket);
+  class Listening;
 
   config::Listener listener_;
   config::AcceptBalance balance_;
   std::vector<Worker*> workers_;
   OnAccept on_accept_;
-  std::vector<std::unique_ptr<Socket>> sockets_;
+  std::vector<std::unique_ptr<Listening>> sockets_;
   std::uint16_t port_ = 0;
   std::atomic<bool> listening_{false};
   std::atomic<std::uint64_t> errors_{0};

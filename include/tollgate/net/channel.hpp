@@ -2,9 +2,7 @@
 
 #include <sys/uio.h>
 
-#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl/context.hpp>
-#include <boost/asio/ssl/stream.hpp>
 #include <boost/intrusive/list.hpp>
 #include <boost/smart_ptr/intrusive_ptr.hpp>
 #include <boost/smart_ptr/intrusive_ref_counter.hpp>
@@ -18,12 +16,10 @@
 #include <vector>
 
 #include "tollgate/base/clock.hpp"
+#include "tollgate/net/loop.hpp"
+#include "tollgate/net/socket.hpp"
 
 namespace tollgate::net {
-
-namespace asio = boost::asio;
-using boost::system::error_code;
-using tcp = asio::ip::tcp;
 
 /// What ended an IO operation: no error and the bytes moved, or the error.
 struct IoResult {
@@ -31,9 +27,7 @@ struct IoResult {
   std::size_t bytes = 0;
 };
 
-class WriteBatch;
-class Channel;
-using ChannelPtr = boost::intrusive_ptr<Channel>;
+class TlsSession;
 
 /// Told when something arrives on a channel that nobody is reading from.
 class ChannelWatcher {
@@ -49,17 +43,20 @@ class ChannelWatcher {
 ///
 /// Keeps one read outstanding whenever it is allowed to: the read that notices a vanished peer
 /// during a call is the same read that gets the next request, so watching costs no system call.
-/// Writes of one turn of the loop are made together at its end (WriteBatch).
+/// Reads, resumptions and writes happen in the phases of its loop's turn (Loop): nothing is ever
+/// resumed from within the call that asked for it.
 ///
-/// Lifetime: reference-counted (operations in flight hold a reference). Threads: the worker's only.
-/// Deadlines: `set_read_deadline`/`set_write_deadline` are checked by the worker's sweep (about
-/// every 50 ms, so late by that much, never early); passing one closes the socket and the pending
-/// operation ends with asio::error::timed_out. There is no timer per operation.
-class Channel : public boost::intrusive_ref_counter<Channel, boost::thread_unsafe_counter>,
-                public boost::intrusive::list_base_hook<
-                    boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+/// Lifetime: reference-counted; who awaits an operation keeps a reference. Threads: the loop's
+/// only. Deadlines: `set_read_deadline`/`set_write_deadline` are checked by the worker's sweep
+/// (about every 50 ms, so late by that much, never early); passing one closes the socket and the
+/// pending operation ends with asio::error::timed_out. There is no timer per operation.
+class Channel final : public boost::intrusive_ref_counter<Channel, boost::thread_unsafe_counter>,
+                      public boost::intrusive::list_base_hook<
+                          boost::intrusive::link_mode<boost::intrusive::auto_unlink>>,
+                      private Loop::Source {
  public:
-  explicit Channel(tcp::socket socket);
+  /// Over an accepted connection, or over none yet (connect).
+  Channel(Loop& loop, Cohort cohort, Socket socket = {});
   ~Channel();
   Channel(const Channel&) = delete;
   Channel& operator=(const Channel&) = delete;
@@ -67,15 +64,13 @@ class Channel : public boost::intrusive_ref_counter<Channel, boost::thread_unsaf
   // ---- set-up ----
 
   /// Awaits the server or client side of a TLS handshake; the read deadline applies.
-  class HandshakeAwaiter;
-  [[nodiscard]] HandshakeAwaiter handshake(asio::ssl::context& context, bool server,
-                                           const char* server_name, bool verify_name);
+  class SetupAwaiter;
+  [[nodiscard]] SetupAwaiter handshake(asio::ssl::context& context, bool server,
+                                       const char* server_name, bool verify_name);
   /// Awaits a connect to one address; the read deadline applies.
-  class ConnectAwaiter;
-  [[nodiscard]] ConnectAwaiter connect(const tcp::endpoint& peer);
+  [[nodiscard]] SetupAwaiter connect(const tcp::endpoint& peer);
   [[nodiscard]] bool is_tls() const noexcept { return tls_ != nullptr; }
-  [[nodiscard]] tcp::socket& socket() noexcept { return socket_; }
-  [[nodiscard]] void* native_ssl() noexcept;
+  [[nodiscard]] Cohort cohort() const noexcept { return cohort_; }
 
   // ---- input ----
 
@@ -106,15 +101,13 @@ class Channel : public boost::intrusive_ref_counter<Channel, boost::thread_unsaf
 
   // ---- output ----
 
-  /// Plain and TLS writes wait for the end of the loop's turn (WriteBatch); without a batch they
-  /// are made at once.
-  void set_batch(WriteBatch* batch) noexcept { batch_ = batch; }
-  /// Awaits until all pieces are written; they must stay valid until then.
+  /// Awaits until all pieces are written, which begins at the end of the loop's turn; they must
+  /// stay valid until then.
   class WriteAwaiter;
   [[nodiscard]] WriteAwaiter write(std::span<const std::string_view> pieces);
   [[nodiscard]] WriteAwaiter write(std::string_view piece);
   /// Bytes given to the kernel since the connection was made; ciphertext on TLS.
-  [[nodiscard]] std::uint64_t bytes_out() const noexcept;
+  [[nodiscard]] std::uint64_t bytes_out() const noexcept { return socket_.bytes_out(); }
   /// Whether the peer's kernel has acknowledged nothing of what was written after `mark` (a former
   /// bytes_out(), of a connection that had been used before). False when that is not known. Ask
   /// after an end of file only: a FIN acknowledges all that arrived before it, a reset does not.
@@ -141,16 +134,27 @@ class Channel : public boost::intrusive_ref_counter<Channel, boost::thread_unsaf
   /// Ends every pending operation; they complete with an error on the next loop turn.
   void close() noexcept;
   [[nodiscard]] bool closed() const noexcept { return closed_; }
-  /// Sends FIN, or close_notify first on TLS (not awaited).
+  /// Sends FIN, and close_notify before it on TLS (not awaited; left out when the socket is full).
   void shutdown_send() noexcept;
   /// close() with RST instead of FIN: the peer must not take what it got for complete.
   void reset() noexcept;
 
  private:
-  struct ReadHandler;
-  struct WritableHandler;
-  struct TlsWriteHandler;
+  friend class Loop;  // its turn's phases:
+  void on_events(std::uint32_t events) noexcept override;
+  void read_now() noexcept;
+  void resume();
+  /// True when the write is over, one way or the other; else the socket is waited for.
+  bool write_now() noexcept;
+  void end_write();
+
+  enum class Setup : std::uint8_t { none, connecting, handshaking, over };
+  void start_connect(const tcp::endpoint& peer);
+  void step_setup() noexcept;
+  void end_setup(const error_code& error) noexcept;
   void start_read(char* target, std::size_t size);
+  /// The outstanding read is over; who waits for it is resumed in the turn's next phase.
+  void end_read(const error_code& error, std::size_t bytes) noexcept;
   void on_read(const error_code& error, std::size_t bytes);
   bool prepare_room(std::size_t max_buffer);
   void arm_watch();
@@ -159,30 +163,33 @@ class Channel : public boost::intrusive_ref_counter<Channel, boost::thread_unsaf
   void move_write_deadline() noexcept;
   /// Writes what the socket takes now. True when done or failed (write_error_).
   bool flush_plain() noexcept;
-  friend class WriteBatch;
-  /// The turn's end. True when the write is over, one way or the other; else the socket is waited
-  /// for.
-  bool begin_write();
-  /// Resumes who wrote.
-  void end_write();
-  void start_write();
-  void on_writable(const error_code& error);
-  void on_tls_written(const error_code& error, std::size_t bytes);
-  bool next_tls_record();
+  bool flush_tls() noexcept;
+  void next_tls_record();
+  [[nodiscard]] bool is_written() const noexcept { return out_at_ == out_.size(); }
   error_code translate(const error_code& error) const noexcept;
 
-  tcp::socket socket_;
-  std::unique_ptr<asio::ssl::stream<tcp::socket&>> tls_;
+  Loop& loop_;
+  Socket socket_;
+  std::unique_ptr<TlsSession> tls_;
+  const Cohort cohort_;
 
-  std::unique_ptr<char[]> data_;
-  std::size_t capacity_ = 0, begin_ = 0, end_ = 0;
-  std::size_t floor_ = 0;                 ///< end of the pinned bytes at the front of data_
-  std::unique_ptr<char[]> pinned_block_;  ///< pinned bytes that reads have moved away from
-  bool reading_ = false;  ///< at most one read is outstanding; start_read asserts it
+  Setup setup_ = Setup::none;
+  error_code setup_error_;
+  std::coroutine_handle<> setter_up_;
+
+  bool reading_ = false;    ///< at most one read is outstanding; start_read asserts it
+  bool read_over_ = false;  ///< the outstanding read is: `read_end_` and `last_read_` say how
   bool closed_ = false;
   bool timed_out_ = false;
   bool direct_ = false;   ///< the outstanding read goes to a caller's memory
   bool expired_ = false;  ///< it was ended by a deadline that only reports
+  std::unique_ptr<char[]> data_;
+  std::size_t capacity_ = 0, begin_ = 0, end_ = 0;
+  std::size_t floor_ = 0;                 ///< end of the pinned bytes at the front of data_
+  std::unique_ptr<char[]> pinned_block_;  ///< pinned bytes that reads have moved away from
+  char* read_target_ = nullptr;
+  std::size_t read_size_ = 0;
+  error_code read_end_;
   error_code read_error_;
   std::size_t last_read_ = 0;
   std::coroutine_handle<> reader_;
@@ -191,17 +198,16 @@ class Channel : public boost::intrusive_ref_counter<Channel, boost::thread_unsaf
   std::vector<iovec> out_;
   std::size_t out_at_ = 0;
   std::vector<char> tls_record_;
+  bool write_blocked_ = false;  ///< waits for the socket
   std::size_t written_ = 0;
   error_code write_error_;
   std::coroutine_handle<> writer_;
-  WriteBatch* batch_ = nullptr;
 
   base::Deadline read_deadline_;
   OnDeadline on_read_deadline_ = OnDeadline::close;
   base::Deadline write_deadline_;
   base::Deadline write_limit_;
   std::chrono::nanoseconds write_timeout_{0};
-  std::uint64_t plain_out_ = 0;
 };
 
 class Channel::FillAwaiter {
@@ -244,30 +250,15 @@ class Channel::WriteAwaiter {
   Channel& channel_;
 };
 
-class Channel::HandshakeAwaiter {
+class Channel::SetupAwaiter {
  public:
-  HandshakeAwaiter(Channel& channel, bool server) : channel_(channel), server_(server) {}
+  explicit SetupAwaiter(Channel& channel) : channel_(channel) {}
   [[nodiscard]] bool await_ready() const noexcept { return false; }
-  void await_suspend(std::coroutine_handle<> caller);
-  error_code await_resume() const noexcept { return channel_.translate(error_); }
+  void await_suspend(std::coroutine_handle<> caller) noexcept { channel_.setter_up_ = caller; }
+  error_code await_resume() const noexcept { return channel_.translate(channel_.setup_error_); }
 
  private:
   Channel& channel_;
-  bool server_;
-  error_code error_;
-};
-
-class Channel::ConnectAwaiter {
- public:
-  ConnectAwaiter(Channel& channel, const tcp::endpoint& peer) : channel_(channel), peer_(peer) {}
-  [[nodiscard]] bool await_ready() const noexcept { return false; }
-  void await_suspend(std::coroutine_handle<> caller);
-  error_code await_resume() const noexcept { return channel_.translate(error_); }
-
- private:
-  Channel& channel_;
-  tcp::endpoint peer_;
-  error_code error_;
 };
 
 }  // namespace tollgate::net

@@ -1,8 +1,6 @@
 #pragma once
 
-#include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/steady_timer.hpp>
+#include <atomic>
 #include <boost/intrusive/list.hpp>
 #include <coroutine>
 #include <functional>
@@ -13,13 +11,13 @@
 #include "tollgate/base/clock.hpp"
 #include "tollgate/base/task.hpp"
 #include "tollgate/net/channel.hpp"
-#include "tollgate/net/write_batch.hpp"
+#include "tollgate/net/loop.hpp"
 #include "tollgate/pipeline/cancel.hpp"
 
 namespace tollgate::net {
 
-/// One thread with one event loop. A connection, its session and its upstream leases live and die
-/// on one worker, so nothing on it needs a lock (DESIGN §7).
+/// One thread with one event loop (Loop). A connection, its session and its upstream leases live
+/// and die on one worker, so nothing on it needs a lock (DESIGN §7).
 ///
 /// Threads: `post` and `stop` from anywhere; everything else on the worker's own thread, or before
 /// `start`.
@@ -31,22 +29,18 @@ class Worker {
   Worker& operator=(const Worker&) = delete;
 
   void start();
-  /// Lets the loop end once its last operation has completed; does not cancel anything.
+  /// Lets the loop end once its last channel and timer are gone; does not cancel anything.
   void release();
   void join();
 
   [[nodiscard]] unsigned index() const noexcept { return index_; }
-  [[nodiscard]] asio::io_context& io() noexcept { return io_; }
+  [[nodiscard]] Loop& loop() noexcept { return loop_; }
   [[nodiscard]] const base::Clock& clock() const noexcept { return clock_; }
   [[nodiscard]] base::MonoTime now() const noexcept { return clock_.mono(); }
   void post(std::function<void()> work);
 
   /// Puts a channel under the deadline sweep; it leaves by itself when destroyed.
-  /// Its writes join those of the loop's turn.
-  void track(Channel& channel) {
-    channels_.push_back(channel);
-    channel.set_batch(&writes_);
-  }
+  void track(Channel& channel) { channels_.push_back(channel); }
   [[nodiscard]] std::size_t channel_count() const { return channels_.size(); }
 
   /// Runs at every sweep (about 50 ms): lag measurement, idle trimming.
@@ -70,10 +64,8 @@ class Worker {
 
   unsigned index_;
   const base::Clock& clock_;
-  asio::io_context io_;
-  asio::executor_work_guard<asio::io_context::executor_type> guard_;
-  asio::steady_timer sweep_timer_;
-  WriteBatch writes_{io_};
+  Loop loop_;
+  Loop::Timer sweep_timer_{loop_};
   boost::intrusive::list<Channel, boost::intrusive::constant_time_size<false>> channels_;
   std::vector<std::function<void(base::MonoTime)>> sweep_hooks_;
   std::atomic<std::int64_t> lag_ns_{0};
@@ -85,17 +77,17 @@ class Worker {
 class Worker::SleepAwaiter final : public pipeline::CancelSlot {
  public:
   SleepAwaiter(Worker& worker, base::Deadline deadline, pipeline::CancelSignal* cancel)
-      : timer_(worker.io()), deadline_(deadline), cancel_(cancel) {}
+      : timer_(worker.loop()), deadline_(deadline), cancel_(cancel) {}
   [[nodiscard]] bool await_ready() const noexcept {
     return cancel_ != nullptr && cancel_->cancelled();
   }
   void await_suspend(std::coroutine_handle<> caller);
   /// False when cancelled.
   bool await_resume() noexcept;
-  void on_cancel() noexcept override { timer_.cancel(); }
+  void on_cancel() noexcept override { timer_.hurry(); }
 
  private:
-  asio::steady_timer timer_;
+  Loop::Timer timer_;
   base::Deadline deadline_;
   pipeline::CancelSignal* cancel_;
 };

@@ -109,7 +109,7 @@ class WorkerHost {
       "Content-Length: 0\r\n\r\n";
 
   /// Takes a connection on this worker's thread (Acceptor::OnAccept).
-  void accept(std::shared_ptr<const ListenerState> listener, net::tcp::socket socket,
+  void accept(std::shared_ptr<const ListenerState> listener, net::Socket socket,
               const net::tcp::endpoint& peer);
 
   /// Any thread: calls begun after this use the new runtime.

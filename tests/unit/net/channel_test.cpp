@@ -31,15 +31,18 @@ class ChannelTest : public ::testing::Test {
   ChannelTest() {
     tcp::acceptor acceptor(io, tcp::endpoint(asio::ip::address_v4::loopback(), 0));
     peer.connect(acceptor.local_endpoint());
-    tcp::socket ours = acceptor.accept();
-    ours.native_non_blocking(true);
+    channel = accepted(acceptor);
     peer.set_option(tcp::no_delay(true));
-    channel = ChannelPtr(new Channel(std::move(ours)));
   }
   ~ChannelTest() override {
     channel->unwatch();
     channel->close();
-    settle(io);
+    settle(loop);
+  }
+  ChannelPtr accepted(tcp::acceptor& acceptor) {
+    tcp::socket ours = acceptor.accept();
+    ours.native_non_blocking(true);
+    return ChannelPtr(new Channel(loop, Cohort::agents, Socket(ours.release())));
   }
   void send(std::string_view bytes) { asio::write(peer, asio::buffer(bytes.data(), bytes.size())); }
 
@@ -60,7 +63,7 @@ class ChannelTest : public ::testing::Test {
     done = true;
   }
   bool finished() {
-    return run_until(io, [this] { return done; });
+    return run_until(loop, [this] { return done; });
   }
   void fill() {
     done = false;
@@ -69,7 +72,8 @@ class ChannelTest : public ::testing::Test {
     ASSERT_FALSE(filled.error);
   }
 
-  asio::io_context io;
+  asio::io_context io;  // of the peer, which blocks
+  Loop loop;
   tcp::socket peer{io};
   ChannelPtr channel;
   IoResult filled;
@@ -81,11 +85,11 @@ class ChannelTest : public ::testing::Test {
 TEST_F(ChannelTest, AReadIntoMemoryWaitsForTheReadThatWatches) {
   Watcher watcher;
   channel->watch(&watcher);
-  settle(io);  // the watch's read is outstanding
+  settle(loop);  // the watch's read is outstanding
   channel->unwatch();
   base::spawn("read", read(10));
   send("hello");
-  settle(io);
+  settle(loop);
   send("world");
   ASSERT_TRUE(finished());
   EXPECT_EQ(text, "helloworld") << "in order, all of it, none in the buffer";
@@ -96,13 +100,13 @@ TEST_F(ChannelTest, WhatTheWatchReadAheadIsTakenFirst) {
   Watcher watcher;
   channel->watch(&watcher);
   send("HEADbo");
-  ASSERT_TRUE(run_until(io, [&] { return watcher.inputs == 1; }));
-  settle(io);
+  ASSERT_TRUE(run_until(loop, [&] { return watcher.inputs == 1; }));
+  settle(loop);
   channel->unwatch();
   channel->pin(4);
   const std::string_view head(channel->buffered().data() - 4, 4);
   base::spawn("read", read(4));
-  settle(io);
+  settle(loop);
   EXPECT_FALSE(done);
   send("dyNEXT");
   ASSERT_TRUE(finished());
@@ -114,11 +118,11 @@ TEST_F(ChannelTest, WhatTheWatchReadAheadIsTakenFirst) {
 TEST_F(ChannelTest, AnEndMeetsTheReaderThatWaitedForTheWatch) {
   Watcher watcher;
   channel->watch(&watcher);
-  settle(io);
+  settle(loop);
   channel->unwatch();
   base::spawn("read", read(10));
   send("abc");
-  settle(io);
+  settle(loop);
   peer.close();
   ASSERT_TRUE(finished());
   EXPECT_EQ(text, "abc");
@@ -132,9 +136,7 @@ TEST_F(ChannelTest, APeerThatLeavesIsNoticedWhateverLiesInTheBuffer) {
     tcp::acceptor acceptor(io, tcp::endpoint(asio::ip::address_v4::loopback(), 0));
     tcp::socket agent(io);
     agent.connect(acceptor.local_endpoint());
-    tcp::socket ours = acceptor.accept();
-    ours.native_non_blocking(true);
-    channel = ChannelPtr(new Channel(std::move(ours)));
+    channel = accepted(acceptor);
     const std::string bytes = std::string(64, 'h') + std::string(size - 64, 'b');
     asio::write(agent, asio::buffer(bytes));
     fill();
@@ -146,10 +148,10 @@ TEST_F(ChannelTest, APeerThatLeavesIsNoticedWhateverLiesInTheBuffer) {
     EXPECT_EQ(text, bytes.substr(64));
     Watcher watcher;
     channel->watch(&watcher);
-    settle(io);
+    settle(loop);
     EXPECT_FALSE(watcher.closed);
     agent.close();
-    EXPECT_TRUE(run_until(io, [&] { return watcher.closed; }));
+    EXPECT_TRUE(run_until(loop, [&] { return watcher.closed; }));
     EXPECT_EQ(head, std::string(64, 'h'));
     channel->unwatch();
   }
@@ -167,12 +169,12 @@ TEST_F(ChannelTest, PinnedBytesStayWhileFurtherRequestsFillTheBuffer) {
     const std::string more(10'000, static_cast<char>('a' + i));
     send(more);
     sent += more;
-    ASSERT_TRUE(run_until(io, [&] { return channel->buffered().size() == sent.size(); }));
+    ASSERT_TRUE(run_until(loop, [&] { return channel->buffered().size() == sent.size(); }));
     EXPECT_EQ(head, "HEAD");
   }
   EXPECT_EQ(channel->buffered(), sent);
   peer.close();
-  EXPECT_TRUE(run_until(io, [&] { return watcher.closed; }));
+  EXPECT_TRUE(run_until(loop, [&] { return watcher.closed; }));
   channel->unpin();
   EXPECT_EQ(channel->buffered(), sent) << "the block that goes is the pinned one";
 }
@@ -181,7 +183,7 @@ TEST_F(ChannelTest, ADeadlineThatReportsLeavesTheConnectionInOrder) {
   channel->set_read_deadline(base::Deadline(base::MonoTime(std::chrono::seconds(1))),
                              Channel::OnDeadline::report);
   base::spawn("read", read(8));
-  settle(io);
+  settle(loop);
   channel->check_deadlines(base::MonoTime(std::chrono::seconds(2)));
   ASSERT_TRUE(finished());
   EXPECT_EQ(error, asio::error::timed_out);
@@ -198,7 +200,7 @@ TEST_F(ChannelTest, ADeadlineThatReportsLeavesTheConnectionInOrder) {
 TEST_F(ChannelTest, AReportEndsAFillThatWaitsForTheWatchToo) {
   Watcher watcher;
   channel->watch(&watcher);
-  settle(io);
+  settle(loop);
   channel->unwatch();
   channel->set_read_deadline(base::Deadline(base::MonoTime(std::chrono::seconds(1))),
                              Channel::OnDeadline::report);
@@ -217,14 +219,15 @@ TEST_F(ChannelTest, NothingArrivedIsKnownFromTheKernelNotGuessed) {
     }
   };
   base::spawn("write", Write::of(*channel, "first exchange"));
+  settle(loop);
   std::string seen(14, '\0');
   asio::read(peer, asio::buffer(seen));
   const std::uint64_t mark = channel->bytes_out();
   EXPECT_EQ(mark, 14u);
   peer.close();
-  settle(io);
+  settle(loop);
   base::spawn("write", Write::of(*channel, "sent to a closed socket"));
-  settle(io);
+  settle(loop);
   EXPECT_TRUE(channel->nothing_arrived_since(mark));
   EXPECT_FALSE(channel->nothing_arrived_since(mark - 2)) << "the first exchange did";
 }
@@ -236,10 +239,12 @@ TEST_F(ChannelTest, WhatAPeerTookAndDidNotAnswerHasArrived) {
     }
   };
   base::spawn("write", Write::of(*channel, "first"));
+  settle(loop);
   std::string seen(5, '\0');
   asio::read(peer, asio::buffer(seen));
   const std::uint64_t mark = channel->bytes_out();
   base::spawn("write", Write::of(*channel, "tools/call"));
+  settle(loop);
   seen.resize(10);
   asio::read(peer, asio::buffer(seen));
   peer.close();
@@ -263,10 +268,11 @@ TEST_F(ChannelTest, ASlowReaderDoesNotOutliveTheLimitOfItsCall) {
   const auto now = std::chrono::steady_clock::now();
   channel->set_write_limit(base::Deadline(now + std::chrono::seconds(5)));
   base::spawn("write", Write::of(*channel, big, result, done));
+  settle(loop);
   std::string some(64 * 1024, '\0');
   for (int i = 0; i < 5; ++i) {
     asio::read(peer, asio::buffer(some));
-    settle(io);
+    settle(loop);
     channel->check_deadlines(now + std::chrono::seconds(4));
     ASSERT_FALSE(done) << "it makes progress";
   }

@@ -71,7 +71,7 @@ class Dns : public ::testing::Test {
     base::spawn("resolve", resolve(call, host, deadline));
   }
   bool finish(Call& call) {
-    return run_until(worker.io(), [&] { return call.done; });
+    return run_until(worker.loop(), [&] { return call.done; });
   }
   DnsCache::Addresses now(const std::string& host) {
     Call call;
@@ -108,7 +108,7 @@ TEST_F(Dns, AnOldAnswerServesAtOnceWhileTheNameIsAskedBehindIt) {
   EXPECT_TRUE(call.done) << "no wait at all";
   EXPECT_EQ(call.got, DnsCache::Addresses{kOne});
   script.hold("a", false);
-  EXPECT_TRUE(run_until(worker.io(), [&] { return now("a") == DnsCache::Addresses{kTwo}; }));
+  EXPECT_TRUE(run_until(worker.loop(), [&] { return now("a") == DnsCache::Addresses{kTwo}; }));
   EXPECT_EQ(script.asked("a"), 2);
 }
 
@@ -122,7 +122,7 @@ TEST_F(Dns, AFailureIsRememberedForAMomentAndOldAddressesOutliveIt) {
   clock.advance(31s);
   script.answer("a", {});
   EXPECT_EQ(now("a"), DnsCache::Addresses{kOne});
-  ASSERT_TRUE(run_until(worker.io(), [&] { return script.asked("a") == 3; }));
+  ASSERT_TRUE(run_until(worker.loop(), [&] { return script.asked("a") == 3; }));
   EXPECT_EQ(now("a"), DnsCache::Addresses{kOne});
   clock.advance(300s);
   EXPECT_TRUE(now("a").empty()) << "too old at last";
@@ -145,7 +145,7 @@ TEST_F(Dns, ConcurrentQuestionsForOneNameAreAskedOnce) {
   script.hold("a", true);
   std::array<Call, 5> calls;
   for (Call& call : calls) start(call, "a");
-  settle(worker.io());
+  settle(worker.loop());
   script.answer("a", {kOne});
   script.hold("a", false);
   for (Call& call : calls) {
@@ -161,7 +161,7 @@ TEST_F(Dns, AWaitEndsWithItsDeadlineOrItsCallAndTheAnswerHarmsNobody) {
   Call left;
   start(late, "a", base::Deadline(std::chrono::steady_clock::now() + 20ms));
   start(left, "a");
-  settle(worker.io());
+  settle(worker.loop());
   left.cancel.cancel();
   EXPECT_TRUE(finish(late));
   EXPECT_TRUE(finish(left));
@@ -169,7 +169,7 @@ TEST_F(Dns, AWaitEndsWithItsDeadlineOrItsCallAndTheAnswerHarmsNobody) {
   EXPECT_TRUE(left.got.empty());
   script.answer("a", {kOne});
   script.hold("a", false);
-  EXPECT_TRUE(run_until(worker.io(), [&] { return now("a") == DnsCache::Addresses{kOne}; }));
+  EXPECT_TRUE(run_until(worker.loop(), [&] { return now("a") == DnsCache::Addresses{kOne}; }));
   Call gone;
   gone.cancel.cancel();
   start(gone, "b");

@@ -107,9 +107,11 @@ class BrokenStage : public ::testing::Test {
   }
   RawClient connect() {
     RawClient client(acceptor.local_endpoint().port());
-    auto socket = std::make_shared<net::tcp::socket>(acceptor.accept(host->worker().io()));
-    host->worker().post(
-        [this, socket] { host->accept(listener, std::move(*socket), socket->remote_endpoint()); });
+    net::tcp::endpoint peer;
+    net::tcp::socket accepted = acceptor.accept(peer);
+    accepted.native_non_blocking(true);
+    auto socket = std::make_shared<net::Socket>(accepted.release());
+    host->worker().post([this, socket, peer] { host->accept(listener, std::move(*socket), peer); });
     return client;
   }
   Response call(RawClient& client) {

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <openssl/ssl.h>
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "tollgate/net/socket.hpp"
+
+namespace tollgate::net {
+
+/// TLS over a Socket: OpenSSL's state machine reading from and writing to it directly.
+///
+/// Nothing waits: what the socket cannot do now is would_block, and is tried again with the same
+/// arguments at the socket's next edge, of whichever kind. A read takes what one `recv` brought
+/// (read-ahead), however many records that is; a write is one record and one `send`. Errors: eof
+/// when the peer ended the connection, with close_notify or without (the framing above decides
+/// whether its message was complete), the socket's error, or errc::protocol_error.
+/// Lifetime: `socket` outlives it. Threads: one at a time.
+class TlsSession {
+ public:
+  /// Throws std::bad_alloc.
+  TlsSession(SSL_CTX* context, Socket& socket, bool server);
+
+  /// Client side, before the handshake: SNI (not for an IP literal, RFC 6066 section 3), and with
+  /// `verify` the name or address the certificate must be for.
+  void set_peer_name(const char* name, bool verify);
+  /// Bytes that were read from the socket already; copied.
+  void prepend(std::string_view early) { early_ += early; }
+
+  void handshake(error_code& error) noexcept;
+  std::size_t read(char* into, std::size_t size, error_code& error) noexcept;
+  /// All of `size` (one record's payload at most), or nothing.
+  void write(const char* from, std::size_t size, error_code& error) noexcept;
+  /// Whether bytes lie here that no edge of the socket will tell of.
+  [[nodiscard]] bool has_pending() const noexcept {
+    return !early_.empty() || SSL_has_pending(ssl_.get()) == 1;
+  }
+  /// Tells the peer that nothing follows, if the socket takes it.
+  void close_notify() noexcept;
+
+ private:
+  struct Free {
+    void operator()(SSL* ssl) const noexcept { SSL_free(ssl); }
+  };
+  static const BIO_METHOD* socket_method();
+  static int bio_read(BIO* bio, char* into, int size);
+  static int bio_write(BIO* bio, const char* from, int size);
+  static long bio_control(BIO* bio, int command, long number, void* pointer);
+  /// Why the last call on ssl_ did not succeed.
+  [[nodiscard]] error_code failure(int result) const noexcept;
+
+  Socket& socket_;
+  std::string early_;
+  error_code socket_error_;
+  std::unique_ptr<SSL, Free> ssl_;
+};
+
+}  // namespace tollgate::net
