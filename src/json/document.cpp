@@ -63,16 +63,9 @@ base::Result<void> Document::parse(std::string_view text, const ParseLimits& lim
   clear();
   if (text.size() > kMaxTextBytes) return json_error({"text too long", kMaxTextBytes}, true);
   ParseScratch& memory = scratch();
-  const auto positions = memory.structurals.scan(text);
-  if (positions.empty()) {
-    const Fault fault = diagnose(text);
-    memory.structurals.trim();
-    return json_error(fault, false);
-  }
   text_ = text;
-  IndexBuilder builder(*this, limits, memory, positions);
+  IndexBuilder builder(*this, limits, memory);
   const bool good = builder.run();
-  memory.structurals.trim();
   if (memory.keys.capacity() > kKeptKeys) memory.keys = {};
   if (memory.table.capacity() > kKeptKeys) memory.table = {};
   if (good) return {};

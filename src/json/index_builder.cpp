@@ -1,8 +1,11 @@
 #include "json/index_builder.hpp"
 
+#include <simdjson.h>
+
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <memory>
 #include <random>
 #include <string>
 
@@ -11,6 +14,16 @@
 
 namespace tollgate::json {
 namespace {
+
+/// What may follow a number or a literal.
+constexpr std::array<bool, 256> kEndsToken = [] {
+  std::array<bool, 256> table{};
+  for (const char c : std::string_view(",}] \n\r\t")) table[static_cast<unsigned char>(c)] = true;
+  return table;
+}();
+
+/// An index begins with room for a usual body.
+constexpr std::uint32_t kFewestNodes = 64;
 
 __extension__ typedef unsigned __int128 uint128;
 
@@ -59,38 +72,42 @@ std::uint32_t hash_key(std::string_view key, const ParseScratch::HashSecret& wit
   return static_cast<std::uint32_t>(mixed ^ mixed >> 32);
 }
 
+/// What equal keys have in common and different ones mostly not, for a few instructions. The
+/// factors are such that no two members of the model APIs' usual objects have the same.
+TG_INLINE std::uint8_t mark_of(std::string_view key) {
+  if (key.empty()) return 0;
+  const auto byte = [key](std::size_t i) { return static_cast<unsigned char>(key[i]); };
+  const std::size_t size = key.size();
+  return static_cast<std::uint8_t>(size * 45 + byte(0) * 113u + byte(size / 2) * 97u +
+                                   byte(size - 1) * 39u);
+}
+
+[[gnu::cold, gnu::noinline]] std::uint8_t mark_of_escaped(std::string_view key) {
+  std::string plain;
+  unescape_into(plain, key);
+  return mark_of(plain);
+}
+
 }  // namespace
 
+// The frames are 56 KB that are written before they are read.
+// NOLINTNEXTLINE(cppcoreguidelines-pro-type-member-init)
 ParseScratch::ParseScratch() {
   std::random_device device;
   const auto word = [&device] { return std::uint64_t{device()} << 32 | device(); };
   secret = {word(), word()};
 }
 
-// frames_ is 40 KB of stack that is written before it is read.
-// NOLINTNEXTLINE(cppcoreguidelines-pro-type-member-init)
-IndexBuilder::IndexBuilder(Document& document, const ParseLimits& limits, ParseScratch& scratch,
-                           std::span<const std::uint32_t> positions)
+IndexBuilder::IndexBuilder(Document& document, const ParseLimits& limits, ParseScratch& scratch)
     : document_(document),
       limits_(limits),
       scratch_(scratch),
       text_(document.text_.data()),
-      text_end_(document.text_.data() + document.text_.size()),
-      size_(static_cast<std::uint32_t>(document.text_.size())),
-      positions_(positions.data()),
-      count_(static_cast<std::uint32_t>(positions.size())),
+      end_(document.text_.data() + document.text_.size()),
       max_nodes_(std::max<std::uint32_t>(limits.max_nodes, 1)),
-      max_depth_(std::min(limits.max_depth, kDepthLimit)) {
-  // Every value begins with a token of its own.
-  const std::uint32_t wanted = std::min(count_, max_nodes_);
-  if (document.node_capacity_ < wanted) {
-    const std::uint32_t capacity = std::bit_ceil(std::max<std::uint32_t>(wanted, 64));
-    document.nodes_ = std::make_unique_for_overwrite<Node[]>(capacity);
-    document.node_capacity_ = capacity;
-  }
-  nodes_ = document.nodes_.get();
-  scratch.keys.clear();
-}
+      max_depth_(std::min(limits.max_depth, ParseScratch::kDepthLimit)),
+      nodes_(document.nodes_.get()),
+      room_(std::min(document.node_capacity_, max_nodes_)) {}
 
 bool IndexBuilder::fail(const char* message, std::size_t offset, bool is_refusal) {
   fault_ = {message, offset};
@@ -98,230 +115,244 @@ bool IndexBuilder::fail(const char* message, std::size_t offset, bool is_refusal
   return false;
 }
 
-bool IndexBuilder::over(base::Limit limit, const char* message, std::size_t offset) {
+bool IndexBuilder::over(base::Limit limit, const char* message, const char* at) {
   limit_ = limit;
-  return fail(message, offset, true);
+  return fail(message, offset(at), true);
 }
 
-TG_INLINE char IndexBuilder::token(const Walk& walk) const noexcept {
-  return walk.cursor < count_ ? text_[positions_[walk.cursor]] : '\0';
+/// For one node more than there is room for.
+[[gnu::cold, gnu::noinline]] bool IndexBuilder::make_room(const char* at, std::uint32_t nodes) {
+  if (nodes == max_nodes_) return over(base::Limit::json_nodes, "too many values", at);
+  const std::uint32_t capacity = std::max(kFewestNodes, std::min(nodes * 2, max_nodes_));
+  auto larger = std::make_unique_for_overwrite<Node[]>(capacity);
+  std::copy_n(nodes_, nodes, larger.get());
+  document_.nodes_ = std::move(larger);
+  document_.node_capacity_ = capacity;
+  nodes_ = document_.nodes_.get();
+  room_ = std::min(capacity, max_nodes_);
+  return true;
 }
 
-TG_INLINE std::uint32_t IndexBuilder::offset(const Walk& walk) const noexcept {
-  return walk.cursor < count_ ? positions_[walk.cursor] : size_;
-}
-
-TG_INLINE bool IndexBuilder::string(std::uint32_t cursor, std::uint32_t& end, bool& has_escape) {
-  const std::uint32_t begin = positions_[cursor];
-  // Between two tokens there is nothing but white space, so that the closing quote is found from
-  // behind, without reading the string.
-  std::uint32_t last = (cursor + 1 < count_ ? positions_[cursor + 1] : size_) - 1;
-  while (is_space(text_[last])) --last;
-  if (last == begin || text_[last] != '"') return fail("',' or the end after a string", last);
-  end = last + 1;
-  if (!may_have_backslash(text_ + begin + 1, text_ + last, text_end_)) {
-    has_escape = false;
-    return true;
+/// Moves to the next byte that is no white space. @return it; NUL at the end of the text.
+TG_INLINE char IndexBuilder::skip_space(Walk& walk) const noexcept {
+  for (; walk.at != end_; ++walk.at) {
+    const char c = *walk.at;
+    if (static_cast<unsigned char>(c) > ' ' || !is_space(c)) return c;
   }
-  const Fault fault = check_escapes(text_ + begin + 1, text_ + last, text_end_,
-                                    limits_.allow_lone_surrogates, has_escape);
-  return fault.message == nullptr || fail(fault.message, begin + 1 + fault.offset);
+  return '\0';
 }
 
-std::uint32_t IndexBuilder::hash_escaped(std::string_view key) const {
-  std::string plain;
-  unescape_into(plain, key);
-  return hash_key(plain, scratch_.secret);
+/// Reads the string whose opening quote is at hand. Most are short: one block of bytes decides.
+TG_INLINE bool IndexBuilder::string(Walk& walk, bool& has_escape) {
+  const char* const inside = walk.at + 1;
+  if (end_ - inside >= kBlockBytes) {
+    const StringBlock block = look(inside);
+    if (block.stops != 0) {
+      const char* const stop = inside + std::countr_zero(block.stops);
+      if (*stop == '"') {
+        walk.high |= block.high;
+        walk.at = stop + 1;
+        has_escape = false;
+        return true;
+      }
+    }
+  }
+  const StringEnd read = read_string(inside, text_, end_, limits_.allow_lone_surrogates);
+  if (read.fault != nullptr) return fail(read.fault, offset(read.at));
+  walk.high |= read.is_high ? 1u : 0u;
+  walk.at = read.at;
+  has_escape = read.has_escape;
+  return true;
 }
 
-/// Reads `"key" :` at the cursor, which then stands at the value.
-TG_INLINE bool IndexBuilder::key(Walk& walk, Frame& frame) {
-  if (token(walk) != '"') return fail("a key in quotes", offset(walk));
-  const std::uint32_t begin = positions_[walk.cursor];
-  std::uint32_t end = 0;
+/// Reads `"key" :` and moves behind it.
+TG_INLINE bool IndexBuilder::key(Walk& walk, Frame& frame, char first) {
+  if (first != '"') return fail("a key in quotes", offset(walk.at));
+  const char* const begin = walk.at;
   bool has_escape = false;
-  if (!string(walk.cursor, end, has_escape)) return false;
-  ++walk.cursor;
-  if (token(walk) != ':') return fail("':' after a key", offset(walk));
-  ++walk.cursor;
-  const std::string_view raw(text_ + begin + 1, end - begin - 2);
-  const std::uint32_t hash = has_escape ? hash_escaped(raw) : hash_key(raw, scratch_.secret);
-  const std::uint64_t bit = std::uint64_t{1} << (hash & 63);
-  frame.may_repeat |= (frame.seen & bit) != 0;
-  frame.seen |= bit;
-  scratch_.keys.push_back({hash, walk.nodes});
-  walk.key_begin = begin;
-  walk.key_end = end;
+  if (!string(walk, has_escape)) return false;
+  walk.key_begin = offset(begin);
+  walk.key_end = offset(walk.at);
   walk.key_has_escape = has_escape;
+  const std::string_view raw(begin + 1, static_cast<std::size_t>(walk.at - begin) - 2);
+  if (skip_space(walk) != ':') return fail("':' after a key", offset(walk.at));
+  ++walk.at;
+  const std::uint8_t mark = has_escape ? mark_of_escaped(raw) : mark_of(raw);
+  std::uint64_t& seen = frame.seen[mark >> 6];
+  const std::uint64_t bit = std::uint64_t{1} << (mark & 63);
+  frame.may_repeat |= (seen & bit) != 0;
+  seen |= bit;
   return true;
 }
 
-/// The cursor stands before a member or element: reads the key, if it has one.
-TG_INLINE bool IndexBuilder::next_member(Walk& walk, Frame& frame) {
-  if (frame.is_object) return key(walk, frame);
-  walk.key_begin = walk.key_end = 0;
-  walk.key_has_escape = false;
-  return true;
+TG_INLINE bool IndexBuilder::ends_token(const char* p) const noexcept {
+  return p == end_ || kEndsToken[static_cast<unsigned char>(*p)];
 }
 
-TG_INLINE bool IndexBuilder::scalar(Walk& walk, char first) {
-  Node& node = nodes_[walk.nodes];
-  std::uint32_t end = 0;
-  bool has_escape = false;
-  if (first == '"') {
-    if (!string(walk.cursor, end, has_escape)) return false;
-    node.kind = Kind::string;
+/// @param rest  the word without its first letter, which stands at `walk`.
+TG_INLINE bool IndexBuilder::literal(Walk& walk, Node& node, std::string_view rest, Kind kind) {
+  const char* const p = walk.at + 1;
+  if (static_cast<std::size_t>(end_ - p) < rest.size() ||
+      std::memcmp(p, rest.data(), rest.size()) != 0 || !ends_token(p + rest.size())) {
+    return fail("true, false or null", node.begin);
   }
-  node.begin = offset(walk);
-  node.end = end;
-  node.key_begin = walk.key_begin;
-  node.key_end = walk.key_end;
-  node.next = ++walk.nodes;
-  node.count = 0;
-  node.has_escape = has_escape;
-  node.key_has_escape = walk.key_has_escape;
-  ++walk.cursor;
+  walk.at = p + rest.size();
+  node.kind = kind;
+  node.end = offset(walk.at);
+  return true;
+}
+
+/// Reads a value that is no container into `node`.
+TG_INLINE bool IndexBuilder::scalar(Walk& walk, Node& node, char first) {
   switch (first) {
     case '"':
+      node.kind = Kind::string;
+      if (!string(walk, node.has_escape)) return false;
+      node.end = offset(walk.at);
       return true;
     case 't':
-      return literal(node, "true", Kind::boolean);
+      return literal(walk, node, "rue", Kind::boolean);
     case 'f':
-      return literal(node, "false", Kind::boolean);
+      return literal(walk, node, "alse", Kind::boolean);
     case 'n':
-      return literal(node, "null", Kind::null);
+      return literal(walk, node, "ull", Kind::null);
     default:
-      if (first == '-' || is_digit(first)) return number(node);
+      if (first == '-' || is_digit(first)) {
+        walk.at = number(node, walk.at);
+        return walk.at != nullptr;
+      }
       return fail("a value", node.begin);
   }
 }
 
 bool IndexBuilder::run() {
-  // One token per step: a value, or what follows one. Open brackets are kept on frames_, not on the
-  // call stack, so that depth costs no recursion.
+  // One value per step, and what closes behind it. Open brackets are kept on frames, not on the
+  // call stack, so that depth costs no recursion; the first frame stands for the text around the
+  // value.
   Walk walk;
-  std::uint32_t depth = 0;
+  walk.at = text_;
+  Frame* const around = scratch_.frames.data();
+  Frame* frame = around;
+  *frame = {};
   const bool skips_numbers = !limits_.keep_array_numbers;
   for (;;) {
-    // A value begins at the cursor.
-    const char first = token(walk);
-    if (first == '{' || first == '[') {
-      if (walk.nodes == max_nodes_)
-        return over(base::Limit::json_nodes, "too many values", offset(walk));
-      if (depth == max_depth_)
-        return over(base::Limit::json_depth, "nested too deeply", offset(walk));
-      const bool is_object = first == '{';
-      nodes_[walk.nodes] = {positions_[walk.cursor],
-                            0,
-                            walk.key_begin,
-                            walk.key_end,
-                            0,
-                            0,
-                            is_object ? Kind::object : Kind::array,
-                            false,
-                            walk.key_has_escape};
-      Frame& frame = frames_[depth++];
-      frame = {0,         walk.nodes, 0, static_cast<std::uint32_t>(scratch_.keys.size()),
-               is_object, false};
-      ++walk.nodes;
-      ++walk.cursor;
-      if (token(walk) != (is_object ? '}' : ']')) {
-        if (!next_member(walk, frame)) return false;
-        continue;
-      }
-    } else if (skips_numbers && depth > 0 && !frames_[depth - 1].is_object &&
-               (first == '-' || is_digit(first))) {
-      Node unkept;
-      unkept.begin = positions_[walk.cursor];
-      if (!number(unkept)) return false;
-      ++walk.cursor;
-      ++frames_[depth - 1].count;
+    char first = skip_space(walk);
+    if (frame->is_object) {
+      if (!key(walk, *frame, first)) return false;
+      first = skip_space(walk);
     } else {
-      if (walk.nodes == max_nodes_)
-        return over(base::Limit::json_nodes, "too many values", offset(walk));
-      if (!scalar(walk, first)) return false;
-      if (depth > 0) ++frames_[depth - 1].count;
+      walk.key_begin = walk.key_end = 0;
+      walk.key_has_escape = false;
+    }
+    ++frame->count;
+    if (skips_numbers && frame != around && !frame->is_object &&
+        (first == '-' || is_digit(first))) {
+      Node unkept;
+      unkept.begin = offset(walk.at);
+      walk.at = number(unkept, walk.at);
+      if (walk.at == nullptr) return false;
+    } else {
+      if (walk.nodes == room_ && !make_room(walk.at, walk.nodes)) return false;
+      Node& node = nodes_[walk.nodes];
+      node.begin = offset(walk.at);
+      node.key_begin = walk.key_begin;
+      node.key_end = walk.key_end;
+      node.count = 0;
+      node.has_escape = false;
+      node.key_has_escape = walk.key_has_escape;
+      if (first == '{' || first == '[') {
+        if (frame == around + max_depth_)
+          return over(base::Limit::json_depth, "nested too deeply", walk.at);
+        const bool is_object = first == '{';
+        node.kind = is_object ? Kind::object : Kind::array;
+        *++frame = {{}, walk.nodes++, 0, is_object, false};
+        ++walk.at;
+        if (skip_space(walk) != (is_object ? '}' : ']')) continue;
+      } else {
+        node.next = ++walk.nodes;
+        if (!scalar(walk, node, first)) return false;
+      }
     }
     // A value has ended, or an empty container is about to: close what closes here.
     for (;;) {
-      if (depth == 0) {
-        if (walk.cursor != count_) return fail("nothing after the value", offset(walk));
-        document_.node_count_ = walk.nodes;
-        return true;
-      }
-      Frame& frame = frames_[depth - 1];
-      const char c = token(walk);
-      if (c == ',' && frame.count > 0) {
-        ++walk.cursor;
-        if (!next_member(walk, frame)) return false;
+      const char c = skip_space(walk);
+      if (frame == around) return finish(walk.at, walk.nodes, walk.high != 0);
+      if (c == ',' && frame->count > 0) {
+        ++walk.at;
         break;
       }
-      if (c != (frame.is_object ? '}' : ']')) {
-        return fail(frame.is_object ? "',' or '}'" : "',' or ']'", offset(walk));
+      if (c != (frame->is_object ? '}' : ']')) {
+        return fail(frame->is_object ? "',' or '}'" : "',' or ']'", offset(walk.at));
       }
-      if (frame.may_repeat && !check_duplicates(frame)) return false;
-      if (frame.is_object) scratch_.keys.resize(frame.first_key);
-      Node& node = nodes_[frame.node];
-      node.end = positions_[walk.cursor] + 1;
+      if (frame->may_repeat && !check_duplicates(*frame, walk.nodes)) return false;
+      ++walk.at;
+      Node& node = nodes_[frame->node];
+      node.end = offset(walk.at);
       node.next = walk.nodes;
-      node.count = frame.count;
-      ++walk.cursor;
-      if (--depth > 0) ++frames_[depth - 1].count;
+      node.count = frame->count;
+      --frame;
     }
   }
 }
 
-bool IndexBuilder::ends_token(const char* p) const noexcept {
-  if (p == text_end_) return true;
-  const char c = *p;
-  return c == ',' || c == '}' || c == ']' || is_space(c);
+/// The value has ended: nothing may follow, and what was taken for UTF-8 must be it. Only strings
+/// can have other bytes than ASCII here.
+bool IndexBuilder::finish(const char* at, std::uint32_t nodes, bool is_high) {
+  if (at != end_) return fail("nothing after the value", offset(at));
+  if (is_high && !simdjson::validate_utf8(text_, static_cast<std::size_t>(end_ - text_)))
+    return fail("valid UTF-8", first_bad_utf8(document_.text_));
+  document_.node_count_ = nodes;
+  return true;
 }
 
-bool IndexBuilder::number(Node& node) {
-  const char* p = text_ + node.begin;
-  const auto bad = [&] { return fail("a number", node.begin); };
-  const auto more = [&] { return p < text_end_; };
-  const auto digits = [&] {
-    if (!more() || !is_digit(*p)) return false;
-    while (more() && is_digit(*p)) ++p;
-    return true;
+/// Reads the number at `p`. @return its end; null when it is none.
+const char* IndexBuilder::number(Node& node, const char* p) {
+  const auto bad = [&]() -> const char* {
+    fail("a number", node.begin);
+    return nullptr;
+  };
+  const char* const end = end_;
+  const auto digits = [&p, end] {
+    const char* const first = p;
+    while (p != end && is_digit(*p)) ++p;
+    return p != first;
   };
   if (*p == '-') ++p;
-  if (more() && *p == '0') {
+  if (p != end && *p == '0') {
     ++p;
   } else if (!digits()) {
     return bad();
   }
-  if (more() && *p == '.') {
+  if (p != end && *p == '.') {
     ++p;
     if (!digits()) return bad();
   }
-  if (more() && (*p == 'e' || *p == 'E')) {
+  if (p != end && (*p == 'e' || *p == 'E')) {
     ++p;
-    if (more() && (*p == '+' || *p == '-')) ++p;
+    if (p != end && (*p == '+' || *p == '-')) ++p;
     if (!digits()) return bad();
   }
   if (!ends_token(p)) return bad();
   node.kind = Kind::number;
-  node.end = static_cast<std::uint32_t>(p - text_);
-  return true;
+  node.end = offset(p);
+  return p;
 }
 
-bool IndexBuilder::literal(Node& node, std::string_view word, Kind kind) {
-  const char* p = text_ + node.begin;
-  if (static_cast<std::size_t>(text_end_ - p) < word.size() ||
-      std::memcmp(p, word.data(), word.size()) != 0 || !ends_token(p + word.size())) {
-    return fail("true, false or null", node.begin);
-  }
-  node.kind = kind;
-  node.end = node.begin + static_cast<std::uint32_t>(word.size());
-  return true;
+std::uint32_t IndexBuilder::hash_of(const Node& node) const {
+  const std::string_view raw(text_ + node.key_begin + 1, node.key_end - node.key_begin - 2);
+  if (!node.key_has_escape) return hash_key(raw, scratch_.secret);
+  std::string plain;
+  unescape_into(plain, raw);
+  return hash_key(plain, scratch_.secret);
 }
 
-bool IndexBuilder::check_duplicates(const Frame& frame) {
+/// For an object that ends before node `end`, and in which two keys have the same mark.
+[[gnu::noinline]] bool IndexBuilder::check_duplicates(const Frame& frame, std::uint32_t end) {
   constexpr std::size_t kFew = 24;  // compared pair by pair: at most 276 integer comparisons
-  const std::span<const ParseScratch::Key> keys(scratch_.keys.data() + frame.first_key,
-                                                scratch_.keys.size() - frame.first_key);
+  std::vector<ParseScratch::Key>& keys = scratch_.keys;
+  keys.clear();
+  for (std::uint32_t i = frame.node + 1; i != end; i = nodes_[i].next)
+    keys.push_back({hash_of(nodes_[i]), i});
   if (keys.size() > kFew) return check_duplicates_by_table(keys);
   for (std::size_t i = 1; i < keys.size(); ++i) {
     for (std::size_t j = 0; j < i; ++j) {

@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "json/strings.hpp"
-#include "json/structurals.hpp"
 #include "tollgate/base/error.hpp"
 #include "tollgate/json/document.hpp"
 
@@ -16,6 +15,14 @@ namespace tollgate::json {
 
 /// Memory of a parse that is of no use after it; one per thread, so that Documents stay small.
 struct ParseScratch {
+  /// An open array or object, or what is around the value.
+  struct Frame {
+    std::array<std::uint64_t, 4> seen;  ///< bit (mark of a key): mostly shows that no two are equal
+    std::uint32_t node;
+    std::uint32_t count;
+    bool is_object;
+    bool may_repeat;  ///< two keys have the same mark
+  };
   struct Key {
     std::uint32_t hash;
     std::uint32_t node;
@@ -25,21 +32,21 @@ struct ParseScratch {
   struct HashSecret {
     std::uint64_t a, b;
   };
+  static constexpr std::uint32_t kDepthLimit = 1024;
 
   ParseScratch();
 
   HashSecret secret;
-  StructuralScan structurals;
-  std::vector<Key> keys;             ///< of the objects now open, innermost last
-  std::vector<std::uint32_t> table;  ///< for duplicates in large objects
+  std::array<Frame, kDepthLimit + 1> frames;  ///< written before they are read
+  std::vector<Key> keys;                      ///< of the object whose keys are compared
+  std::vector<std::uint32_t> table;           ///< for duplicates in large objects
 };
 
-/// Builds a Document's index from the positions of its tokens, checking what stage 1 does not:
-/// grammar, numbers, literals, escapes, duplicate keys, limits.
+/// Builds a Document's index in one pass over the text, checking all of JSON but its UTF-8 on the
+/// way: that is checked at the end, and only in texts that have any byte over 0x7F.
 class IndexBuilder {
  public:
-  IndexBuilder(Document& document, const ParseLimits& limits, ParseScratch& scratch,
-               std::span<const std::uint32_t> positions);
+  IndexBuilder(Document& document, const ParseLimits& limits, ParseScratch& scratch);
 
   /// True when the text is one value. Else `fault()` says why not.
   [[nodiscard]] bool run();
@@ -50,56 +57,50 @@ class IndexBuilder {
   [[nodiscard]] std::optional<base::Limit> limit() const noexcept { return limit_; }
 
  private:
-  struct Frame {
-    std::uint64_t seen;  ///< bit (hash mod 64) of each key: usually shows that no two are equal
-    std::uint32_t node;
-    std::uint32_t count;
-    std::uint32_t first_key;  ///< in ParseScratch::keys
-    bool is_object;
-    bool may_repeat;  ///< two keys have the same bit
-  };
+  using Frame = ParseScratch::Frame;
 
   /// Where the walk stands. A local of run(), handed to functions that are inlined there, so that
   /// it stays in registers: members would be stored and loaded again around every node written.
+  /// No function that is called gets its address.
   struct Walk {
-    std::uint32_t cursor = 0;                  ///< next token
+    const char* at = nullptr;                  ///< next byte
     std::uint32_t nodes = 0;                   ///< written so far
     std::uint32_t key_begin = 0, key_end = 0;  ///< of the member whose value comes next
     bool key_has_escape = false;
+    std::uint32_t high = 0;  ///< not 0: strings have bytes over 0x7F
   };
 
-  [[nodiscard]] inline char token(const Walk& walk) const noexcept;
-  [[nodiscard]] inline std::uint32_t offset(const Walk& walk) const noexcept;
-  inline bool key(Walk& walk, Frame& frame);
-  inline bool next_member(Walk& walk, Frame& frame);
-  inline bool scalar(Walk& walk, char first);
-  inline bool string(std::uint32_t cursor, std::uint32_t& end, bool& has_escape);
-  bool number(Node& node);
-  bool literal(Node& node, std::string_view word, Kind kind);
-  [[nodiscard]] bool ends_token(const char* p) const noexcept;
-  [[nodiscard]] std::uint32_t hash_escaped(std::string_view key) const;
-  bool check_duplicates(const Frame& frame);
+  inline char skip_space(Walk& walk) const noexcept;
+  [[nodiscard]] std::uint32_t offset(const char* at) const noexcept {
+    return static_cast<std::uint32_t>(at - text_);
+  }
+  inline bool key(Walk& walk, Frame& frame, char first);
+  inline bool scalar(Walk& walk, Node& node, char first);
+  inline bool string(Walk& walk, bool& has_escape);
+  inline bool literal(Walk& walk, Node& node, std::string_view rest, Kind kind);
+  const char* number(Node& node, const char* at);
+  [[nodiscard]] inline bool ends_token(const char* p) const noexcept;
+  [[nodiscard]] bool finish(const char* at, std::uint32_t nodes, bool is_high);
+  bool make_room(const char* at, std::uint32_t nodes);
+  [[nodiscard]] std::uint32_t hash_of(const Node& node) const;
+  bool check_duplicates(const Frame& frame, std::uint32_t end);
   bool check_duplicates_by_table(std::span<const ParseScratch::Key> keys);
   bool same_key(std::uint32_t a, std::uint32_t b);
   bool fail(const char* message, std::size_t offset, bool is_refusal = false);
-  bool over(base::Limit limit, const char* message, std::size_t offset);
+  bool over(base::Limit limit, const char* message, const char* at);
 
   Document& document_;
   const ParseLimits& limits_;
   ParseScratch& scratch_;
   const char* const text_;
-  const char* const text_end_;
-  const std::uint32_t size_;
-  const std::uint32_t* const positions_;
-  const std::uint32_t count_;
+  const char* const end_;
   const std::uint32_t max_nodes_;
   const std::uint32_t max_depth_;
   Node* nodes_ = nullptr;
+  std::uint32_t room_ = 0;  ///< nodes that may be written before make_room() must be asked
   Fault fault_;
   bool is_refusal_ = false;
   std::optional<base::Limit> limit_;
-  static constexpr std::uint32_t kDepthLimit = 1024;
-  std::array<Frame, kDepthLimit> frames_;  // left uninitialised on purpose
 };
 
 }  // namespace tollgate::json

@@ -1,6 +1,7 @@
 #include "json/strings.hpp"
 
 #include <array>
+#include <bit>
 #include <cstring>
 #include <string>
 
@@ -8,8 +9,6 @@
 
 #if defined(__SSE2__)
 #include <emmintrin.h>
-
-#include <bit>
 #endif
 
 namespace tollgate::json {
@@ -84,41 +83,6 @@ char* put_utf8(char* out, std::uint32_t c) noexcept {
   return out;
 }
 
-}  // namespace
-
-const char* find_backslash(const char* p, const char* end, const char* text_end) noexcept {
-#if defined(__SSE2__)
-  const __m128i wanted = _mm_set1_epi8('\\');
-  const auto load = [](const char* at) {
-    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
-  };
-  while (end - p >= 64) {
-    const __m128i a = _mm_cmpeq_epi8(load(p), wanted);
-    const __m128i b = _mm_cmpeq_epi8(load(p + 16), wanted);
-    const __m128i c = _mm_cmpeq_epi8(load(p + 32), wanted);
-    const __m128i d = _mm_cmpeq_epi8(load(p + 48), wanted);
-    if (_mm_movemask_epi8(_mm_or_si128(_mm_or_si128(a, b), _mm_or_si128(c, d))) != 0) break;
-    p += 64;
-  }
-  while (p < end && text_end - p >= 16) {
-    const auto hits = static_cast<unsigned>(_mm_movemask_epi8(_mm_cmpeq_epi8(load(p), wanted)));
-    if (hits != 0) {
-      const char* found = p + std::countr_zero(hits);
-      return found < end ? found : end;
-    }
-    p += 16;
-  }
-  while (p < end && *p != '\\') ++p;
-  return p < end ? p : end;
-#else
-  static_cast<void>(text_end);
-  const void* found = p < end ? std::memchr(p, '\\', static_cast<std::size_t>(end - p)) : nullptr;
-  return found ? static_cast<const char*>(found) : end;
-#endif
-}
-
-namespace {
-
 /// Bytes of the escape at `p` ('\\'), or 0 with what was expected in `message`.
 std::size_t escape_length(const char* p, const char* end, bool allow_lone_surrogates,
                           const char*& message) noexcept {
@@ -141,53 +105,59 @@ std::size_t escape_length(const char* p, const char* end, bool allow_lone_surrog
   return 0;
 }
 
-#if defined(__SSE2__)
-/// Bit i: p[i] is a backslash. Reads 64 bytes.
-std::uint64_t backslashes64(const char* p) noexcept {
-  const __m128i wanted = _mm_set1_epi8('\\');
-  const auto part = [&](int i) {
-    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p + 16 * i));
-    const auto bits = static_cast<unsigned>(_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, wanted)));
-    return std::uint64_t{bits} << (16 * i);
-  };
-  return part(0) | part(1) | part(2) | part(3);
+/// The same as look() where fewer than kBlockBytes bytes are left: never reads beyond `end`. Bits
+/// of bytes that are not there are 0.
+StringBlock look_at_end(const char* p, const char* text, const char* end) noexcept {
+  const auto left = static_cast<std::uint32_t>(end - p);
+  StringBlock block;
+  if (end - text >= kBlockBytes) {
+    block = look(end - kBlockBytes);
+    const auto before = static_cast<std::uint32_t>(kBlockBytes) - left;
+    return {block.stops >> before, block.high >> before};
+  }
+  std::array<char, kBlockBytes> copy{};
+  if (left != 0) std::memcpy(copy.data(), p, left);
+  block = look(copy.data());
+  const std::uint32_t there = (1u << left) - 1;
+  return {block.stops & there, block.high & there};
 }
-#endif
 
 }  // namespace
 
-Fault check_escapes(const char* begin, const char* end, const char* text_end,
-                    bool allow_lone_surrogates, bool& has_escape) noexcept {
-  const char* p = find_backslash(begin, end, text_end);
-  has_escape = p != end;
-  const char* message = nullptr;
-  const auto fault = [&](const char* at) {
-    return Fault{message, static_cast<std::size_t>(at - begin)};
-  };
-#if defined(__SSE2__)
-  // Code in prompts has an escape every few bytes: find those of 64 bytes at once.
-  while (end - p >= 64) {
-    const char* const block = p;
-    p += 64;
-    for (std::uint64_t bits = backslashes64(block); bits != 0;) {
-      const char* const at = block + std::countr_zero(bits);
+StringEnd read_string(const char* p, const char* text, const char* end,
+                      bool allow_lone_surrogates) noexcept {
+  const char* const opened = p - 1;
+  std::uint32_t high = 0;
+  bool has_escape = false;
+  for (;;) {
+    StringBlock block{0, 0};
+    while (end - p >= kBlockBytes && (block = look(p)).stops == 0) {
+      high |= block.high;
+      p += kBlockBytes;
+    }
+    const bool is_last = end - p < kBlockBytes;
+    if (is_last) block = look_at_end(p, text, end);
+    high |= block.high;
+    std::size_t done = kBlockBytes;
+    // Code in prompts has an escape every few bytes: all of a block are found at once.
+    for (std::uint32_t stops = block.stops; stops != 0;) {
+      const auto place = static_cast<std::size_t>(std::countr_zero(stops));
+      const char* const at = p + place;
+      if (*at == '"') return {at + 1, nullptr, has_escape, high != 0};
+      if (*at != '\\') return {at, "control characters to be escaped in strings"};
+      const char* message = nullptr;
       const std::size_t length = escape_length(at, end, allow_lone_surrogates, message);
-      if (length == 0) return fault(at);
-      const auto done = static_cast<std::size_t>(at - block) + length;
-      if (done >= 64) {
-        p = block + done;
+      if (length == 0) return {at, message};
+      has_escape = true;
+      if (place + length >= done) {
+        done = place + length;
         break;
       }
-      bits &= ~std::uint64_t{0} << done;
+      stops &= ~std::uint32_t{0} << (place + length);
     }
+    if (is_last) return {opened, "the string that begins here to be closed"};
+    p += done;
   }
-#endif
-  while ((p = find_backslash(p, end, text_end)) != end) {
-    const std::size_t length = escape_length(p, end, allow_lone_surrogates, message);
-    if (length == 0) return fault(p);
-    p += length;
-  }
-  return {};
 }
 
 void unescape_into(std::string& out, std::string_view escaped) {
@@ -262,32 +232,14 @@ std::size_t utf8_length(const char* p, const char* end) noexcept {
   return 0;
 }
 
-Fault diagnose(std::string_view text) noexcept {
-  const char* const begin = text.data();
-  const char* const end = begin + text.size();
-  bool in_string = false;
-  const char* opened = begin;
-  bool seen = false;
-  for (const char* p = begin; p < end;) {
-    const auto at = static_cast<std::size_t>(p - begin);
+std::size_t first_bad_utf8(std::string_view text) noexcept {
+  const char* const end = text.data() + text.size();
+  for (const char* p = text.data(); p < end;) {
     const std::size_t length = utf8_length(p, end);
-    if (length == 0) return {"valid UTF-8", at};
-    if (in_string && byte(*p) < 0x20) return {"control characters to be escaped in strings", at};
-    if (!in_string) seen |= *p != ' ' && *p != '\t' && *p != '\n' && *p != '\r';
-    if (in_string && *p == '\\' && end - p >= 2 && byte(p[1]) >= 0x20 && byte(p[1]) < 0x80) {
-      p += 2;
-      continue;
-    }
-    if (*p == '"') {
-      in_string = !in_string;
-      opened = p;
-    }
+    if (length == 0) return static_cast<std::size_t>(p - text.data());
     p += length;
   }
-  if (!seen) return {"a value", text.size()};
-  if (in_string)
-    return {"the string that begins here to be closed", static_cast<std::size_t>(opened - begin)};
-  return {"a JSON value", 0};
+  return text.size();
 }
 
 }  // namespace tollgate::json

@@ -17,35 +17,53 @@ struct Fault {
   std::size_t offset = 0;
 };
 
-/// Checks the escapes of a string's bytes (without quotes) and says whether there are any.
-/// @param text_end  end of readable memory, at or after `end`: lets short strings be read in
-/// blocks.
-[[nodiscard]] Fault check_escapes(const char* begin, const char* end, const char* text_end,
-                                  bool allow_lone_surrogates, bool& has_escape) noexcept;
+inline constexpr std::ptrdiff_t kBlockBytes = 16;
 
-/// False only when [p, end) surely has no backslash; looks at strings of up to 16 bytes alone.
-[[nodiscard]] inline bool may_have_backslash(const char* p, const char* end,
-                                             const char* text_end) noexcept {
+/// What stands in a block of a string's bytes; bit i is byte i.
+struct StringBlock {
+  std::uint32_t stops;  ///< quotes, backslashes, control characters
+  std::uint32_t high;   ///< bytes over 0x7F
+};
+
+/// Reads kBlockBytes bytes at `p`.
+[[nodiscard]] inline StringBlock look(const char* p) noexcept {
 #if defined(__SSE2__)
-  if (end - p > 16 || text_end - p < 16) return true;
   const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-  const int hits = _mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\')));
-  return (hits & ((1 << (end - p)) - 1)) != 0;
+  // Unsigned: min(x, 0x1F) == x exactly for the control characters.
+  const __m128i control = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1F)), bytes);
+  const __m128i quote = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('"'));
+  const __m128i backslash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\'));
+  const __m128i stops = _mm_or_si128(control, _mm_or_si128(quote, backslash));
+  return {static_cast<std::uint32_t>(_mm_movemask_epi8(stops)),
+          static_cast<std::uint32_t>(_mm_movemask_epi8(bytes))};
 #else
-  static_cast<void>(text_end);
-  return p != end;
+  StringBlock block{0, 0};
+  for (std::uint32_t i = 0; i < kBlockBytes; ++i) {
+    const auto c = static_cast<unsigned char>(p[i]);
+    block.stops |= std::uint32_t{c < 0x20 || c == '"' || c == '\\'} << i;
+    block.high |= std::uint32_t{c >= 0x80} << i;
+  }
+  return block;
 #endif
 }
 
-/// First backslash in [p, end), or end.
-[[nodiscard]] const char* find_backslash(const char* p, const char* end,
-                                         const char* text_end) noexcept;
+struct StringEnd {
+  const char* at = nullptr;     ///< behind the closing quote; with a fault: where it is
+  const char* fault = nullptr;  ///< what was expected instead, null when the string is good
+  bool has_escape = false;
+  bool is_high = false;  ///< bytes over 0x7F are in it, or near: they are not checked here
+};
+
+/// Reads a string up to its closing quote, checking escapes and control characters. Looks at no
+/// byte outside [text, end).
+/// @param p  the byte after the opening quote.
+[[nodiscard]] StringEnd read_string(const char* p, const char* text, const char* end,
+                                    bool allow_lone_surrogates) noexcept;
 
 /// Bytes of the UTF-8 sequence at `p`; 0 when it is not valid (overlong, surrogate, cut, stray).
 [[nodiscard]] std::size_t utf8_length(const char* p, const char* end) noexcept;
 
-/// Why simdjson's first stage refused a text: the first bad UTF-8, control character in a string or
-/// unclosed string. Slow; for messages only.
-[[nodiscard]] Fault diagnose(std::string_view text) noexcept;
+/// Where the first byte stands that is not UTF-8; the size when all is. Slow; for messages only.
+[[nodiscard]] std::size_t first_bad_utf8(std::string_view text) noexcept;
 
 }  // namespace tollgate::json

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cstring>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -367,6 +368,44 @@ TEST(Document, NeedsNoBytesAfterTheText) {
     }
   }
   ::munmap(memory, 2 * page);
+}
+
+// Strings are read in blocks: whatever stands anywhere in one, at any distance from the text's end.
+TEST(Document, ReadsStringsOfEveryLengthWhateverIsInThem) {
+  const std::string_view inside[] = {
+      "",         "\"",   "\\\"",         "\\n",          "\\u00e9",
+      "\\x",      "\\",   "\x1f",         "\n",           "\x7f",
+      "\xC3\xA9", "\xC3", "\xE2\x82\xAC", "\xED\xA0\x80", "\\ud83d\\ude00"};
+  for (std::size_t size = 0; size <= 40; ++size) {
+    for (std::size_t at = 0; at <= size; ++at) {
+      for (const std::string_view what : inside) {
+        for (const std::string_view tail : {"\"", "\"]", "\",1,\"0123456789abcdef\"]", ""}) {
+          std::string text = (tail.size() > 1 ? "[\"" : "\"") + std::string(size, 'x');
+          text.insert(text.size() - size + at, what);
+          text += tail;
+          const bool valid = nlohmann::json::accept(text);
+          // Of exactly its size, so that a sanitizer sees a look beyond.
+          const std::vector<char> copy(text.begin(), text.end());
+          Document document;
+          const bool accepted = document.parse({copy.data(), copy.size()}).has_value();
+          ASSERT_EQ(accepted, valid) << text;
+          if (!accepted) continue;
+          const NodeRef string = tail.size() > 1 ? document.root().at(0) : document.root();
+          const auto expected = nlohmann::json::parse(text);
+          ASSERT_EQ(string.text(), (tail.size() > 1 ? expected[0] : expected).get<std::string>())
+              << text;
+        }
+      }
+    }
+  }
+}
+
+// Equal marks of keys (length, first, middle and last byte) must not be taken for equal keys.
+TEST(Document, TellsKeysApartThatLookAlike) {
+  EXPECT_EQ(parse_error(R"({"abxcd":1,"aaxad":2,"acxbd":3})"), "accepted");
+  EXPECT_THAT(parse_error(R"({"abxcd":1,"aaxad":2,"abxcd":3})"), testing::HasSubstr("twice"));
+  EXPECT_THAT(parse_error(R"({"abxcd":1,"o":{"p":[{}]},"a\u0062xcd":3})"),
+              testing::HasSubstr("twice"));
 }
 
 TEST(TextRef, ListsStringsKeysAndLongNumbers) {
