@@ -1,12 +1,27 @@
 #include "tollgate/base/id.hpp"
 
+#include <array>
 #include <cstring>
 
 #include "tollgate/base/digest.hpp"
 
 namespace tollgate::base {
 namespace {
-constexpr char kAlphabet[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+/// Crockford's digits of the low 40 bits of `bits`, the most significant first: eight characters
+/// worked out side by side in one word.
+void put_eight(char* out, std::uint64_t bits) noexcept {
+  // Five bits to a byte, by halves.
+  std::uint64_t v = (bits & 0xfffff) | (bits & 0xfffff00000) << 12;
+  v = (v & 0x000003ff000003ff) | (v & 0x000ffc00000ffc00) << 6;
+  v = (v & 0x001f001f001f001f) | (v & 0x03e003e003e003e0) << 3;
+  constexpr std::uint64_t ones = 0x0101010101010101;
+  // One in each byte that is at least `least`.
+  const auto from = [v](unsigned least) { return (v + ones * (128 - least)) >> 7 & ones; };
+  // 0-9, then letters without I, L, O and U.
+  const std::uint64_t text =
+      v + ones * '0' + from(10) * ('A' - '0' - 10) + from(18) + from(20) + from(22) + from(27);
+  for (int i = 0; i < 8; ++i) out[i] = static_cast<char>(text >> (56 - 8 * i));
+}
 
 /// SplitMix64's finaliser: a bijection, so distinct counters give distinct outputs.
 std::uint64_t mix(std::uint64_t x) {
@@ -27,22 +42,29 @@ IdGenerator::IdGenerator() {
   step_ |= 1;  // odd: the counter visits all 2^64 values before it repeats
 }
 
-std::string IdGenerator::next(std::string_view prefix, WallTime now) {
+void IdGenerator::next(std::string_view prefix, WallTime now, std::string& id) {
   counter_ += step_;
-  const std::uint64_t random = mix(counter_);
+  const std::uint64_t low = mix(counter_);
   const auto millis = static_cast<std::uint64_t>(
       std::chrono::floor<std::chrono::milliseconds>(now).time_since_epoch().count());
-  // 128 bits, most significant first: 48 of time, 16 of lane, 64 of mixed counter.
-  const std::uint64_t high = (millis << 16) | lane_;
-  std::string id(prefix.size() + 26, '0');
-  std::memcpy(id.data(), prefix.data(), prefix.size());
-  char* out = id.data() + prefix.size();
-  std::uint64_t h = high, l = random;
-  for (int i = 25; i >= 0; --i) {
-    out[i] = kAlphabet[l & 31];
-    l = (l >> 5) | (h << 59);
-    h >>= 5;
-  }
+  // 128 bits, most significant first: 48 of time, 16 of lane, 64 of mixed counter. At five bits a
+  // character the time fills ten of them from the right, the rest sixteen exactly.
+  std::array<char, 26> text;
+  const auto top = static_cast<unsigned>(millis >> 40 & 0xff);
+  std::array<char, 8> first;
+  put_eight(first.data(), top);
+  text[0] = first[6];
+  text[1] = first[7];
+  put_eight(&text[2], millis);
+  put_eight(&text[10], std::uint64_t{lane_} << 24 | low >> 40);
+  put_eight(&text[18], low);
+  id.assign(prefix);
+  id.append(text.data(), text.size());
+}
+
+std::string IdGenerator::next(std::string_view prefix, WallTime now) {
+  std::string id;
+  next(prefix, now, id);
   return id;
 }
 

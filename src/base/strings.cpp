@@ -3,13 +3,42 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstring>
 #include <numeric>
 
 namespace tollgate::base {
 
+namespace {
+
+/// Eight characters with their capital letters lowered, no other byte changed.
+std::uint64_t lower8(std::uint64_t word) noexcept {
+  constexpr std::uint64_t ones = 0x0101010101010101ull;
+  constexpr std::uint64_t high = ones * 0x80;
+  const std::uint64_t seven = word & ~high;
+  // The high bit of a byte: it is at least 'A'; it is beyond 'Z'. No carry leaves a byte.
+  const std::uint64_t from_a = seven + ones * (0x80 - 'A');
+  const std::uint64_t after_z = seven + ones * (0x80 - 'Z' - 1);
+  return word | ((from_a & ~after_z & ~word & high) >> 2);
+}
+
+bool same8(const char* a, const char* b) noexcept {
+  std::uint64_t x, y;
+  std::memcpy(&x, a, 8);
+  std::memcpy(&y, b, 8);
+  return x == y || lower8(x) == lower8(y);
+}
+
+}  // namespace
+
 bool iequals(std::string_view a, std::string_view b) noexcept {
-  if (a.size() != b.size()) return false;
-  for (std::size_t i = 0; i < a.size(); ++i)
+  const std::size_t n = a.size();
+  if (n != b.size()) return false;
+  if (n >= 8) {
+    for (std::size_t i = 0; i + 8 < n; i += 8)
+      if (!same8(a.data() + i, b.data() + i)) return false;
+    return same8(a.data() + n - 8, b.data() + n - 8);  // the last eight, some of them once more
+  }
+  for (std::size_t i = 0; i < n; ++i)
     if (ascii_lower(a[i]) != ascii_lower(b[i])) return false;
   return true;
 }
@@ -30,6 +59,15 @@ std::string_view trim_ows(std::string_view text) noexcept {
 std::optional<std::uint64_t> parse_u64(std::string_view digits) noexcept {
   if (digits.empty()) return std::nullopt;
   std::uint64_t value = 0;
+  constexpr std::size_t kNeverOverflows = 19;
+  if (digits.size() <= kNeverOverflows) {
+    for (const char c : digits) {
+      const unsigned digit = static_cast<unsigned char>(c) - unsigned{'0'};
+      if (digit > 9) return std::nullopt;
+      value = value * 10 + digit;
+    }
+    return value;
+  }
   for (const char c : digits) {
     if (c < '0' || c > '9') return std::nullopt;
     if (__builtin_mul_overflow(value, 10u, &value) ||

@@ -15,45 +15,66 @@ struct FreeFrame {
   FreeFrame* next;
 };
 
-struct FrameCache {
-  std::array<FreeFrame*, kClasses> heads{};
-  std::array<std::size_t, kClasses> counts{};
-  ~FrameCache() {
-    for (FreeFrame* head : heads) {
-      while (head != nullptr) {
-        FreeFrame* const next = head->next;
-        ::operator delete(head);
-        head = next;
+struct FrameList {
+  FreeFrame* head;
+  std::size_t count;
+};
+
+// A frame lives and dies on its worker, so the cache needs no lock. Nothing awaits while holding
+// it. Plain memory: a thread_local with a constructor or a destructor is asked for by a call that
+// checks whether it was made, at each use. Who frees it is CacheOwner.
+constinit thread_local std::array<FrameList, kClasses> cache{};
+constinit thread_local bool is_owned = false;
+
+struct CacheOwner {
+  ~CacheOwner() {
+    for (FrameList& list : cache) {
+      while (list.head != nullptr) {
+        FreeFrame* const next = list.head->next;
+        ::operator delete(list.head);
+        list.head = next;
       }
+      list.count = kKeepPerClass;  // what a later destructor gives back is not kept
     }
   }
 };
 
-// A frame lives and dies on its worker, so the cache needs no lock. Nothing awaits while holding
-// it.
-thread_local FrameCache cache;
+/// A frame that the cache has not, or is too large for it. Makes sure that the thread frees what it
+/// caches.
+[[gnu::cold, gnu::noinline]] void* allocate_new(std::size_t size) {
+  if (!is_owned) {
+    static thread_local const CacheOwner owner;
+    static_cast<void>(&owner);
+    is_owned = true;
+  }
+  return ::operator new(size);
+}
 
 }  // namespace
 
 void* frame_allocate(std::size_t size) {
   const std::size_t index = (size + kClassBytes - 1) / kClassBytes;
-  if (index >= kClasses) return ::operator new(size);
-  FreeFrame*& head = cache.heads[index];
-  if (head == nullptr) return ::operator new(index* kClassBytes);
-  FreeFrame* const frame = head;
-  head = frame->next;
-  --cache.counts[index];
+  if (index >= kClasses) [[unlikely]]
+    return allocate_new(size);
+  FrameList& list = cache[index];
+  FreeFrame* const frame = list.head;
+  if (frame == nullptr) [[unlikely]]
+    return allocate_new(index * kClassBytes);
+  list.head = frame->next;
+  --list.count;
   return frame;
 }
 
 void frame_deallocate(void* frame, std::size_t size) noexcept {
   const std::size_t index = (size + kClassBytes - 1) / kClassBytes;
-  if (index >= kClasses || cache.counts[index] >= kKeepPerClass) {
+  // A thread that made no frame keeps none: nobody would free it.
+  if (index >= kClasses || cache[index].count >= kKeepPerClass || !is_owned) [[unlikely]] {
     ::operator delete(frame);
     return;
   }
-  cache.heads[index] = ::new (frame) FreeFrame{cache.heads[index]};
-  ++cache.counts[index];
+  FrameList& list = cache[index];
+  list.head = ::new (frame) FreeFrame{list.head};
+  ++list.count;
 }
 
 }  // namespace detail

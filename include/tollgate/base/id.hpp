@@ -17,6 +17,8 @@ class IdGenerator {
  public:
   IdGenerator();
   [[nodiscard]] std::string next(std::string_view prefix, WallTime now);
+  /// The same into a string whose memory is reused.
+  void next(std::string_view prefix, WallTime now, std::string& id);
 
  private:
   std::uint64_t counter_;

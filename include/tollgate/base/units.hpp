@@ -46,6 +46,9 @@ class CostSum {
   }
   /// Rounded up; saturates at NanoUsd::max().
   [[nodiscard]] constexpr NanoUsd total() const {
+    // A division of 128 bits is a call of some 30 instructions, and no real sum needs one.
+    constexpr int128_type kFits = std::numeric_limits<std::int64_t>::max() - 999;
+    if (pico_ <= kFits) return {(static_cast<std::int64_t>(pico_) + 999) / 1000};
     const int128_type nano = (pico_ + 999) / 1000;
     const int128_type cap = std::numeric_limits<std::int64_t>::max();
     return {static_cast<std::int64_t>(nano > cap ? cap : nano)};

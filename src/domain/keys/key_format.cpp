@@ -65,11 +65,16 @@ bool is_well_formed_key(std::string_view text) noexcept {
 }
 
 namespace {
-/// Where the next well-formed key begins; npos when there is none.
+/// Where the next well-formed key begins; npos when there is none. Looks for the 'g' of "tg-",
+/// which header lines and paths have fewer of than 't'.
 std::size_t find_key(std::string_view text, std::size_t from) noexcept {
-  for (std::size_t at = text.find(kKeyPrefix, from); at != std::string_view::npos;
-       at = text.find(kKeyPrefix, at + 1)) {
-    if (is_well_formed_key(text.substr(at, kKeyChars))) return at;
+  static_assert(kKeyPrefix == "tg-");
+  while (text.size() >= kKeyChars && from <= text.size() - kKeyChars) {
+    const std::size_t at = text.find('g', from + 1) - 1;
+    if (at > text.size() - kKeyChars) break;  // none, or too near the end
+    if (text[at] == 't' && text[at + 2] == '-' && is_well_formed_key(text.substr(at, kKeyChars)))
+      return at;
+    from = at + 1;
   }
   return std::string_view::npos;
 }

@@ -28,6 +28,27 @@ TEST(Id, TimeIsInTheFirstTenCharacters) {
   EXPECT_EQ(generator.next("", at_ms((1ll << 48) - 1)).substr(0, 10), "7ZZZZZZZZZ");
 }
 
+TEST(Id, EveryDigitAtEveryPlaceOfTheTime) {
+  constexpr std::string_view kDigits = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+  IdGenerator generator;
+  for (std::size_t place = 0; place < 10; ++place) {
+    for (std::int64_t digit = 0; digit < (place == 9 ? 8 : 32); ++digit) {
+      std::string expected(10, '0');
+      expected[9 - place] = kDigits[static_cast<std::size_t>(digit)];
+      EXPECT_EQ(generator.next("", at_ms(digit << (5 * place))).substr(0, 10), expected);
+    }
+  }
+}
+
+TEST(Id, LaneIsInTheThreeCharactersAfterTheTime) {
+  IdGenerator generator;
+  std::string id = "of a call before";
+  generator.next("req_", at_ms(7), id);
+  ASSERT_EQ(id.size(), 30u);
+  for (int i = 0; i < 100; ++i)
+    EXPECT_EQ(generator.next("", at_ms(i)).substr(10, 3), id.substr(14, 3));
+}
+
 TEST(Id, SortsByTime) {
   IdGenerator generator;
   std::vector<std::string> ids;

@@ -17,6 +17,23 @@ TEST(Strings, CaseFoldsAsciiOnly) {
   EXPECT_EQ(to_lower("AbC-Z[\xc3\x84"), "abc-z[\xc3\x84");
 }
 
+TEST(Strings, CaseFoldsEveryByteAtEveryPlace) {
+  // Against one character at a time, over the sizes at which words begin, end and overlap.
+  for (const std::size_t size : {1u, 7u, 8u, 9u, 15u, 16u, 21u}) {
+    for (std::size_t at = 0; at < size; ++at) {
+      for (int x = 0; x < 256; ++x) {
+        for (const int y : {x, x ^ 0x20, x ^ 0x80, x + 1}) {
+          std::string a(size, 'q'), b(size, 'Q');
+          a[at] = static_cast<char>(x);
+          b[at] = static_cast<char>(y);
+          ASSERT_EQ(iequals(a, b), ascii_lower(a[at]) == ascii_lower(b[at]))
+              << size << " " << at << " " << x << " " << y;
+        }
+      }
+    }
+  }
+}
+
 TEST(Strings, TrimsSpacesAndTabsOnly) {
   EXPECT_EQ(trim_ows(" \t a b\t "), "a b");
   EXPECT_EQ(trim_ows("\r\nx"), "\r\nx");
@@ -31,6 +48,10 @@ TEST(Strings, ParsesUnsignedStrictly) {
   for (const char* bad : {"", "18446744073709551616", "99999999999999999999", "+1", "-1", " 1",
                           "1 ", "0x1", "1.0", "1e3"})
     EXPECT_FALSE(parse_u64(bad)) << bad;
+  EXPECT_EQ(parse_u64("9999999999999999999"), 9'999'999'999'999'999'999ull);
+  EXPECT_EQ(parse_u64("00000000000000000000001"), 1u);
+  EXPECT_FALSE(parse_u64("999999999999999999a"));
+  EXPECT_FALSE(parse_u64("99999999999999999999"));
 }
 
 TEST(Strings, SplitKeepsEmptyParts) {

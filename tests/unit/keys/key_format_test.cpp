@@ -105,6 +105,22 @@ TEST(KeyFormat, KeysAreTakenOutOfAnyTextAndNothingElseIs) {
   EXPECT_TRUE(contains_key("a " + key));
 }
 
+TEST(KeyFormat, AKeyIsFoundWhereverItStands) {
+  const std::string key = encode_key(Bytes{1, 2, 3});
+  for (const std::string_view before :
+       {"", "g", "t", "tg", "tg-", "ttg", "tgtg-g-", "a: g\r\nb: tg-x "}) {
+    for (const std::string_view after : {"", "g", "tg-", " and more"}) {
+      const std::string text = std::string(before) + key + std::string(after);
+      EXPECT_TRUE(contains_key(text)) << text;
+      std::string redacted = text;
+      redact_keys(redacted);
+      EXPECT_EQ(redacted, std::string(before) + std::string(kRedactedKey) + std::string(after));
+    }
+    EXPECT_FALSE(contains_key(std::string(before) + key.substr(0, key.size() - 1)));
+    EXPECT_FALSE(contains_key(before));
+  }
+}
+
 TEST(KeyFormat, Last4OfShortTexts) {
   EXPECT_EQ(last4(""), "");
   EXPECT_EQ(last4("abc"), "abc");
