@@ -28,14 +28,16 @@ std::string correlation_id(std::string_view value) {
 
 /// "00-<32 hex>-<16 hex>-<2 hex>" (W3C Trace Context): trace and parent id.
 void read_trace(const protocol::http::RequestHead& head, Payload& payload) {
-  const std::string_view parent = head.headers.value("traceparent");
+  const std::string_view parent = head.value(HeaderId::traceparent);
   if (parent.size() == 55 && parent[2] == '-' && parent[35] == '-' && parent[52] == '-') {
     payload.trace_id = correlation_id(parent.substr(3, 32));
     payload.parent_id = correlation_id(parent.substr(36, 16));
   }
   // Whatever the agent's framework calls its session; the first that is there.
-  for (const std::string_view name : {"x-session-id", "x-claude-code-session-id", "session-id"}) {
-    payload.session_id = correlation_id(head.headers.value(name));
+  for (const HeaderId id :
+       {HeaderId::x_session_id, HeaderId::x_claude_code_session_id, HeaderId::session_id}) {
+    if (!head.headers.has(id)) continue;
+    payload.session_id = correlation_id(head.value(id));
     if (!payload.session_id.empty()) return;
   }
 }

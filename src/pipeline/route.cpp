@@ -62,7 +62,7 @@ Route match_route(const protocol::http::RequestHead& head,
       !path.starts_with("/a2a/"))
     path.remove_suffix(1);
   const bool is_get = head.method == Method::get || head.method == Method::head;
-  const bool anthropic_caller = head.find("anthropic-version") != nullptr;
+  const bool anthropic_caller = head.find(protocol::http::HeaderId::anthropic_version) != nullptr;
   for (const Exact& row : kExact) {
     if (row.path != path) {
       // In another case some upstreams would take it for the path; it must not pass as `other`.

@@ -49,7 +49,7 @@ IpAddress client_address(const IpAddress& peer, const HeaderSection& headers,
 
 bool client_spoke_tls(const IpAddress& peer, const HeaderSection& headers,
                       const std::vector<Cidr>& trusted) noexcept {
-  const std::string_view value = headers.value("x-forwarded-proto");
+  const std::string_view value = headers.value(HeaderId::x_forwarded_proto);
   return !value.empty() && contains(trusted, peer) &&
          base::iequals(base::trim_ows(value.substr(0, value.find(','))), "https");
 }

@@ -1,5 +1,7 @@
 #include "protocol/http/field_line.hpp"
 
+#include <algorithm>
+
 #include "protocol/http/char_class.hpp"
 #include "protocol/http/header_table.hpp"
 #include "tollgate/base/strings.hpp"
@@ -49,6 +51,69 @@ Fault add_field_line(std::string_view line, const HeadLimits& limits,
   section.add({name, value, id});
   return {};
 }
+
+#if defined(__SSE2__)
+namespace {
+
+/// Bytes of the longest name looked for; longer ones are legal, and rare.
+constexpr std::ptrdiff_t kPlainName = 64;
+
+/// The colon behind the name that begins at `at`; null when none is near.
+const char* find_colon(const char* at, const char* end) noexcept {
+  const char* const stop = end - at > kPlainName ? at + kPlainName : end;
+  for (; stop - at >= 16; at += 16) {
+    const __m128i hits = _mm_cmpeq_epi8(load16(at), _mm_set1_epi8(':'));
+    const auto mask = static_cast<unsigned>(_mm_movemask_epi8(hits));
+    if (mask != 0) return at + std::countr_zero(mask);
+  }
+  return nullptr;
+}
+
+/// The first byte of a value that may not stand in one; null when none is there.
+const char* find_value_end(const char* at, const char* end) noexcept {
+  for (; end - at >= 16; at += 16) {
+    const unsigned mask = not_value_chars(load16(at));
+    if (mask != 0) return at + std::countr_zero(mask);
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+std::size_t add_plain_fields(std::string_view all, std::size_t at, std::size_t section_end,
+                             const HeadLimits& limits, HeaderSection& section) noexcept {
+  const char* const begin = all.data();
+  const char* const end = begin + std::min(all.size(), section_end);
+  const char* line = begin + at;
+  for (std::size_t left = limits.field_count - section.fields().size(); left != 0; --left) {
+    if (line == end || *line == '\r') break;
+    const char* const colon = find_colon(line, end);
+    if (colon == nullptr || colon == line) break;
+    const std::string_view name(line, static_cast<std::size_t>(colon - line));
+    const HeaderId id = find_header_id(name);
+    if (id == HeaderId::other) {  // a known name is a token without '_'
+      if (!all_of_class(name, kToken) || name.find('_') != std::string_view::npos) break;
+    } else if (section.has(id) && (kFlags[static_cast<std::size_t>(id)] & kHeaderSingle) != 0) {
+      break;
+    }
+    const char* value = colon + 1;
+    while (value != end && (*value == ' ' || *value == '\t')) ++value;
+    const char* const cr = find_value_end(value, end);
+    if (cr == nullptr || end - cr < 2 || cr[0] != '\r' || cr[1] != '\n') break;
+    if (cr - line > static_cast<std::ptrdiff_t>(limits.field_bytes)) break;
+    const char* value_end = cr;
+    while (value_end != value && (value_end[-1] == ' ' || value_end[-1] == '\t')) --value_end;
+    section.add({name, {value, static_cast<std::size_t>(value_end - value)}, id});
+    line = cr + 2;
+  }
+  return static_cast<std::size_t>(line - begin);
+}
+#else
+std::size_t add_plain_fields(std::string_view, std::size_t at, std::size_t, const HeadLimits&,
+                             HeaderSection&) noexcept {
+  return at;
+}
+#endif
 
 Fault read_connection(HeaderSection& section, ConnectionFlags& flags) noexcept {
   if (!section.has(HeaderId::connection)) return {};

@@ -16,6 +16,19 @@ struct ConnectionFlags {
 };
 [[nodiscard]] Fault add_field_line(std::string_view line, const HeadLimits& limits,
                                    HeaderSection& section) noexcept;
+
+/// Adds the ordinary field lines at `at`, as many as are complete; returns the offset behind them.
+///
+/// Nearly every line of every head is ordinary: a name, a colon, a value, CRLF, nothing wrong with
+/// it. Those are read here in one go, sixteen bytes at a time. Whatever is not (the empty line, one
+/// that is cut, over a limit, or against any rule) is left where it is, for LineReader and
+/// add_field_line, which say what is wrong with it: this never refuses, and it adds nothing that
+/// they would not add, in the same form.
+/// @param section_end  no line may end beyond this offset
+[[nodiscard]] std::size_t add_plain_fields(std::string_view all, std::size_t at,
+                                           std::size_t section_end, const HeadLimits& limits,
+                                           HeaderSection& section) noexcept;
+
 /// Reads all Connection fields of the section.
 [[nodiscard]] Fault read_connection(HeaderSection& section, ConnectionFlags& flags) noexcept;
 

@@ -17,19 +17,6 @@ bool is_one_of(std::string_view name, std::initializer_list<std::string_view> na
   return false;
 }
 
-/// Checked again although the parser has seen it: these lines reach a socket, and a head built by
-/// hand must not get round the rule. A known name is a token by its table entry.
-void append_checked(std::string& out, const HeaderField& field) {
-  if (!is_field_value(field.value)) return;
-  if (field.id == HeaderId::other ? !is_token(field.name)
-                                  : field.name.size() != header_name(field.id).size())
-    return;
-  out += field.name;
-  out += ": ";
-  out += field.value;
-  out += "\r\n";
-}
-
 /// Names that begin with "x-" and carry claims about the client, the URL or the gateway itself, or
 /// credentials: those of an identity-aware proxy in front of it, and where other gateways look for
 /// keys.
@@ -78,6 +65,13 @@ bool is_dropped(const HeaderField& field, const ForwardOptions& options) noexcep
 
 }  // namespace
 
+std::size_t field_bytes(const HeaderSection& section) noexcept {
+  std::size_t bytes = 0;
+  for (const HeaderField& field : section.fields())
+    bytes += field.name.size() + field.value.size() + LineAppender::kLineExtra;
+  return bytes;
+}
+
 bool passes_upstream(const HeaderField& field, const HeaderSection& section) noexcept {
   if ((header_flags(field.id) & (kHeaderHop | kHeaderNotUpstream)) != 0) return false;
   if (!section.connection_options().empty() && section.nominated(field.name)) return false;
@@ -114,15 +108,15 @@ bool passes_downstream(const HeaderField& field, const HeaderSection& section) n
 }
 
 void append_upstream_fields(const RequestHead& head, ForwardOptions options, std::string& out) {
+  LineAppender lines(out, field_bytes(head.headers));
   for (const HeaderField& field : head.headers.fields())
-    if (passes_upstream(field, head.headers) && !is_dropped(field, options))
-      append_checked(out, field);
+    if (passes_upstream(field, head.headers) && !is_dropped(field, options)) lines.field(field);
 }
 
 void append_downstream_fields(const ResponseHead& head, ForwardOptions options, std::string& out) {
+  LineAppender lines(out, field_bytes(head.headers));
   for (const HeaderField& field : head.headers.fields())
-    if (passes_downstream(field, head.headers) && !is_dropped(field, options))
-      append_checked(out, field);
+    if (passes_downstream(field, head.headers) && !is_dropped(field, options)) lines.field(field);
 }
 
 }  // namespace tollgate::protocol::http

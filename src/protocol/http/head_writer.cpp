@@ -1,19 +1,102 @@
 #include "tollgate/protocol/http/head_writer.hpp"
 
-#include <charconv>
+#include <algorithm>
 
 #include "protocol/http/char_class.hpp"
-#include "tollgate/protocol/http/header_section.hpp"
+#include "protocol/http/header_table.hpp"
 
 namespace tollgate::protocol::http {
+namespace {
+
+/// The decimal digits of a number. Most have four or less: a loop without tables.
+class Digits {
+ public:
+  explicit Digits(std::uint64_t value) noexcept {
+    do {
+      *--begin_ = static_cast<char>('0' + value % 10);
+      value /= 10;
+    } while (value != 0);
+  }
+  [[nodiscard]] std::string_view view() const noexcept {
+    return {begin_, static_cast<std::size_t>(text_ + sizeof text_ - begin_)};
+  }
+
+ private:
+  char text_[20];
+  char* begin_ = text_ + sizeof text_;
+};
+
+char* copy(char* to, std::string_view text) {
+  return to + text.copy(to, text.size());
+}
+
+}  // namespace
+
+LineAppender::LineAppender(std::string& out, std::size_t expected) : out_(out) {
+  const std::size_t used = out.size();
+  out.resize(used + expected);
+  at_ = out.data() + used;
+  end_ = at_ + expected;
+}
+
+void LineAppender::make_room(std::size_t bytes) {
+  if (static_cast<std::size_t>(end_ - at_) >= bytes) return;
+  const auto used = static_cast<std::size_t>(at_ - out_.data());
+  out_.resize(std::max(used + bytes, 2 * out_.size()));
+  at_ = out_.data() + used;
+  end_ = out_.data() + out_.size();
+}
+
+void LineAppender::line(std::string_view name, std::string_view value) {
+  make_room(name.size() + value.size() + kLineExtra);
+  char* at = copy(at_, name);
+  *at++ = ':';
+  *at++ = ' ';
+  at = copy(at, value);
+  *at++ = '\r';
+  *at++ = '\n';
+  at_ = at;
+}
+
+bool LineAppender::field(std::string_view name, std::string_view value) {
+  return field(HeaderField{name, value, detail::find_header_id(name)});
+}
+
+bool LineAppender::field(FieldName name, std::string_view value) {
+  if (!detail::is_value_text(value)) return false;
+  line(name.text(), value);
+  return true;
+}
+
+bool LineAppender::field(const HeaderField& field) {
+  // Checked again although the parser has seen it: these lines reach a socket, and a head built by
+  // hand must not get round the rule.
+  const bool is_known =
+      field.id != HeaderId::other && field.name.size() == header_name(field.id).size();
+  if (!is_known && (field.id != HeaderId::other || !is_token(field.name))) return false;
+  if (!detail::is_value_text(field.value)) return false;
+  line(field.name, field.value);
+  return true;
+}
+
+void LineAppender::field(FieldName name, std::uint64_t value) {
+  line(name.text(), Digits(value).view());
+}
+
+void LineAppender::raw_lines(std::string_view lines) {
+  make_room(lines.size());
+  at_ = copy(at_, lines);
+}
 
 void append_number(std::string& out, std::uint64_t value) {
-  char digits[20];
-  const auto end = std::to_chars(digits, digits + sizeof digits, value).ptr;
-  out.append(digits, end);
+  out += Digits(value).view();
 }
 
 void append_status_line(std::string& out, int status) {
+  if (status == 200) {  // nearly all of them
+    out += "HTTP/1.1 200 OK\r\n";
+    return;
+  }
   out += "HTTP/1.1 ";
   append_number(out, static_cast<std::uint64_t>(status < 100 || status > 999 ? 500 : status));
   out += ' ';
@@ -44,20 +127,13 @@ void HeadWriter::field(std::string_view name, std::uint64_t value) {
 }
 
 bool append_field(std::string& out, std::string_view name, std::string_view value) {
-  if (!is_token(name) || !detail::is_value_text(value)) return false;
-  out += name;
-  out += ": ";
-  out += value;
-  out += "\r\n";
-  return true;
+  return LineAppender(out, name.size() + value.size() + LineAppender::kLineExtra)
+      .field(name, value);
 }
 
 void append_field(std::string& out, std::string_view name, std::uint64_t value) {
-  if (!is_token(name)) return;
-  out += name;
-  out += ": ";
-  append_number(out, value);
-  out += "\r\n";
+  const Digits digits(value);
+  append_field(out, name, digits.view());
 }
 
 std::string_view reason_phrase(int status) noexcept {

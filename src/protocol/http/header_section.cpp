@@ -19,7 +19,6 @@ std::uint8_t header_flags(HeaderId id) noexcept {
 }
 
 const HeaderField* HeaderSection::find(std::string_view name) const noexcept {
-  if (!is_token(name)) return nullptr;
   if (const HeaderId id = header_id(name); id != HeaderId::other) return find(id);
   for (const HeaderField& field : fields_)
     if (field.id == HeaderId::other && base::iequals(field.name, name)) return &field;

@@ -63,26 +63,29 @@ constexpr NameTable make_table() {
 inline constexpr NameTable kTable = make_table();
 static_assert(kTable.multiplier != 0, "no perfect hash for header_names.def: change hash_key");
 
-/// Compares token text with a lower-case name of the same length. Setting bit 5 lowers letters and
-/// maps no other token character onto one that occurs in a name.
+/// Compares any text with a lower-case name of the same length. Setting bit 5 lowers letters; what
+/// it maps onto a '-' or a digit besides itself is a control character, which has neither bit 5
+/// nor 6.
 inline bool same_name(const char* text, const char* lower, std::size_t n) noexcept {
   if (n >= 8) {
     constexpr std::uint64_t bit5 = 0x2020202020202020ull;
+    constexpr std::uint64_t bit6 = bit5 << 1;
     const auto same8 = [&](std::size_t i) {
       std::uint64_t a, b;
       std::memcpy(&a, text + i, 8);
       std::memcpy(&b, lower + i, 8);
-      return (a | bit5) == b;
+      return (a | bit5) == b && ((a | a << 1) & bit6) == bit6;
     };
     for (std::size_t i = 0; i + 8 <= n; i += 8)
       if (!same8(i)) return false;
     return same8(n - 8);
   }
   for (std::size_t i = 0; i < n; ++i)
-    if ((text[i] | 0x20) != lower[i]) return false;
+    if ((text[i] | 0x20) != lower[i] || (text[i] & 0x60) == 0) return false;
   return true;
 }
 
+/// Of any text: what is not a token is `other`.
 inline HeaderId find_header_id(std::string_view name) noexcept {
   if (name.empty()) return HeaderId::other;
   const std::uint8_t slot = kTable.slots[hash_key(name) * kTable.multiplier >> (32 - kHashBits)];

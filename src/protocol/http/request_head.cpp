@@ -36,14 +36,15 @@ Fault parse_request_line(std::string_view line, RequestHead& head, bool& method_
     return {ErrorCode::bad_http, "a request line is method, target and version"};
   head.method_text = line.substr(0, method_end);
   head.target = line.substr(method_end + 1, target_end - method_end - 1);
-  if (!is_token(head.method_text)) return {ErrorCode::bad_http, "a malformed method"};
+  const bool is_served = parse_method(head.method_text, head.method);  // those are tokens
+  if (!is_served && !is_token(head.method_text)) return {ErrorCode::bad_http, "a malformed method"};
   // Also refuses the second space of a target with spaces in it.
-  if (head.target.empty() || !detail::all_of_class(head.target, detail::kTargetChar))
+  if (head.target.empty() || !detail::is_target_text(head.target))
     return {ErrorCode::bad_http, "a character not allowed in a request target"};
   head.version_minor = detail::parse_version(line.substr(target_end + 1));
   if (head.version_minor < 0)
     return {ErrorCode::bad_http, "an HTTP version other than 1.0 and 1.1"};
-  method_refused = !parse_method(head.method_text, head.method);
+  method_refused = !is_served;
   return {};
 }
 
@@ -142,12 +143,16 @@ void RequestParser::rebase(const char* to) noexcept {
 
 base::Result<HeadProgress> RequestParser::feed(std::string_view all) {
   if (all.empty()) return HeadProgress{};
+  if (base_ == nullptr) base_ = all.data();  // nothing points anywhere yet
   if (base_ != all.data()) rebase(all.data());
   started_ = true;
   // A TLS hello or other binary noise on a plain port has no line end to wait for.
   if (!detail::has_class(all.front(), detail::kToken) && all.front() != '\r')
     return to_error({ErrorCode::bad_http, "this is not an HTTP request"}, Peer::client);
   for (;;) {
+    if (have_start_line_ && !lines_.in_line())
+      lines_.skip_to(detail::add_plain_fields(
+          all, lines_.position(), section_start_ + limits_.section_bytes, limits_, head_.headers));
     const std::size_t line_limit =
         lines_.position() + 2 + (have_start_line_ ? limits_.field_bytes : limits_.start_line_bytes);
     const std::size_t limit = have_start_line_

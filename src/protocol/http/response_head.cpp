@@ -103,10 +103,14 @@ void ResponseParser::rebase(const char* to) noexcept {
 base::Result<HeadProgress> ResponseParser::feed(std::string_view all) {
   if (finished_) begin_head();  // after an interim head
   if (all.empty()) return HeadProgress{};
+  if (base_ == nullptr) base_ = all.data();  // nothing points anywhere yet
   if (base_ != all.data()) rebase(all.data());
   if (all.front() != 'H')
     return to_error({ErrorCode::bad_http, "this is not an HTTP response"}, Peer::upstream);
   for (;;) {
+    if (have_start_line_ && !lines_.in_line())
+      lines_.skip_to(detail::add_plain_fields(
+          all, lines_.position(), section_start_ + limits_.section_bytes, limits_, head_.headers));
     const std::size_t line_limit =
         lines_.position() + 2 + (have_start_line_ ? limits_.field_bytes : limits_.start_line_bytes);
     const std::size_t limit = have_start_line_

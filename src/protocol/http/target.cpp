@@ -128,8 +128,31 @@ void for_each_param(std::string_view query, std::string_view separators, Visit&&
 
 }  // namespace
 
+namespace {
+
+/// Whether `text`, which begins with '/', is a path without anything to look at twice: no query, no
+/// escape, no empty segment, none that begins with a dot. Every path a model call has is of that
+/// kind; others are checked rule by rule.
+bool is_plain_path(std::string_view text) noexcept {
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (detail::has_class(c, detail::kPlainPath) || c == '.') continue;
+    if (c != '/') return false;
+    if (i + 1 < text.size() && (text[i + 1] == '/' || text[i + 1] == '.')) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
 base::Result<void> Target::parse(std::string_view path_and_query) {
   decoded_ = false;
+  if (path_and_query.starts_with('/') && is_plain_path(path_and_query)) {
+    has_query_ = false;
+    raw_path_ = path_and_query;
+    raw_query_ = {};
+    return {};
+  }
   const std::size_t question = path_and_query.find('?');
   has_query_ = question != std::string_view::npos;
   raw_path_ = path_and_query.substr(0, question);

@@ -114,7 +114,7 @@ TEST(ClientSpokeTls, is_believed_of_trusted_proxies_only) {
   const std::vector<Cidr> trusted{*Cidr::parse("10.0.0.0/8")};
   const auto says = [&](std::string_view peer, std::string_view value) {
     HeaderSection headers;
-    if (!value.empty()) headers.add({"X-Forwarded-Proto", value, HeaderId::other});
+    if (!value.empty()) headers.add({"X-Forwarded-Proto", value, HeaderId::x_forwarded_proto});
     return client_spoke_tls(*IpAddress::parse(peer), headers, trusted);
   };
   EXPECT_TRUE(says("10.0.0.1", "https"));

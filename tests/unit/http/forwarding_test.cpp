@@ -218,6 +218,40 @@ TEST(HeadWriter, cannot_be_made_to_break_a_line) {
   EXPECT_FALSE(writer.request_line("GE T", "/"));
 }
 
+TEST(LineAppender, writes_behind_what_is_there_and_takes_more_than_expected) {
+  std::string out = "A: 1\r\n";
+  constexpr FieldName kName("X-Name");
+  {
+    LineAppender lines(out, 3);
+    EXPECT_TRUE(lines.field(kName, "v"));
+    lines.field(kName, 18'446'744'073'709'551'615u);
+    EXPECT_TRUE(lines.field("other", std::string(500, 'w')));
+    lines.raw_lines("B: 2\r\n");
+    lines.field(kName, 0u);
+  }
+  EXPECT_EQ(out, "A: 1\r\nX-Name: v\r\nX-Name: 18446744073709551615\r\nother: " +
+                     std::string(500, 'w') + "\r\nB: 2\r\nX-Name: 0\r\n");
+  { const LineAppender nothing(out, 1'000); }
+  EXPECT_EQ(out.substr(out.size() - 11), "X-Name: 0\r\n");
+}
+
+TEST(LineAppender, leaves_out_what_cannot_be_a_line) {
+  std::string out;
+  {
+    LineAppender lines(out, 100);
+    EXPECT_FALSE(lines.field(FieldName("a"), "b\r\nc: d"));
+    EXPECT_FALSE(lines.field("a b", "c"));
+    EXPECT_FALSE(lines.field("", "c"));
+    EXPECT_FALSE(lines.field(HeaderField{"a", "b\n", HeaderId::other}));
+    EXPECT_FALSE(lines.field(HeaderField{"a b", "c", HeaderId::other}));
+    // A head made by hand whose name is not that of its number.
+    EXPECT_FALSE(lines.field(HeaderField{"a\r\nb", "c", HeaderId::accept}));
+    EXPECT_TRUE(lines.field(HeaderField{"Accept", "c", HeaderId::accept}));
+    EXPECT_TRUE(lines.field(HeaderField{"x", {}, HeaderId::other}));
+  }
+  EXPECT_EQ(out, "Accept: c\r\nx: \r\n");
+}
+
 TEST(HeadWriter, a_field_survives_the_round_trip) {
   RequestParser parser;
   const std::string bytes =

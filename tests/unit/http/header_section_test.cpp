@@ -27,6 +27,15 @@ TEST(HeaderId, every_known_name_in_any_case) {
       EXPECT_NE(header_id(other), id) << other;
     }
     EXPECT_EQ(header_id(name + "s"), HeaderId::other);
+    // Nor is a byte that differs in the bit which tells capital letters apart, or in the high one.
+    for (std::size_t at = 0; at < name.size(); ++at) {
+      for (const int bit : {0x20, 0x40, 0x80}) {
+        std::string other = name;
+        other[at] = static_cast<char>(other[at] ^ bit);
+        const bool is_capital = bit == 0x20 && other[at] >= 'A' && other[at] <= 'Z';
+        EXPECT_EQ(header_id(other), is_capital ? id : HeaderId::other) << other << " " << bit;
+      }
+    }
   }
   EXPECT_EQ(header_id(""), HeaderId::other);
   EXPECT_EQ(header_id("x"), HeaderId::other);

@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <random>
+#include <string>
+#include <vector>
+
 #include "unit/http/feeding.hpp"
 
 namespace tollgate::protocol::http {
@@ -9,6 +13,7 @@ namespace {
 
 using namespace std::string_view_literals;
 using testing::feed_every_way;
+using testing::feed_in_pieces;
 
 struct Refusal {
   std::string_view rule;
@@ -297,6 +302,65 @@ TEST(RequestParser, accepts) {
   for (const Acceptance& c : kAcceptances) {
     SCOPED_TRACE(c.rule);
     EXPECT_EQ(feed_every_way(parser, c.bytes), c.outcome);
+  }
+}
+
+// Ordinary lines are read sixteen bytes at a time, wherever so many follow.
+TEST(RequestParser, what_follows_a_head_changes_nothing) {
+  RequestParser parser;
+  const std::string body = "{\"model\": \"m\", \"messages\": [{\"role\": \"user\"}]}";
+  const auto with_body = [&](std::string_view bytes) {
+    parser.reset();
+    return feed_in_pieces(parser, std::string(bytes) + body, {});
+  };
+  for (const Refusal& c : kRefusals) {
+    SCOPED_TRACE(c.rule);
+    EXPECT_EQ(with_body(c.bytes), "error " + std::string(c.code));
+  }
+  for (const Acceptance& c : kAcceptances) {
+    SCOPED_TRACE(c.rule);
+    if (c.outcome == "need_more") continue;
+    EXPECT_EQ(with_body(c.bytes), c.outcome);
+  }
+}
+
+TEST(RequestParser, damaged_heads_are_read_one_way_however_they_come) {
+  const std::string whole =
+      "POST /v1/chat/completions HTTP/1.1\r\nHost: gateway.example.com:8080\r\n"
+      "Content-Type: application/json\r\nX-Stainless-Lang: js\r\nx-app:\tcli \t \r\nempty:\r\n"
+      "Authorization: Bearer tg-0123456789\r\nConnection: keep-alive\r\naccept: */*\r\n"
+      "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n"
+      "Content-Length: 28\r\n\r\n{\"model\": \"m\", \"input\": []}";
+  constexpr std::string_view kBytes = "\r\n\t :_-aZ\0\x7f\x80\x1f"sv;
+  std::mt19937 random(7);
+  const auto below = [&random](std::size_t n) { return random() % n; };
+  std::vector<std::size_t> every;
+  for (std::size_t i = 1; i < whole.size() + 8; ++i) every.push_back(i);
+  RequestParser parser;
+  for (int round = 0; round < 3'000; ++round) {
+    std::string bytes = whole;
+    for (std::size_t changes = 1 + below(2); changes != 0; --changes) {
+      const std::size_t at = below(bytes.size());
+      const char c = kBytes[below(kBytes.size())];
+      switch (below(3)) {
+        case 0:
+          bytes[at] = c;
+          break;
+        case 1:
+          bytes.insert(at, 1, c);
+          break;
+        default:
+          bytes.erase(at, 1 + below(3));
+          break;
+      }
+    }
+    auto cuts = every;
+    while (cuts.back() >= bytes.size()) cuts.pop_back();
+    parser.reset();
+    const std::string at_once = feed_in_pieces(parser, bytes, {});
+    parser.reset();
+    // Byte by byte no line is ever there whole, so each goes the careful way.
+    ASSERT_EQ(feed_in_pieces(parser, bytes, std::move(cuts)), at_once) << round << ": " << bytes;
   }
 }
 

@@ -24,6 +24,10 @@ namespace tollgate::protocol::http {
 [[nodiscard]] bool passes_downstream(const HeaderField& field,
                                      const HeaderSection& section) noexcept;
 
+/// Bytes that all fields of a section have as lines, those that do not pass included: the room to
+/// make for writing them.
+[[nodiscard]] std::size_t field_bytes(const HeaderSection& section) noexcept;
+
 /// What else to leave out: fields the gateway makes itself for this message.
 struct ForwardOptions {
   bool drop_content_encoding = false;  ///< the body was decoded

@@ -1,10 +1,63 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
 
+#include "tollgate/protocol/http/header_section.hpp"
+
 namespace tollgate::protocol::http {
+
+/// A field name that stands in the source: the compiler checks it, so that no call has to.
+class FieldName {
+ public:
+  template <std::size_t N>
+  consteval explicit FieldName(const char (&text)[N]) : text_(text, N - 1) {
+    for (const char c : text_) {
+      const bool fits = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-';
+      if (!fits) throw "not a field name";  // not a constant expression: does not compile
+    }
+  }
+  [[nodiscard]] constexpr std::string_view text() const noexcept { return text_; }
+
+ private:
+  std::string_view text_;
+};
+
+/// Appends header lines to a string whose room is made once for all of them: string::append asks
+/// for room four times a line, which costs more than the bytes.
+///
+/// Lifetime: of the step that writes them; the string holds what was written when it ends, and is
+/// not to be touched before. Threads: one.
+class LineAppender {
+ public:
+  /// @param expected  bytes that will come; more is allowed and grows the string
+  LineAppender(std::string& out, std::size_t expected);
+  ~LineAppender() { out_.resize(static_cast<std::size_t>(at_ - out_.data())); }
+  LineAppender(const LineAppender&) = delete;
+  LineAppender& operator=(const LineAppender&) = delete;
+
+  /// "name: value\r\n"; false, and nothing written, when the pair cannot be one field line.
+  bool field(std::string_view name, std::string_view value);
+  bool field(FieldName name, std::string_view value);
+  void field(FieldName name, std::uint64_t value);
+  /// The same of a field that was read, whose name needs no second look when it has a number.
+  bool field(const HeaderField& field);
+  /// Lines made by this library or by the configuration ("name: value\r\n"...), not checked again.
+  void raw_lines(std::string_view lines);
+
+  /// Bytes of a line in excess of its name and value.
+  static constexpr std::size_t kLineExtra = 4;
+
+ private:
+  void make_room(std::size_t bytes);
+  void line(std::string_view name, std::string_view value);
+
+  std::string& out_;
+  char* at_;
+  char* end_;  ///< of the string as it is meanwhile
+};
 
 /// Writes heads from typed parts into a reusable buffer; no byte of a received head is copied as it
 /// is. A name that is not a token or a value with a control character is left out and reported:

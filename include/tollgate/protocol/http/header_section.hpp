@@ -22,7 +22,7 @@ inline constexpr std::uint8_t kHeaderHop = 2;
 inline constexpr std::uint8_t kHeaderNotUpstream = 4;
 inline constexpr std::uint8_t kHeaderNotDownstream = 8;
 
-/// The number of a field name, letter case ignored. `name` must hold token characters only.
+/// The number of a field name, letter case ignored; `other` for what is no name at all.
 [[nodiscard]] HeaderId header_id(std::string_view name) noexcept;
 /// The lower-case name; empty for `other`.
 [[nodiscard]] std::string_view header_name(HeaderId id) noexcept;

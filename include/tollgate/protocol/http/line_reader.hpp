@@ -35,6 +35,10 @@ class LineReader {
              Fault& fault) noexcept;
   /// Offset of the first byte not yet given out.
   [[nodiscard]] std::size_t position() const noexcept { return start_; }
+  /// Whether bytes beyond position() have been searched: a line is cut there.
+  [[nodiscard]] bool in_line() const noexcept { return scanned_ != start_; }
+  /// Lines up to this offset were read by other means; not while in_line().
+  void skip_to(std::size_t position) noexcept { start_ = scanned_ = position; }
   void reset() noexcept { start_ = scanned_ = 0; }
 
  private:
