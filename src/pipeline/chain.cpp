@@ -4,7 +4,10 @@
 
 namespace tollgate::pipeline {
 
-Chain::Chain(std::vector<std::unique_ptr<Stage>> stages) : stages_(std::move(stages)) {}
+Chain::Chain(std::vector<std::unique_ptr<Stage>> stages) : stages_(std::move(stages)) {
+  for (auto it = stages_.rbegin(); it != stages_.rend(); ++it)
+    if ((*it)->sees_events()) event_stages_.push_back(it->get());
+}
 
 Verdict Chain::on_head(RequestContext& context) {
   for (const auto& stage : stages_) {
@@ -38,11 +41,11 @@ Verdict Chain::on_answer(RequestContext& context, Answer& answer) {
 }
 
 void Chain::on_event(RequestContext& context, StreamEvent& event) {
-  for (auto it = stages_.rbegin(); it != stages_.rend(); ++it) (*it)->on_event(context, event);
+  for (Stage* const stage : event_stages_) stage->on_event(context, event);
 }
 
 void Chain::on_stream_end(RequestContext& context, StreamEvent& event) {
-  for (auto it = stages_.rbegin(); it != stages_.rend(); ++it) (*it)->on_stream_end(context, event);
+  for (Stage* const stage : event_stages_) stage->on_stream_end(context, event);
 }
 
 void Chain::on_complete(RequestContext& context) noexcept {

@@ -1,10 +1,15 @@
 #include "tollgate/pipeline/context.hpp"
 
+#include <algorithm>
+
 namespace tollgate::pipeline {
 namespace {
 /// Bodies larger than this are given back after the call, so that one large request does not pin
 /// its memory to an idle connection.
 constexpr std::size_t kKeepBytes = 64 * 1024;
+/// What is captured is digested in pieces of this size: for each event of a stream the digest's
+/// code and tables would be fetched into the cache again.
+constexpr std::size_t kDigestPiece = 4 * 1024;
 }  // namespace
 
 void RequestContext::begin(RuntimePtr pinned, Services& with, Downstream& agent) {
@@ -66,9 +71,17 @@ void RequestContext::capture_response(std::string_view bytes) {
   const config::Audit& audit = config().audit;
   if (audit.bodies == config::BodyCapture::none || !record) return;
   response_digest_used = true;
-  response_digest.update(bytes);
-  if (captured_response.size() < audit.body_bytes)
-    captured_response.append(bytes.substr(0, audit.body_bytes - captured_response.size()));
+  const std::size_t room =
+      audit.body_bytes - std::min<std::size_t>(audit.body_bytes, captured_response.size());
+  if (bytes.size() <= room) {
+    captured_response.append(bytes);
+    if (captured_response.size() - digested_ >= kDigestPiece) digest_captured();
+    return;
+  }
+  digest_captured();
+  response_digest_.update(bytes);
+  captured_response.append(bytes.substr(0, room));
+  digested_ = captured_response.size();
 }
 
 void RequestContext::capture_unread_response(std::string_view bytes) {
@@ -78,14 +91,26 @@ void RequestContext::capture_unread_response(std::string_view bytes) {
   }
   if (!record) return;
   response_digest_used = true;
-  response_digest.update(bytes);
+  digest_captured();
+  response_digest_.update(bytes);
+}
+
+void RequestContext::digest_captured() noexcept {
+  response_digest_.update(std::string_view(captured_response).substr(digested_));
+  digested_ = captured_response.size();
+}
+
+base::Sha256Digest RequestContext::finish_response_digest() noexcept {
+  digest_captured();
+  digested_ = 0;
+  response_digest_used = false;
+  return response_digest_.finish();
 }
 
 void RequestContext::end() {
   if (response_digest_used) {
-    const auto unused = response_digest.finish();
+    const auto unused = finish_response_digest();
     static_cast<void>(unused);
-    response_digest_used = false;
   }
   hold.release();
   abandoned.clear();

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "tollgate/base/strings.hpp"
+#include "tollgate/protocol/http/head_writer.hpp"
 
 namespace tollgate::pipeline {
 
@@ -52,6 +53,22 @@ std::vector<std::string> credential_values(const config::Provider& provider) {
   return values;
 }
 
+base::Secret render_header_lines(const config::Provider& provider) {
+  using protocol::http::append_field;
+  // Guards and usage must be able to read the answer.
+  std::string lines = "Accept-Encoding: identity\r\n";
+  if (!provider.api_key.empty()) {
+    if (provider.kind == config::ProviderKind::anthropic) {
+      append_field(lines, "x-api-key", provider.api_key.reveal());
+    } else {
+      append_field(lines, "Authorization", fmt::format("Bearer {}", provider.api_key.reveal()));
+    }
+  }
+  for (const auto& header : provider.headers)
+    append_field(lines, header.name, header.value.reveal());
+  return base::Secret(std::move(lines));
+}
+
 }  // namespace
 
 AliasRuntime::AliasRuntime(const config::ModelAlias& alias, const config::Snapshot& snapshot,
@@ -67,6 +84,7 @@ AliasRuntime::AliasRuntime(const config::ModelAlias& alias, const config::Snapsh
                                                           alias.name, target.provider->name);
     runtime.secrets =
         std::make_unique<domain::policy::Secrets>(credential_values(*target.provider));
+    runtime.header_lines = render_header_lines(*target.provider);
     deployments.push_back(std::move(runtime));
   }
 }

@@ -78,15 +78,16 @@ base::MonoTime Attempt::end(std::string_view outcome, int status, telemetry::Att
   auto& row = context_.record->attempts[index_];
   row.outcome = outcome;
   row.http_status = status;
-  row.error_code = error_code;
+  if (!error_code.empty()) row.error_code = error_code;
   row.duration_us = micros(now - started_);
   return now;
 }
 
-void Attempt::succeeded(int status) {
+base::MonoTime Attempt::succeeded(int status) {
   const base::MonoTime now = end("ok", status, telemetry::attempt_status(status));
   const auto final = loop_.on_outcome(AttemptOutcome::status(status), true, now);
   static_cast<void>(final);  // nothing follows a success
+  return now;
 }
 
 domain::routing::Verdict Attempt::answered_with_error(int status,

@@ -37,8 +37,9 @@ class Attempt {
   }
   [[nodiscard]] base::MonoTime started() const noexcept { return started_; }
 
-  /// The agent gets an answer with this status, as far as it is the upstream's to give.
-  void succeeded(int status);
+  /// The agent gets an answer with this status, as far as it is the upstream's to give. Returns the
+  /// time it was read, which is now.
+  base::MonoTime succeeded(int status);
   /// An error status came back. Says whether the agent gets to read it (final) or another attempt
   /// may follow.
   [[nodiscard]] domain::routing::Verdict answered_with_error(

@@ -38,6 +38,7 @@ void capture(store::AuditBody& into, std::string_view body, std::uint32_t cap) {
 class AuditStage final : public pipeline::Stage {
  public:
   [[nodiscard]] std::string_view name() const noexcept override { return "audit"; }
+  [[nodiscard]] bool sees_events() const noexcept override { return false; }
 
   /// A caller is known by now: takes the slot its record will need.
   Verdict on_head(RequestContext& context) override {
@@ -214,8 +215,7 @@ class AuditStage final : public pipeline::Stage {
     if (context.response_digest_used) {
       record.response_body.captured = true;
       record.response_body.full_bytes = context.response_bytes;
-      record.response_body.sha256 = context.response_digest.finish();
-      context.response_digest_used = false;
+      record.response_body.sha256 = context.finish_response_digest();
       record.response_body.stored = std::move(context.captured_response);
     }
   }

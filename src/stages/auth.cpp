@@ -48,6 +48,7 @@ domain::routing::Dialect dialect_of(const RequestContext& context) {
 class AuthStage final : public pipeline::Stage {
  public:
   [[nodiscard]] std::string_view name() const noexcept override { return "auth"; }
+  [[nodiscard]] bool sees_events() const noexcept override { return false; }
 
   Verdict on_head(RequestContext& context) override {
     if (context.head_fault) {

@@ -62,6 +62,7 @@ class WakeOnCancel final : public pipeline::CancelSlot {
 class BudgetStage final : public pipeline::Stage {
  public:
   [[nodiscard]] std::string_view name() const noexcept override { return "budget"; }
+  [[nodiscard]] bool sees_events() const noexcept override { return false; }
 
   pipeline::Decision on_request(RequestContext& context) override {
     if (context.free_of_charge || context.plan.candidates.empty()) return Verdict::proceed();

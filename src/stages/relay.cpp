@@ -33,30 +33,44 @@ Relay::Relay(RequestContext& context, pipeline::UpstreamExchange& exchange, bool
       header_lines_(std::move(header_lines)),
       parser_(context.config().limits.sse_event_bytes) {}
 
+// Runs once per event: what waits is awaited here, without a coroutine of its own in between, and
+// what does not wait is no coroutine.
 base::Task<RelayEnd> Relay::run() {
   for (;;) {
     const BodyChunk chunk = co_await exchange_.read();
-    for (const std::string_view piece : chunk.pieces) {
-      parser_.feed(piece);
-      drain_parser();
-      if (stopped_ || failure_ != TransportFailure::none || parser_.failed()) break;
-    }
-    if (chunk.end && !stopped_ && failure_ == TransportFailure::none) {
-      parser_.finish();
-      drain_parser();
-    }
-    if (parser_.failed() && !stopped_) {
-      failure_ = TransportFailure::too_large;
-      context_.services->metrics.limit_hits(telemetry::LimitHit::sse_event_bytes).inc();
-    } else if (chunk.failure != TransportFailure::none && failure_ == TransportFailure::none) {
-      failure_ = chunk.failure;
-    }
+    const bool ends = take(chunk);
     if (error_first_ && !started_) co_return RelayEnd::not_started;
-    const bool ends = chunk.end || stopped_ || failure_ != TransportFailure::none;
     if (ends) co_return co_await finish_stream();
-    const bool sent = co_await flush();
+    if (out_.empty()) continue;
+    bool sent = false;
+    if (started_) {
+      sent = co_await context_.downstream->write(pending());
+      out_.clear();
+    } else {
+      sent = co_await flush();
+    }
     if (!sent) co_return RelayEnd::client_gone;
   }
+}
+
+/// Relays the events of one piece of the body into out_. True when the stream ends with it.
+bool Relay::take(const BodyChunk& chunk) {
+  for (const std::string_view piece : chunk.pieces) {
+    parser_.feed(piece);
+    drain_parser();
+    if (stopped_ || failure_ != TransportFailure::none || parser_.failed()) break;
+  }
+  if (chunk.end && !stopped_ && failure_ == TransportFailure::none) {
+    parser_.finish();
+    drain_parser();
+  }
+  if (parser_.failed() && !stopped_) {
+    failure_ = TransportFailure::too_large;
+    context_.services->metrics.limit_hits(telemetry::LimitHit::sse_event_bytes).inc();
+  } else if (chunk.failure != TransportFailure::none && failure_ == TransportFailure::none) {
+    failure_ = chunk.failure;
+  }
+  return chunk.end || stopped_ || failure_ != TransportFailure::none;
 }
 
 base::Task<RelayEnd> Relay::finish_stream() {
@@ -143,8 +157,8 @@ void Relay::relay_event(const protocol::sse::Event& event) {
   const bool is_model = payload.kind == Payload::Kind::model;
   if (payload.dialect != nullptr) {
     // Other /v1 paths are priced flat: what their streams say of use is not counted.
-    payload.dialect->read_event(event, event_.document, is_model ? context_.usage : unpriced_usage_,
-                                event_.llm);
+    reader_.read(*payload.dialect, event, event_.document,
+                 is_model ? context_.usage : unpriced_usage_, event_.llm);
     event_.has_document = event_.llm.is_json;
   } else if (event.has_data && !event.data.empty()) {
     // A primed JSON-RPC stream may carry events with empty data: those pass as they are.
@@ -233,6 +247,14 @@ void Relay::end_with(const Error& error) {
   }
 }
 
+/// What is to be written now, noted as sent. Valid until out_ changes.
+std::span<const std::string_view> Relay::pending() {
+  context_.capture_response(out_);
+  context_.response_bytes += out_.size();
+  out_piece_ = out_;
+  return {&out_piece_, 1};
+}
+
 base::Task<bool> Relay::flush() {
   if (out_.empty()) co_return true;
   if (!started_) {
@@ -242,10 +264,7 @@ base::Task<bool> Relay::flush() {
         co_await context_.downstream->start_stream(exchange_.head().status, header_lines_);
     if (!begun) co_return false;
   }
-  context_.capture_response(out_);
-  context_.response_bytes += out_.size();
-  const std::string_view piece = out_;
-  const bool sent = co_await context_.downstream->write(std::span(&piece, 1));
+  const bool sent = co_await context_.downstream->write(pending());
   out_.clear();
   co_return sent;
 }

@@ -1,11 +1,13 @@
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
 #include "stages/wire.hpp"
 #include "tollgate/pipeline/context.hpp"
 #include "tollgate/pipeline/stream_event.hpp"
+#include "tollgate/protocol/llm/event_reader.hpp"
 #include "tollgate/protocol/sse/parser.hpp"
 
 namespace tollgate::stages {
@@ -37,12 +39,14 @@ class Relay {
   [[nodiscard]] bool error_first() const noexcept { return error_first_; }
 
  private:
+  [[nodiscard]] bool take(const pipeline::BodyChunk& chunk);
   void drain_parser();
   void take_event(const protocol::sse::Event& event);
   void relay_event(const protocol::sse::Event& event);
   [[nodiscard]] bool observe();
   void append(const protocol::sse::Event& event);
   void end_with(const base::Error& error);
+  std::span<const std::string_view> pending();
   base::Task<bool> flush();
   base::Task<RelayEnd> finish_stream();
 
@@ -51,8 +55,10 @@ class Relay {
   bool usage_injected_;
   std::string header_lines_;
   protocol::sse::Parser parser_;
+  protocol::llm::EventReader reader_;
   pipeline::StreamEvent event_;
   std::string out_;
+  std::string_view out_piece_;  ///< all of out_, while it is written
   pipeline::TransportFailure failure_ = pipeline::TransportFailure::none;
   bool started_ = false;   ///< start_stream was called
   bool end_seen_ = false;  ///< the answer's end went by: the dialect's mark, or every choice's

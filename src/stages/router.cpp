@@ -1,6 +1,3 @@
-#include <fmt/format.h>
-
-#include <algorithm>
 #include <memory>
 #include <vector>
 
@@ -8,12 +5,11 @@
 #include "stages/holds.hpp"
 #include "stages/local_answers.hpp"
 #include "stages/peer_answers.hpp"
-#include "stages/relay.hpp"
+#include "stages/relayed_answers.hpp"
 #include "stages/wire.hpp"
 #include "tollgate/domain/routing/attempt_loop.hpp"
 #include "tollgate/pipeline/chain.hpp"
 #include "tollgate/pipeline/context.hpp"
-#include "tollgate/pipeline/error_body.hpp"
 #include "tollgate/protocol/http/retry_after.hpp"
 #include "tollgate/stages/stages.hpp"
 
@@ -45,29 +41,41 @@ bool is_json_type(std::string_view value) {
          (bare.size() > 5 && base::iequals(bare.substr(bare.size() - 5), "+json"));
 }
 
-/// An AttemptRequest for as long as one attempt needs it; its memory is reused by the next.
-class BorrowedRequest {
+/// What one attempt builds and reads; reused, so that an attempt allocates nothing.
+struct AttemptMemory {
+  AttemptRequest request;
+  std::string answer_body;
+  std::string answer_lines;
+};
+
+/// An AttemptMemory for as long as one attempt needs it.
+class BorrowedMemory {
  public:
-  using Spares = std::vector<std::unique_ptr<AttemptRequest>>;
-  explicit BorrowedRequest(Spares& spares) : spares_(spares) {
+  using Spares = std::vector<std::unique_ptr<AttemptMemory>>;
+  explicit BorrowedMemory(Spares& spares) : spares_(spares) {
     if (spares_.empty()) {
-      request_ = std::make_unique<AttemptRequest>();
+      memory_ = std::make_unique<AttemptMemory>();
     } else {
-      request_ = std::move(spares_.back());
+      memory_ = std::move(spares_.back());
       spares_.pop_back();
     }
   }
-  ~BorrowedRequest() {
+  ~BorrowedMemory() {
     constexpr std::size_t kKeep = 64;
-    if (spares_.size() < kKeep) spares_.push_back(std::move(request_));
+    constexpr std::size_t kKeepBody = 16 * 1024;
+    if (spares_.size() >= kKeep) return;
+    std::string& body = memory_->answer_body;
+    body.clear();
+    if (body.capacity() > kKeepBody) body.shrink_to_fit();
+    spares_.push_back(std::move(memory_));
   }
-  BorrowedRequest(const BorrowedRequest&) = delete;
-  BorrowedRequest& operator=(const BorrowedRequest&) = delete;
-  AttemptRequest* operator->() const noexcept { return request_.get(); }
+  BorrowedMemory(const BorrowedMemory&) = delete;
+  BorrowedMemory& operator=(const BorrowedMemory&) = delete;
+  AttemptMemory* operator->() const noexcept { return memory_.get(); }
 
  private:
   Spares& spares_;
-  std::unique_ptr<AttemptRequest> request_;
+  std::unique_ptr<AttemptMemory> memory_;
 };
 
 class RouterStage final : public pipeline::Stage {
@@ -145,14 +153,15 @@ class RouterStage final : public pipeline::Stage {
     return true;
   }
 
+  /// One attempt from its request to the last byte sent. The way of a JSON answer is all in this
+  /// coroutine: each further one costs a frame and two switches; what is rarer has its own.
   base::Task<AttemptEnd> attempt(RequestContext& context, AttemptLoop& loop,
                                  std::size_t candidate) {
     const auto& target = *context.plan.candidates[candidate].target;
     const config::Provider& provider = *target.provider;
     pipeline::Services& services = *context.services;
-    const BorrowedRequest request(spare_requests_);
-    request->build(context, candidate);
-    const bool usage_injected = request->usage_injected;
+    const BorrowedMemory memory(spare_memory_);
+    memory->request.build(context, candidate);
     Attempt books(context, loop, candidate);
     if (books.number() == 1) context.gateway_time = books.started() - context.body_read_at;
     context.secrets = context.alias->of(context.plan.candidates[candidate]).secrets.get();
@@ -161,7 +170,7 @@ class RouterStage final : public pipeline::Stage {
         provider.kind == config::ProviderKind::demo
             ? services.upstream.open_demo(context.cancel)
             : services.upstream.open(provider.origin, context.cancel);
-    const TransportFailure failure = co_await exchange->start(request->wire);
+    TransportFailure failure = co_await exchange->start(memory->request.wire);
     if (failure != TransportFailure::none) co_return books.failed(*exchange, failure);
 
     const auto& head = exchange->head();
@@ -174,9 +183,48 @@ class RouterStage final : public pipeline::Stage {
     }
     context.served_by = &target;
     context.served_candidate = candidate;
-    const AttemptEnd end = co_await take_answer(books, *exchange, usage_injected);
+    if (content_type_is(head.value(HeaderId::content_type), "text/event-stream")) {
+      const AttemptEnd end =
+          co_await relay_stream(books, *exchange, memory->request.usage_injected);
+      co_return served(context, end);
+    }
+    if (passes_as_it_comes(context, head)) {
+      const AttemptEnd end = co_await pass_binary(books, *exchange);
+      co_return served(context, end);
+    }
+    std::string& body = memory->answer_body;
+    failure = co_await exchange->read_all(body, context.config().limits.response_body_bytes);
+    if (failure != TransportFailure::none) {
+      if (failure == TransportFailure::too_large)
+        services.metrics.limit_hits(telemetry::LimitHit::response_body_bytes).inc();
+      co_return served(context, books.failed(*exchange, failure, body.size()));
+    }
+    const base::MonoTime read_at = books.succeeded(head.status);
+    Answer answer;
+    answer.body = &body;
+    if (!prepare(context, head, books.number(), answer, memory->answer_lines)) {
+      const AttemptEnd end = co_await answer_refusal(context);
+      co_return end;
+    }
+    context.gateway_time += services.clock.mono() - read_at;
+    const std::string_view piece = body;
+    const bool sent = co_await context.downstream->respond(answer.status, answer.header_lines,
+                                                           std::span(&piece, 1));
+    co_return sent ? AttemptEnd::answered : AttemptEnd::client_gone;
+  }
+
+  /// An attempt that gave nothing of its answer has not served the call.
+  static AttemptEnd served(RequestContext& context, AttemptEnd end) {
     if (end == AttemptEnd::next || end == AttemptEnd::over) context.served_by = nullptr;
-    co_return end;
+    return end;
+  }
+
+  /// Not of an MCP server or agent: whatever it calls its answer, clients may read it as JSON.
+  static bool passes_as_it_comes(const RequestContext& context,
+                                 const protocol::http::ResponseHead& head) {
+    return context.payload.kind != Payload::Kind::model && context.peer == nullptr &&
+           head.body_kind != protocol::http::BodyKind::none &&
+           is_binary_type(head.value(HeaderId::content_type));
   }
 
   /// An answer that is not a success: another attempt, or the agent gets to read it.
@@ -203,86 +251,33 @@ class RouterStage final : public pipeline::Stage {
                          .with_side(base::Side::upstream));
       co_return co_await answer_refusal(context);
     }
-    std::string body;
+    std::string body, header_lines;
     const TransportFailure failure =
         co_await exchange.read_all(body, context.config().limits.response_body_bytes);
     if (failure == TransportFailure::cancelled) co_return AttemptEnd::client_gone;
-    co_return co_await send_answer(context, exchange, std::move(body), attempt.number());
-  }
-
-  base::Task<AttemptEnd> answer_refusal(RequestContext& context) {
-    std::string header_lines, body;
-    int status = 0;
-    pipeline::render_error(context, *context.refusal, status, header_lines, body);
+    const base::MonoTime read_at = context.services->clock.mono();
+    Answer answer;
+    answer.body = &body;
+    if (!prepare(context, head, attempt.number(), answer, header_lines))
+      co_return co_await answer_refusal(context);
+    context.gateway_time += context.services->clock.mono() - read_at;
     const std::string_view piece = body;
-    const bool sent =
-        co_await context.downstream->respond(status, header_lines, std::span(&piece, 1));
+    const bool sent = co_await context.downstream->respond(answer.status, answer.header_lines,
+                                                           std::span(&piece, 1));
     co_return sent ? AttemptEnd::answered : AttemptEnd::client_gone;
   }
 
-  base::Task<AttemptEnd> take_answer(Attempt& attempt, UpstreamExchange& exchange,
-                                     bool usage_injected) {
-    RequestContext& context = attempt.context();
-    const auto& head = exchange.head();
-    if (content_type_is(head.value(HeaderId::content_type), "text/event-stream")) {
-      context.is_stream = true;
-      std::string header_lines;
-      build_answer_headers(context, head, attempt.number(), header_lines);
-      Relay relay(context, exchange, usage_injected, std::move(header_lines));
-      const RelayEnd end = co_await relay.run();
-      if (end == RelayEnd::not_started) {
-        context.is_stream = false;
-        const TransportFailure failure =
-            relay.error_first() ? TransportFailure::invalid : relay.failure();
-        co_return attempt.failed(exchange, failure);
-      }
-      if (end == RelayEnd::client_gone) {
-        attempt.cancelled(head.status);
-        co_return AttemptEnd::client_gone;
-      }
-      if (end == RelayEnd::cut) {
-        attempt.broke_off(head.status, relay.failure());
-      } else {
-        attempt.succeeded(head.status);
-      }
-      co_return AttemptEnd::answered;
-    }
-    // Not of an MCP server or agent: whatever it calls its answer, clients may read it as JSON.
-    const bool passes_as_it_comes = head.body_kind != protocol::http::BodyKind::none &&
-                                    context.peer == nullptr &&
-                                    context.payload.kind != Payload::Kind::model &&
-                                    is_binary_type(head.value(HeaderId::content_type));
-    if (passes_as_it_comes) {
-      const AttemptEnd end = co_await pass_binary(attempt, exchange);
-      co_return end;
-    }
-    std::string body;
-    const TransportFailure failure =
-        co_await exchange.read_all(body, context.config().limits.response_body_bytes);
-    if (failure != TransportFailure::none) {
-      if (failure == TransportFailure::too_large)
-        context.services->metrics.limit_hits(telemetry::LimitHit::response_body_bytes).inc();
-      co_return attempt.failed(exchange, failure, body.size());
-    }
-    attempt.succeeded(head.status);
-    const AttemptEnd end =
-        co_await send_answer(context, exchange, std::move(body), attempt.number());
-    co_return end;
-  }
-
-  /// Sends a whole answer, success or error, through the response hooks.
-  base::Task<AttemptEnd> send_answer(RequestContext& context, UpstreamExchange& exchange,
-                                     std::string body, unsigned attempts) {
-    const base::MonoTime read_at = context.services->clock.mono();
-    const auto& head = exchange.head();
+  /// Leads a whole answer, success or error, through the response hooks, ready to be sent. False:
+  /// one of them refused it, and context.refusal says why.
+  bool prepare(RequestContext& context, const protocol::http::ResponseHead& head, unsigned attempts,
+               Answer& answer, std::string& header_lines) {
+    std::string& body = *answer.body;
     redact_credentials(context, body);
-    Answer answer;
     answer.status = head.status;
-    answer.body = &body;
     answer.from_upstream = true;
     answer.is_json =
-        is_json_type(head.value(HeaderId::content_type)) ||
-        (context.payload.kind == Payload::Kind::model && !body.empty() && body.front() == '{');
+        (context.payload.kind == Payload::Kind::model && !body.empty() && body.front() == '{') ||
+        is_json_type(head.value(HeaderId::content_type));
     // JSON by another name is read as JSON: that is what its reader may do.
     const std::size_t first = body.find_first_not_of(" \t\r\n");
     const bool looks_json =
@@ -298,24 +293,18 @@ class RouterStage final : public pipeline::Stage {
       }
     }
     if (head.status < 300 && context.payload.kind == Payload::Kind::model) observe(context, answer);
-    std::string header_lines;
     build_answer_headers(context, head, attempts, header_lines);
     answer.header_lines = header_lines;
     Verdict verdict = context.chain->on_answer(context, answer);
     answer_document_.trim();
     if (verdict.refused()) {
       context.refuse(std::move(verdict.error()));
-      const AttemptEnd end = co_await answer_refusal(context);
-      co_return end;
+      return false;
     }
     context.status = answer.status;
     context.response_bytes = body.size();
     context.capture_response(body);
-    context.gateway_time += context.services->clock.mono() - read_at;
-    const std::string_view piece = body;
-    const bool sent =
-        co_await context.downstream->respond(answer.status, header_lines, std::span(&piece, 1));
-    co_return sent ? AttemptEnd::answered : AttemptEnd::client_gone;
+    return true;
   }
 
   /// Usage, model and, where the provider does not say what it used, text size of a JSON answer.
@@ -338,50 +327,10 @@ class RouterStage final : public pipeline::Stage {
         payload.output_text_bytes += text.ref.end_offset() - text.ref.begin_offset() - 2;
   }
 
-  /// Audio, images, files: bytes nobody reads, passed on as they come.
-  base::Task<AttemptEnd> pass_binary(Attempt& attempt, UpstreamExchange& exchange) {
-    RequestContext& context = attempt.context();
-    const int status = exchange.head().status;
-    std::string header_lines;
-    build_answer_headers(context, exchange.head(), attempt.number(), header_lines);
-    bool begun = false;
-    for (;;) {
-      const pipeline::BodyChunk chunk = co_await exchange.read();
-      if (chunk.failure != TransportFailure::none) {
-        if (!begun) co_return attempt.failed(exchange, chunk.failure);
-        if (context.cancel.cancelled()) break;
-        attempt.broke_off(status, chunk.failure);
-        context.upstream_cut = true;
-        context.downstream->abort();
-        co_return AttemptEnd::answered;
-      }
-      if (!begun) {
-        begun = true;
-        context.status = status;
-        const bool ok = co_await context.downstream->start_stream(status, header_lines);
-        if (!ok) break;
-      }
-      for (const std::string_view piece : chunk.pieces) {
-        context.response_bytes += piece.size();
-        context.capture_unread_response(piece);
-      }
-      if (!chunk.pieces.empty()) {
-        const bool sent = co_await context.downstream->write(chunk.pieces);
-        if (!sent) break;
-      }
-      if (!chunk.end) continue;
-      attempt.succeeded(status);
-      const bool finished = co_await context.downstream->finish();
-      co_return finished ? AttemptEnd::answered : AttemptEnd::client_gone;
-    }
-    attempt.cancelled(status);
-    co_return AttemptEnd::client_gone;
-  }
-
   // Used between two waits only, so one for all calls of the worker will do.
   json::Document answer_document_;
   std::vector<protocol::llm::TextSpan> texts_;
-  std::vector<std::unique_ptr<AttemptRequest>> spare_requests_;
+  BorrowedMemory::Spares spare_memory_;
 };
 
 }  // namespace

@@ -58,10 +58,15 @@ void StreamPolicy::on_event(RequestContext& context, StreamEvent& event) {
   whole_changed_ = false;
   holding_.clear();
   check_lines(context, event);
+  // It has no texts of its own, and does not stand between an event and one that repeats it.
+  if (event.event->is_keep_alive) return;
+  // What the event before had too, and was clean there, needs no second look.
+  const bool is_known_clean = event.llm.repeats && wholes_clean_;
+  wholes_clean_ = true;
   for (const TextPiece& piece : event.llm.pieces) {
     if (event.end_with) return;
     if (piece.channel.index == protocol::llm::kWholeText) {
-      check_whole(context, event, piece);
+      if (!is_known_clean || piece.is_free) check_whole(context, event, piece);
     } else {
       guard_piece(context, event, piece);
     }
@@ -73,8 +78,11 @@ void StreamPolicy::on_event(RequestContext& context, StreamEvent& event) {
   } else if (!event.llm.ended.empty()) {
     flush_ended(context, event);
   }
-  if (event.has_document && !event.llm.pieces.empty() && !rules_.empty(Direction::response))
-    context.payload.dialect->blank_shadow_text(event.document, event.edits);
+  // Shadow text is never a free piece: an event like one without any has none.
+  if (event.llm.repeats && !has_shadow_) return;
+  has_shadow_ = event.has_document && !event.llm.pieces.empty() &&
+                !rules_.empty(Direction::response) &&
+                context.payload.dialect->blank_shadow_text(event.document, event.edits);
 }
 
 void StreamPolicy::on_stream_end(RequestContext& context, StreamEvent& event) {
@@ -122,7 +130,9 @@ void StreamPolicy::check_whole(RequestContext& context, StreamEvent& event,
                                const TextPiece& piece) {
   const json::TextRef ref{piece.node, piece.is_key};
   const std::string_view raw = piece.is_key ? piece.node.key_raw() : piece.node.raw();
-  if (is_known(raw)) return;
+  // In an event like the one before it, a text that is looked at is one that differs.
+  const bool is_new = event.llm.repeats && piece.is_free;
+  if (!is_new && is_known(raw)) return;
   std::string_view text = ref.text(text_);
   // Spelled without escapes a secret was taken out of the event's bytes already.
   bool changed = false;
@@ -135,13 +145,14 @@ void StreamPolicy::check_whole(RequestContext& context, StreamEvent& event,
   }
   const GuardAction action = scanner_.scan(rules_, Direction::response, text, matches_);
   if (action != GuardAction::allow) note_matches(context, Direction::response, matches_);
+  if (action != GuardAction::allow || changed) wholes_clean_ = false;
   if (action == GuardAction::block ||
       ((changed || action == GuardAction::mask) && (piece.read_only || piece.is_key))) {
     event.end_with = guardrail_refusal(rules_, matches_, Direction::response);
     return;
   }
   if (action != GuardAction::mask && !changed) {
-    if (action == GuardAction::allow) remember(raw);
+    if (action == GuardAction::allow && !is_new) remember(raw);
     return;
   }
   masked_.clear();

@@ -87,6 +87,8 @@ class StreamPolicy final : public pipeline::StageState {
   std::vector<std::uint32_t> free_templates_;
   std::uint64_t event_number_ = 0;
   bool whole_changed_ = false;  ///< a whole text of the event at hand was masked
+  bool wholes_clean_ = false;   ///< nothing was found in the whole texts of the last event
+  bool has_shadow_ = true;  ///< the last event had shadow text, or was not looked through for it
   /// Short texts found clean that come again in every event: ids, tags, the model.
   std::vector<std::string> known_;
   std::size_t next_known_ = 0;

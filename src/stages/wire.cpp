@@ -14,6 +14,7 @@ using pipeline::Payload;
 using pipeline::RequestContext;
 using pipeline::Surface;
 using protocol::http::HeaderId;
+using protocol::http::LineAppender;
 using protocol::llm::CapField;
 
 namespace {
@@ -79,7 +80,8 @@ void AttemptRequest::build(RequestContext& context, std::size_t candidate) {
   const config::Provider& provider = *target.provider;
   const config::Snapshot& config = context.config();
   build_path(context, provider);
-  build_headers(context, provider);
+  build_headers(context, provider,
+                context.alias->of(context.plan.candidates[candidate]).header_lines.reveal());
   build_body(context, *target.deployment, provider.kind);
   wire.method = context.head->method_text;
   wire.path_and_query = path_;
@@ -125,46 +127,41 @@ void AttemptRequest::build_path(const RequestContext& context, const config::Pro
   if (path_.size() > query) drop_parameters_with_key(path_, query);
 }
 
-void AttemptRequest::build_headers(const RequestContext& context,
-                                   const config::Provider& provider) {
+void AttemptRequest::build_headers(const RequestContext& context, const config::Provider& provider,
+                                   std::string_view own_lines) {
   headers_.clear();
   // Bodies of the model surfaces are JSON whatever they were called (curl -d calls them a form),
   // and not every provider reads them under another name.
-  const std::string_view type = context.head->value(HeaderId::content_type);
+  const protocol::http::HeaderSection& sent = context.head->headers;
+  const std::string_view type = sent.value(HeaderId::content_type);
   const bool rename_type = context.payload.is_model_call() && !is_json_type(type);
-  for (const auto& field : context.head->headers.fields()) {
-    if (!protocol::http::passes_upstream(field, context.head->headers)) continue;
-    if (rename_type && field.id == HeaderId::content_type) continue;
-    // Decoded here; content-encoding no longer holds.
-    if (field.id == HeaderId::content_encoding || field.id == HeaderId::origin) continue;
-    // The agent has it sealed; the server gets its own.
-    if (field.id == HeaderId::mcp_session_id && context.route.surface == Surface::mcp) continue;
-    // The provider's own headers, when the configuration sets them, win.
-    bool set_by_config = false;
+  const bool is_mcp = context.route.surface == Surface::mcp;
+  // The provider's own headers, when the configuration sets them, win.
+  const auto is_set_by_config = [&provider](std::string_view name) {
     for (const auto& own : provider.headers)
-      set_by_config = set_by_config || base::iequals(own.name, field.name);
-    if (!set_by_config) protocol::http::append_field(headers_, field.name, field.value);
+      if (base::iequals(own.name, name)) return true;
+    return false;
+  };
+  {
+    LineAppender lines(headers_, protocol::http::field_bytes(sent));
+    for (const auto& field : sent.fields()) {
+      if (!protocol::http::passes_upstream(field, sent)) continue;
+      if (rename_type && field.id == HeaderId::content_type) continue;
+      // Decoded here; content-encoding no longer holds.
+      if (field.id == HeaderId::content_encoding || field.id == HeaderId::origin) continue;
+      // The agent has it sealed; the server gets its own.
+      if (is_mcp && field.id == HeaderId::mcp_session_id) continue;
+      if (!is_set_by_config(field.name)) lines.field(field);
+    }
   }
   // A virtual key in a field that nobody has heard of is one all the same.
   if (domain::keys::contains_key(headers_))
     drop_lines(headers_, [](std::string_view line) { return domain::keys::contains_key(line); });
-  // Guards and usage must be able to read the answer.
-  headers_ += "Accept-Encoding: identity\r\n";
   if (!context.payload.mcp_session.empty())
     protocol::http::append_field(headers_, "Mcp-Session-Id", context.payload.mcp_session);
   if (!context.body.empty() && (rename_type || type.empty()))
     headers_ += "Content-Type: application/json\r\n";
-  if (!provider.api_key.empty()) {
-    if (provider.kind == config::ProviderKind::anthropic) {
-      protocol::http::append_field(headers_, "x-api-key", provider.api_key.reveal());
-    } else {
-      headers_ += "Authorization: Bearer ";
-      headers_ += provider.api_key.reveal();
-      headers_ += "\r\n";
-    }
-  }
-  for (const auto& own : provider.headers)
-    protocol::http::append_field(headers_, own.name, own.value.reveal());
+  headers_ += own_lines;
 }
 
 void AttemptRequest::build_body(const RequestContext& context, const config::Deployment& deployment,
@@ -211,33 +208,43 @@ void AttemptRequest::build_opaque_body(const RequestContext& context,
 void build_answer_headers(RequestContext& context, const protocol::http::ResponseHead& head,
                           unsigned attempts, std::string& out) {
   out.clear();
-  for (const auto& field : head.headers.fields()) {
-    if (!protocol::http::passes_downstream(field, head.headers)) continue;
-    if (field.id == HeaderId::x_request_id) {
-      // The id that finds the call in this gateway's log is ours; the provider's is kept beside it.
-      protocol::http::append_field(out, "x-upstream-request-id", field.value);
-      continue;
+  // The id that finds the call in this gateway's log is ours; the provider's is kept beside it.
+  constexpr protocol::http::FieldName kTheirId("x-upstream-request-id");
+  const bool is_mcp = context.route.surface == Surface::mcp;
+  {
+    LineAppender lines(out, protocol::http::field_bytes(head.headers) + kTheirId.text().size());
+    for (const auto& field : head.headers.fields()) {
+      if (!protocol::http::passes_downstream(field, head.headers)) continue;
+      if (field.id == HeaderId::x_request_id) {
+        lines.field(kTheirId, field.value);
+        continue;
+      }
+      // A redirect would lead the agent past the gateway.
+      if (context.peer != nullptr &&
+          (field.id == HeaderId::location || base::iequals(field.name, "content-location")))
+        continue;
+      if (is_mcp && field.id == HeaderId::mcp_session_id) continue;
+      lines.field(field);
     }
-    // A redirect would lead the agent past the gateway.
-    if (context.peer != nullptr &&
-        (base::iequals(field.name, "location") || base::iequals(field.name, "content-location")))
-      continue;
-    if (field.id == HeaderId::mcp_session_id && context.route.surface == Surface::mcp) {
-      seal_session(context, field, out);
-      continue;
-    }
-    protocol::http::append_field(out, field.name, field.value);
   }
+  const auto* session = is_mcp ? head.headers.find(HeaderId::mcp_session_id) : nullptr;
+  if (session != nullptr && protocol::http::passes_downstream(*session, head.headers))
+    seal_session(context, *session, out);
   // One search over all lines; the rare hit costs a second pass.
   if (holds_credential(context, out))
     drop_lines(out, [&](std::string_view line) { return holds_credential(context, line); });
-  protocol::http::append_field(out, "x-request-id", context.request_id);
-  if (context.peer == nullptr && context.served_by != nullptr)
-    protocol::http::append_field(out, "x-tollgate-deployment", context.served_by->deployment->id);
-  protocol::http::append_field(out, "x-tollgate-attempts", std::uint64_t{attempts});
+  const std::string_view deployment = context.peer == nullptr && context.served_by != nullptr
+                                          ? std::string_view(context.served_by->deployment->id)
+                                          : std::string_view{};
+  constexpr std::size_t kOwnNames = 128;  // and the figures
+  LineAppender lines(out, context.request_id.size() + deployment.size() + kOwnNames);
+  constexpr protocol::http::FieldName kId("x-request-id"), kDeployment("x-tollgate-deployment"),
+      kAttempts("x-tollgate-attempts"), kCap("x-tollgate-output-cap");
+  lines.field(kId, context.request_id);
+  if (!deployment.empty()) lines.field(kDeployment, deployment);
+  lines.field(kAttempts, std::uint64_t{attempts});
   if (context.hold_plan.is_lowered)
-    protocol::http::append_field(out, "x-tollgate-output-cap",
-                                 static_cast<std::uint64_t>(context.hold_plan.output_cap));
+    lines.field(kCap, static_cast<std::uint64_t>(context.hold_plan.output_cap));
 }
 
 void redact_credentials(RequestContext& context, std::string& body) {

@@ -20,7 +20,9 @@ class AttemptRequest {
 
  private:
   void build_path(const pipeline::RequestContext& context, const config::Provider& provider);
-  void build_headers(const pipeline::RequestContext& context, const config::Provider& provider);
+  /// @param own_lines  DeploymentRuntime::header_lines
+  void build_headers(const pipeline::RequestContext& context, const config::Provider& provider,
+                     std::string_view own_lines);
   void build_body(const pipeline::RequestContext& context, const config::Deployment& deployment,
                   config::ProviderKind kind);
   void build_opaque_body(const pipeline::RequestContext& context,

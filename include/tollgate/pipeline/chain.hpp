@@ -26,6 +26,7 @@ class Chain {
 
  private:
   std::vector<std::unique_ptr<Stage>> stages_;
+  std::vector<Stage*> event_stages_;  ///< those that see events, in reverse order
 };
 
 }  // namespace tollgate::pipeline

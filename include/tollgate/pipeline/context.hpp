@@ -178,15 +178,20 @@ class RequestContext {
   bool unrecorded = false;                     ///< admitted without one (audit.on_full: drop)
   std::unique_ptr<store::AuditRecord> record;  ///< filled as the call goes; handed over at the end
   std::string captured_response;               ///< what the agent was sent, capped
-  base::Sha256 response_digest;                ///< of all that the agent was sent
-  bool response_digest_used = false;
+  bool response_digest_used = false;           ///< something was sent and captured
   /// Adds to what the agent was sent, for the record.
   void capture_response(std::string_view bytes);
+  /// Ends the digest of what was sent.
+  [[nodiscard]] base::Sha256Digest finish_response_digest() noexcept;
   /// The same for bytes that no guardrail read (audio, images): `masked` keeps their digest only.
   void capture_unread_response(std::string_view bytes);
 
  private:
+  void digest_captured() noexcept;
+
   bool client_gone_ = false;
+  base::Sha256 response_digest_;  ///< of all that the agent was sent
+  std::size_t digested_ = 0;      ///< bytes of captured_response that are in it
 };
 
 }  // namespace tollgate::pipeline

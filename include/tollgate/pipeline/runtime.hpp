@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "tollgate/base/secret.hpp"
 #include "tollgate/config/snapshot.hpp"
 #include "tollgate/domain/budget/ledger.hpp"
 #include "tollgate/domain/keys/key_registry.hpp"
@@ -21,6 +22,8 @@ struct DeploymentRuntime {
   telemetry::DeploymentSeries series;
   /// What is sent to the provider as a credential, and must never come back to an agent.
   std::unique_ptr<const domain::policy::Secrets> secrets;
+  /// The header lines that every request to the provider carries, its credential among them.
+  base::Secret header_lines;
 };
 
 /// One model alias, ready for calls.

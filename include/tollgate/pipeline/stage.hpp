@@ -72,6 +72,10 @@ class Stage {
   /// A refusal replaces the answer.
   virtual Verdict on_answer(RequestContext&, Answer&) { return Verdict::proceed(); }
 
+  /// Whether on_event or on_stream_end does anything here; asked once. A stage that says no is not
+  /// called for every token of every stream.
+  [[nodiscard]] virtual bool sees_events() const noexcept { return true; }
+
   /// One event of a stream is about to be sent. Synchronous, no IO: runs once per token. May
   /// replace or drop the event, or end the stream (StreamEvent says how).
   virtual void on_event(RequestContext&, StreamEvent&) {}

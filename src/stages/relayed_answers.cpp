@@ -1,0 +1,89 @@
+#include "stages/relayed_answers.hpp"
+
+#include "stages/relay.hpp"
+#include "stages/wire.hpp"
+#include "tollgate/pipeline/error_body.hpp"
+
+namespace tollgate::stages {
+
+using pipeline::RequestContext;
+using pipeline::TransportFailure;
+using pipeline::UpstreamExchange;
+
+base::Task<AttemptEnd> relay_stream(Attempt& attempt, UpstreamExchange& exchange,
+                                    bool usage_injected) {
+  RequestContext& context = attempt.context();
+  const auto& head = exchange.head();
+  context.is_stream = true;
+  std::string header_lines;
+  build_answer_headers(context, head, attempt.number(), header_lines);
+  Relay relay(context, exchange, usage_injected, std::move(header_lines));
+  const RelayEnd end = co_await relay.run();
+  if (end == RelayEnd::not_started) {
+    context.is_stream = false;
+    const TransportFailure failure =
+        relay.error_first() ? TransportFailure::invalid : relay.failure();
+    co_return attempt.failed(exchange, failure);
+  }
+  if (end == RelayEnd::client_gone) {
+    attempt.cancelled(head.status);
+    co_return AttemptEnd::client_gone;
+  }
+  if (end == RelayEnd::cut) {
+    attempt.broke_off(head.status, relay.failure());
+  } else {
+    attempt.succeeded(head.status);
+  }
+  co_return AttemptEnd::answered;
+}
+
+base::Task<AttemptEnd> pass_binary(Attempt& attempt, UpstreamExchange& exchange) {
+  RequestContext& context = attempt.context();
+  const int status = exchange.head().status;
+  std::string header_lines;
+  build_answer_headers(context, exchange.head(), attempt.number(), header_lines);
+  bool begun = false;
+  for (;;) {
+    const pipeline::BodyChunk chunk = co_await exchange.read();
+    if (chunk.failure != TransportFailure::none) {
+      if (!begun) co_return attempt.failed(exchange, chunk.failure);
+      if (context.cancel.cancelled()) break;
+      attempt.broke_off(status, chunk.failure);
+      context.upstream_cut = true;
+      context.downstream->abort();
+      co_return AttemptEnd::answered;
+    }
+    if (!begun) {
+      begun = true;
+      context.status = status;
+      const bool ok = co_await context.downstream->start_stream(status, header_lines);
+      if (!ok) break;
+    }
+    for (const std::string_view piece : chunk.pieces) {
+      context.response_bytes += piece.size();
+      context.capture_unread_response(piece);
+    }
+    if (!chunk.pieces.empty()) {
+      const bool sent = co_await context.downstream->write(chunk.pieces);
+      if (!sent) break;
+    }
+    if (!chunk.end) continue;
+    attempt.succeeded(status);
+    const bool finished = co_await context.downstream->finish();
+    co_return finished ? AttemptEnd::answered : AttemptEnd::client_gone;
+  }
+  attempt.cancelled(status);
+  co_return AttemptEnd::client_gone;
+}
+
+base::Task<AttemptEnd> answer_refusal(RequestContext& context) {
+  std::string header_lines, body;
+  int status = 0;
+  pipeline::render_error(context, *context.refusal, status, header_lines, body);
+  const std::string_view piece = body;
+  const bool sent =
+      co_await context.downstream->respond(status, header_lines, std::span(&piece, 1));
+  co_return sent ? AttemptEnd::answered : AttemptEnd::client_gone;
+}
+
+}  // namespace tollgate::stages

@@ -1,0 +1,18 @@
+#pragma once
+
+#include "stages/attempt.hpp"
+
+/// Answers that do not take the way of a whole JSON body: sent as they come, or made here.
+namespace tollgate::stages {
+
+/// An event stream, event by event through the chain.
+base::Task<AttemptEnd> relay_stream(Attempt& attempt, pipeline::UpstreamExchange& exchange,
+                                    bool usage_injected);
+
+/// Audio, images, files: bytes nobody reads, passed on as they come.
+base::Task<AttemptEnd> pass_binary(Attempt& attempt, pipeline::UpstreamExchange& exchange);
+
+/// Answers with context.refusal in the caller's words.
+base::Task<AttemptEnd> answer_refusal(pipeline::RequestContext& context);
+
+}  // namespace tollgate::stages

@@ -1,0 +1,283 @@
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "stages/relay.hpp"
+#include "support/fake_clock.hpp"
+#include "support/temp_dir.hpp"
+#include "tollgate/config/load.hpp"
+#include "tollgate/pipeline/chain.hpp"
+#include "tollgate/stages/stages.hpp"
+
+namespace tollgate::stages::testing {
+
+struct QuietAlerts final : pipeline::AlertSink {
+  void on_budget_event(const domain::budget::BudgetEvent&) noexcept override {}
+};
+struct NoThrottle final : pipeline::AuthThrottle {
+  bool blocked(std::string_view, base::MonoTime) noexcept override { return false; }
+  void on_failure(std::string_view, std::uint32_t, base::MonoTime) noexcept override {}
+};
+struct NoUpstream final : pipeline::UpstreamClient {
+  std::unique_ptr<pipeline::UpstreamExchange> open(const config::Origin&,
+                                                   pipeline::CancelSignal&) override {
+    return nullptr;
+  }
+  std::unique_ptr<pipeline::UpstreamExchange> open_demo(pipeline::CancelSignal&) override {
+    return nullptr;
+  }
+  base::Task<bool> sleep_until(base::Deadline, pipeline::CancelSignal&) override { co_return true; }
+  void post(std::function<void()>) override {}
+};
+
+/// Gives a stream out in the pieces it was cut into, each in a buffer that is overwritten by the
+/// next, as a connection's is.
+class ScriptedExchange final : public pipeline::UpstreamExchange {
+ public:
+  explicit ScriptedExchange(std::vector<std::string> pieces) : pieces_(std::move(pieces)) {
+    head_.status = 200;
+  }
+  base::Task<pipeline::TransportFailure> start(const pipeline::WireRequest&) override {
+    co_return pipeline::TransportFailure::none;
+  }
+  [[nodiscard]] const protocol::http::ResponseHead& head() const override { return head_; }
+  base::Task<pipeline::BodyChunk> read() override {
+    std::fill(buffer_.begin(), buffer_.end(), '#');
+    pipeline::BodyChunk chunk;
+    if (next_ < pieces_.size()) {
+      buffer_ = pieces_[next_++];
+      view_ = buffer_;
+      chunk.pieces = {&view_, 1};
+    } else {
+      chunk.end = true;
+    }
+    co_return chunk;
+  }
+  base::Task<pipeline::TransportFailure> read_all(std::string&, std::uint64_t) override {
+    co_return pipeline::TransportFailure::invalid;
+  }
+  [[nodiscard]] base::MonoTime sent_at() const noexcept override { return {}; }
+  [[nodiscard]] base::MonoTime first_byte_at() const noexcept override { return {}; }
+
+ private:
+  std::vector<std::string> pieces_;
+  std::size_t next_ = 0;
+  std::string buffer_;
+  std::string_view view_;
+  protocol::http::ResponseHead head_;
+};
+
+/// The agent: keeps what it is sent.
+class Agent final : public pipeline::Downstream {
+ public:
+  [[nodiscard]] bool committed() const noexcept override { return started; }
+  base::Task<bool> respond(int, std::string_view, std::span<const std::string_view>) override {
+    co_return true;
+  }
+  base::Task<bool> start_stream(int, std::string_view) override {
+    started = true;
+    co_return true;
+  }
+  base::Task<bool> write(std::span<const std::string_view> pieces) override {
+    for (const std::string_view piece : pieces) bytes += piece;
+    co_return true;
+  }
+  base::Task<bool> finish() override {
+    finished = true;
+    co_return true;
+  }
+  void abort() noexcept override { aborted = true; }
+
+  std::string bytes;
+  bool started = false, finished = false, aborted = false;
+};
+
+/// A dialect that calls no piece free: its events are read in full each time.
+class Thorough final : public protocol::llm::Dialect {
+ public:
+  explicit Thorough(const protocol::llm::Dialect& real) : real_(real) {}
+  void read_event(const protocol::sse::Event& event, json::Document& scratch,
+                  protocol::llm::Usage& usage, protocol::llm::StreamEvent& out) const override {
+    real_.read_event(event, scratch, usage, out);
+    for (protocol::llm::TextPiece& piece : out.pieces) piece.is_free = false;
+  }
+
+  [[nodiscard]] protocol::llm::DialectKind kind() const noexcept override { return real_.kind(); }
+  [[nodiscard]] base::Result<void> scan(protocol::llm::RequestKind kind, const json::Document& body,
+                                        protocol::llm::GovernedFields& out) const override {
+    return real_.scan(kind, body, out);
+  }
+  bool set_output_cap(const protocol::llm::GovernedFields& fields, json::Splicer& edits,
+                      std::int64_t cap, protocol::llm::CapField absent) const override {
+    return real_.set_output_cap(fields, edits, cap, absent);
+  }
+  bool include_usage(const protocol::llm::GovernedFields& fields,
+                     json::Splicer& edits) const override {
+    return real_.include_usage(fields, edits);
+  }
+  void request_texts(const protocol::llm::GovernedFields& fields,
+                     std::vector<protocol::llm::TextSpan>& out) const override {
+    real_.request_texts(fields, out);
+  }
+  [[nodiscard]] std::int64_t input_token_bound(
+      std::size_t bytes, const protocol::llm::GovernedFields& fields) const override {
+    return real_.input_token_bound(bytes, fields);
+  }
+  [[nodiscard]] protocol::llm::ResponseFacts read_response(
+      const json::Document& body) const override {
+    return real_.read_response(body);
+  }
+  void response_texts(const json::Document& body,
+                      std::vector<protocol::llm::TextSpan>& out) const override {
+    real_.response_texts(body, out);
+  }
+  bool blank_shadow_text(const json::Document& body, json::Splicer& edits) const override {
+    return real_.blank_shadow_text(body, edits);
+  }
+  void append_delta_like(std::string& out, std::string_view earlier, protocol::llm::Channel channel,
+                         std::string_view text, json::Document& scratch) const override {
+    real_.append_delta_like(out, earlier, channel, text, scratch);
+  }
+  [[nodiscard]] std::string error_event(const base::Error& error,
+                                        std::string_view id) const override {
+    return real_.error_event(error, id);
+  }
+  [[nodiscard]] std::string error_body(const base::Error& error,
+                                       std::string_view id) const override {
+    return real_.error_body(error, id);
+  }
+  [[nodiscard]] std::string models_body(
+      std::span<const protocol::llm::ModelEntry> models) const override {
+    return real_.models_body(models);
+  }
+
+ private:
+  const protocol::llm::Dialect& real_;
+};
+
+/// What a relayed stream came to, for the agent, the record and the money.
+struct Outcome {
+  RelayEnd end = RelayEnd::not_started;
+  std::string bytes;
+  bool finished = false, aborted = false;
+  std::string captured, digest, model, refusal;
+  std::uint64_t response_bytes = 0, output_text_bytes = 0;
+  std::int64_t input = 0, output = 0;
+  bool usage_complete = false, upstream_cut = false;
+  std::string tier;
+  std::vector<store::AuditVerdict> verdicts;
+  bool operator==(const Outcome&) const = default;
+};
+
+/// Everything a call needs to relay a stream, without sockets.
+class RelayBench {
+ public:
+  /// @param guardrail  of the configuration below: "everything" or "flags"
+  explicit RelayBench(std::string_view guardrail = "everything") {
+    auto loaded = config::load_text(
+        "version: 1\nproviders: {demo: {kind: demo}}\nmodels: {demo/echo: demo/echo}\n"
+        "audit: {bodies: masked, body_bytes: 20000B}\n"
+        "guardrails:\n"
+        "  everything:\n"
+        "    rules:\n"
+        "      - {name: mail, detector: email, action: mask}\n"
+        "      - {name: card, detector: payment_card, action: mask}\n"
+        "      - {name: word, keyword: forbidden, action: block}\n"
+        "      - {name: note, keyword: notable, action: flag}\n"
+        "  flags:\n"
+        "    rules:\n"
+        "      - {name: mail, detector: email, action: flag}\n"
+        "      - {name: note, keyword: notable, action: flag}\n",
+        dir_.file("tollgate.yaml"), config::SystemEnv());
+    for (const auto& problem : loaded.problems) ADD_FAILURE() << config::to_string(problem);
+    store::StoreOptions options;
+    options.audit.path = dir_.file("audit.db");
+    store_ = store::AuditStore::open(std::move(options), clock_).value();
+    const pipeline::Runtime::Shared parts{ledger_, revocations_, cooldowns_, registry_};
+    runtime_ = pipeline::Runtime::build(loaded.snapshot, {}, parts).value();
+    rules_ = runtime_->policy->rules_for(std::vector<std::string>{std::string(guardrail)}).value();
+    services_.reset(new pipeline::Services{clock_,
+                                           ledger_,
+                                           *store_,
+                                           retry_budget_,
+                                           alerts_,
+                                           throttle_,
+                                           in_flight_,
+                                           telemetry::WorkerMetrics(series_, registry_.lane(0)),
+                                           upstream_,
+                                           {},
+                                           domain::routing::Rng(1),
+                                           {}});
+    std::vector<std::unique_ptr<pipeline::Stage>> stages;
+    stages.push_back(make_policy_stage());
+    stages.push_back(make_router_stage());
+    stages.push_back(make_audit_stage());
+    chain_.emplace(std::move(stages));
+  }
+
+  Outcome relay(const protocol::llm::Dialect& dialect, std::vector<std::string> pieces) {
+    Agent agent;
+    pipeline::RequestContext context;
+    context.begin(runtime_, *services_, agent);
+    context.request_id = "req_test";
+    context.chain = &*chain_;
+    context.rules = rules_;
+    context.secrets = &secrets_;
+    context.payload.kind = pipeline::Payload::Kind::model;
+    context.payload.dialect = &dialect;
+    context.payload.fields.choices = 1;
+    context.record = std::make_unique<store::AuditRecord>();
+    ScriptedExchange exchange(std::move(pieces));
+    Outcome out;
+    {
+      Relay relay(context, exchange, true, "content-type: text/event-stream\r\n");
+      base::spawn("relay", run(relay, out));
+    }
+    out.bytes = agent.bytes;
+    out.finished = agent.finished;
+    out.aborted = agent.aborted;
+    out.captured = context.captured_response;
+    if (context.response_digest_used) out.digest = base::to_hex(context.finish_response_digest());
+    out.model = context.served_model;
+    if (context.refusal) out.refusal = context.refusal->message();
+    out.response_bytes = context.response_bytes;
+    out.output_text_bytes = context.payload.output_text_bytes;
+    out.input = context.usage.input;
+    out.output = context.usage.output;
+    out.tier = context.usage.service_tier;
+    out.usage_complete = context.usage_complete;
+    out.upstream_cut = context.upstream_cut;
+    out.verdicts = context.record->verdicts;
+    context.end();
+    return out;
+  }
+
+ private:
+  static base::Task<void> run(Relay& relay, Outcome& out) { out.end = co_await relay.run(); }
+
+  ::tollgate::testing::TempDir dir_;
+  test::FakeClock clock_;
+  domain::budget::Ledger ledger_{clock_};
+  domain::keys::Revocations revocations_;
+  domain::routing::CooldownTable cooldowns_;
+  domain::routing::RetryBudget retry_budget_;
+  telemetry::Registry registry_{1};
+  telemetry::CoreSeries series_{registry_, {}};
+  QuietAlerts alerts_;
+  NoThrottle throttle_;
+  NoUpstream upstream_;
+  std::atomic<std::int64_t> in_flight_{0};
+  domain::policy::Secrets secrets_{{"provider-credential-1"}};
+  std::unique_ptr<store::AuditStore> store_;
+  pipeline::RuntimePtr runtime_;
+  const domain::policy::RuleSet* rules_ = nullptr;
+  std::unique_ptr<pipeline::Services> services_;
+  std::optional<pipeline::Chain> chain_;
+};
+
+}  // namespace tollgate::stages::testing

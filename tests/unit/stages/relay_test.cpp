@@ -1,0 +1,236 @@
+// Relaying a stream through the guardrails, and that the short way for events like the one before
+// them (protocol::llm::EventReader) changes nothing.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <random>
+
+#include "relay_fixture.hpp"
+#include "tollgate/base/digest.hpp"
+
+namespace tollgate::stages {
+namespace {
+
+using protocol::llm::DialectKind;
+using testing::Outcome;
+using testing::RelayBench;
+using testing::Thorough;
+
+std::string chunk(const std::string& content, const std::string& around = "",
+                  const std::string& in_choice = "") {
+  return R"(data: {"id":"c-1","model":"m",)" + around +
+         R"("choices":[{"index":0,"delta":{"content":")" + content + R"("},"finish_reason":null)" +
+         in_choice + "}]}\n\n";
+}
+const std::string kEnd =
+    "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n"
+    "data: [DONE]\n\n";
+
+Outcome relay(RelayBench& bench, const std::vector<std::string>& pieces) {
+  const protocol::llm::Dialect& dialect = protocol::llm::dialect(DialectKind::openai);
+  const Thorough thorough(dialect);
+  Outcome out = bench.relay(dialect, pieces);
+  const Outcome wanted = bench.relay(thorough, pieces);
+  EXPECT_EQ(out.bytes, wanted.bytes);
+  EXPECT_EQ(out, wanted);
+  return out;
+}
+
+TEST(Relay, PassesWhatNobodyChanges) {
+  RelayBench bench;
+  std::string stream;
+  for (int i = 0; i < 200; ++i) stream += chunk("some words ");
+  const Outcome out = relay(bench, {stream, kEnd});
+  EXPECT_EQ(out.end, RelayEnd::complete);
+  EXPECT_EQ(out.bytes, stream + kEnd);
+  EXPECT_EQ(out.response_bytes, out.bytes.size());
+  EXPECT_EQ(out.output_text_bytes, 200u * 11);
+  EXPECT_EQ(out.model, "m");
+  EXPECT_EQ(out.captured, out.bytes.substr(0, 20'000));
+  EXPECT_EQ(out.digest, base::to_hex(base::sha256(out.bytes)));
+}
+
+TEST(Relay, MasksInEventsThatRepeat) {
+  RelayBench bench;
+  const Outcome out = relay(bench, {chunk("Write "), chunk("to jo"), chunk("e@example"),
+                                    chunk(".com or "), chunk("to me. "), kEnd});
+  EXPECT_EQ(out.bytes.find("joe"), std::string::npos) << out.bytes;
+  EXPECT_EQ(out.bytes.find("example"), std::string::npos) << out.bytes;
+  EXPECT_NE(out.bytes.find("to me. "), std::string::npos) << out.bytes;
+  ASSERT_EQ(out.verdicts.size(), 1u);
+  EXPECT_EQ(out.verdicts[0].count, 1);
+}
+
+TEST(Relay, MasksTextsAroundTheAnswerInEachEventAlike) {
+  RelayBench bench;
+  const std::string with = R"("user":"joe@example.com",)";
+  const Outcome out = relay(bench, {chunk("a ", with), chunk("b ", with), ": keep-alive\n\n",
+                                    chunk("c ", with), chunk("d ", with), kEnd});
+  EXPECT_EQ(out.bytes.find("joe"), std::string::npos) << out.bytes;
+  ASSERT_EQ(out.verdicts.size(), 1u);
+  EXPECT_EQ(out.verdicts[0].count, 4) << "each is a find of its own";
+}
+
+TEST(Relay, LooksAtTextsAroundTheAnswerThatChange) {
+  RelayBench bench;
+  std::vector<std::string> pieces;
+  for (int i = 0; i < 4; ++i)
+    pieces.push_back(chunk("a ", R"("pad":"p)" + std::to_string(i) + R"(",)"));
+  pieces.push_back(chunk("a ", R"("pad":"joe@example.com",)"));
+  pieces.push_back(chunk("a ", R"("pad":"forbidden",)"));
+  pieces.push_back(chunk("after"));
+  const Outcome out = relay(bench, pieces);
+  EXPECT_EQ(out.bytes.find("joe"), std::string::npos) << out.bytes;
+  EXPECT_EQ(out.end, RelayEnd::stopped);
+  EXPECT_EQ(out.bytes.find("after"), std::string::npos) << out.bytes;
+}
+
+TEST(Relay, BlanksShadowTextInEachEvent) {
+  RelayBench bench;
+  const std::string with = R"(,"logprobs":{"content":[{"token":"x"}]})";
+  const Outcome out = relay(bench, {chunk("a ", "", with), chunk("b ", "", with), ": keep\n\n",
+                                    chunk("c ", "", with), kEnd});
+  EXPECT_EQ(out.bytes.find("token"), std::string::npos) << out.bytes;
+}
+
+TEST(Relay, FindsACredentialInEventsThatRepeat) {
+  RelayBench bench;
+  const Outcome out = relay(
+      bench, {chunk("a "), chunk("b "), chunk("provider-credential-1 "), chunk("provider-cre"),
+              chunk("dential-1 "), chunk("provider-\\u0063redential-1 "), kEnd});
+  EXPECT_EQ(out.bytes.find("dential-1"), std::string::npos) << out.bytes;
+  ASSERT_EQ(out.verdicts.size(), 1u);
+  EXPECT_EQ(out.verdicts[0].count, 3);
+}
+
+/// A stream as upstreams send them, and as none should.
+class RandomStream {
+ public:
+  RandomStream(std::uint64_t seed, DialectKind kind) : random_(seed), kind_(kind) {}
+
+  std::vector<std::string> pieces() {
+    std::string stream;
+    const std::size_t events = 5 + random_() % 40;
+    for (std::size_t i = 0; i < events; ++i) stream += event();
+    if (random_() % 4 != 0) stream += end();
+    std::vector<std::string> out;
+    while (!stream.empty()) {
+      const std::size_t size = 1 + random_() % (random_() % 2 == 0 ? 40 : 2'000);
+      out.push_back(stream.substr(0, size));
+      stream.erase(0, size);
+    }
+    return out;
+  }
+
+ private:
+  bool chance(unsigned one_in) { return random_() % one_in == 0; }
+  template <std::size_t N>
+  std::string pick(const char* const (&list)[N]) {
+    return list[random_() % N];
+  }
+  std::string words() {
+    static constexpr const char* kUsual[] = {"Hello",
+                                             " there",
+                                             ", ",
+                                             "how ",
+                                             "are you? ",
+                                             "\\n",
+                                             "\xC3\xA9t\xC3\xA9 ",
+                                             "long words without end ",
+                                             "\\\"quoted\\\" ",
+                                             "\\u00e9 "};
+    static constexpr const char* kFound[] = {
+        "joe@",         "example.com ", "4111 1111", " 1111 1111 ", "notable ", "provider-",
+        "credential-1", "joe\\u0040",   "",          "\\ud83d"};
+    static constexpr const char* kWorst[] = {"forbidden ", "\\x", "\x01", "\xC3", "\\"};
+    if (chance(400)) return pick(kWorst);
+    return chance(4) ? pick(kFound) : pick(kUsual);
+  }
+  std::string event() {
+    if (chance(12)) return chance(2) ? ": keep-alive\n\n" : ": joe@example.com\r\n\r\n";
+    if (chance(10)) form_ = static_cast<unsigned>(random_() % 6);
+    if (chance(10)) index_ = static_cast<unsigned>(random_() % 2);
+    if (chance(10)) around_ = around();
+    const std::string line_end = chance(15) ? "\r\n" : "\n";
+    const std::string json = kind_ == DialectKind::openai ? openai() : anthropic();
+    std::string out;
+    if (kind_ == DialectKind::anthropic) out = "event: content_block_delta" + line_end;
+    if (chance(30)) out += "id: 5" + line_end;
+    return out + "data: " + json + line_end + line_end;
+  }
+  std::string around() {
+    static constexpr const char* kTexts[] = {"",
+                                             R"("pad":"abc",)",
+                                             R"("user":"joe@example.com",)",
+                                             R"("note":"notable",)",
+                                             R"("service_tier":"flex",)",
+                                             R"("pad":"\u0061",)"};
+    return pick(kTexts);
+  }
+  std::string openai() {
+    static constexpr const char* kKeys[] = {"content", "reasoning", "refusal", "text"};
+    const std::string index = std::to_string(index_);
+    std::string delta;
+    if (form_ < 4) {
+      delta = std::string(R"({")") + kKeys[form_] + R"(":")" + words() + "\"";
+      if (chance(60)) delta += std::string(R"(,")") + kKeys[form_] + R"(":"twice")";
+      if (chance(30)) delta += R"(,"role":"assistant")";
+      delta += "}";
+    } else {
+      delta = R"({"tool_calls":[{"index":)" + index + R"(,"function":{"arguments":")" + words() +
+              R"("}}]})";
+    }
+    const std::string pad = form_ == 5 ? R"("obfuscation":")" + words() + R"(",)" : "";
+    const std::string space = chance(40) ? " " : "";
+    return R"({"id":"c-1","model":"m",)" + around_ + pad + space + R"("choices":[{"index":)" +
+           index + R"(,"delta":)" + delta +
+           (chance(30) ? R"(,"logprobs":{"content":[{"token":"x"}]})" : "") +
+           R"(,"finish_reason":)" + (chance(40) ? R"("length")" : "null") + "}]" +
+           (chance(30) ? R"(,"usage":{"prompt_tokens":3,"completion_tokens":4})" : "") + "}";
+  }
+  std::string anthropic() {
+    static constexpr const char* kForms[] = {R"("type":"text_delta","text":")",
+                                             R"("type":"thinking_delta","thinking":")",
+                                             R"("type":"input_json_delta","partial_json":")",
+                                             R"("type":"text_delta","other":")",
+                                             R"("type":"signature_delta","signature":")",
+                                             R"("type":"text_delta","text":")"};
+    return R"({"type":"content_block_delta",)" + around_ + R"("index":)" + std::to_string(index_) +
+           R"(,"delta":{)" + kForms[form_] + words() + "\"}}";
+  }
+  std::string end() {
+    return kind_ == DialectKind::openai
+               ? kEnd
+               : "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":"
+                 "{\"stop_reason\":\"end_turn\"},\"usage\":{\"output_tokens\":7}}\n\n"
+                 "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
+  }
+
+  std::mt19937_64 random_;
+  DialectKind kind_;
+  unsigned form_ = 0, index_ = 0;
+  std::string around_;
+};
+
+/// Bytes, verdicts, usage and record of a stream are the same with and without the short way.
+TEST(RelayProperty, TheShortWayChangesNothing) {
+  const char* const asked = std::getenv("TOLLGATE_PROPERTY_SEEDS");
+  const std::uint64_t seeds = asked != nullptr ? std::strtoull(asked, nullptr, 10) : 300;
+  RelayBench masking, flagging("flags");
+  int complete = 0;
+  for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
+    const DialectKind kind = seed % 3 == 0 ? DialectKind::anthropic : DialectKind::openai;
+    RelayBench& bench = seed % 4 == 0 ? flagging : masking;
+    const std::vector<std::string> pieces = RandomStream(seed, kind).pieces();
+    const protocol::llm::Dialect& dialect = protocol::llm::dialect(kind);
+    const Outcome out = bench.relay(dialect, pieces);
+    const Outcome wanted = bench.relay(Thorough(dialect), pieces);
+    ASSERT_EQ(out.bytes, wanted.bytes) << "seed " << seed;
+    ASSERT_EQ(out, wanted) << "seed " << seed;
+    complete += out.end == RelayEnd::complete ? 1 : 0;
+  }
+  EXPECT_GT(complete, static_cast<int>(seeds / 10)) << "the streams are not all broken ones";
+}
+
+}  // namespace
+}  // namespace tollgate::stages
