@@ -199,7 +199,9 @@ def main():
     for top in ("tests/unit", "tests/property"):
         for path in sorted((root / top).rglob("*.[ch]pp")):
             code = strip(path.read_text(errors="replace"))
-            for match in re.finditer(r"\b(sleep_for|sleep_until|usleep|nanosleep)\b", code):
+            # An interface's `sleep_until` may be overridden; the double must not sleep either.
+            for match in re.finditer(
+                    r"\b(sleep_for|sleep_until|usleep|nanosleep)\b(?!\([^()]*\) override)", code):
                 line = code.count("\n", 0, match.start()) + 1
                 print(f"{path.relative_to(root)}:{line}: a sleep in a unit test")
                 count += 1
