@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <string>
 #include <vector>
@@ -25,8 +26,11 @@ class Chain {
   void on_complete(RequestContext& context) noexcept;
 
  private:
+  base::Task<Verdict> go_on(RequestContext& context, std::size_t at, base::Task<Verdict> waiting);
+
   std::vector<std::unique_ptr<Stage>> stages_;
-  std::vector<Stage*> event_stages_;  ///< those that see events, in reverse order
+  std::vector<Stage*> request_stages_;  ///< those that see requests, in list order
+  std::vector<Stage*> event_stages_;    ///< those that see events, in reverse order
 };
 
 }  // namespace tollgate::pipeline

@@ -104,6 +104,9 @@ class RequestContext {
   std::optional<base::Error> head_fault;
 
   void set_client(const protocol::http::IpAddress& address) {
+    // Of most connections it is the same for every call: its text is kept.
+    if (!client_address.empty() && address == client_) return;
+    client_ = address;
     client_address = address.to_string();
   }
   void note_first_byte(base::MonoTime now) noexcept {
@@ -190,6 +193,7 @@ class RequestContext {
   void digest_captured() noexcept;
 
   bool client_gone_ = false;
+  protocol::http::IpAddress client_;  ///< client_address is its text
   base::Sha256 response_digest_;  ///< of all that the agent was sent
   std::size_t digested_ = 0;      ///< bytes of captured_response that are in it
 };

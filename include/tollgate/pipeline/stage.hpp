@@ -64,6 +64,10 @@ class Stage {
   /// The head is parsed, the body not read: refuse here what needs no body. Synchronous.
   virtual Verdict on_head(RequestContext&) { return Verdict::proceed(); }
 
+  /// Whether on_request does anything here; asked once. The last stage that does may wait without a
+  /// coroutine of the chain's around it.
+  [[nodiscard]] virtual bool sees_requests() const noexcept { return true; }
+
   /// The body is read and parsed. May await (Decision). After a refusal no later stage is asked,
   /// the refusal is answered in the caller's dialect, and every stage still completes.
   virtual Decision on_request(RequestContext& context) = 0;
