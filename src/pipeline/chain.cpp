@@ -4,7 +4,16 @@
 
 namespace tollgate::pipeline {
 
+namespace {
+/// What was decided at once, as something to await: refusals and calls cancelled on the way.
+base::Task<Verdict> decided(Verdict verdict) {
+  co_return std::move(verdict);
+}
+}  // namespace
+
 Chain::Chain(std::vector<std::unique_ptr<Stage>> stages) : stages_(std::move(stages)) {
+  for (const auto& stage : stages_)
+    if (stage->sees_requests()) request_stages_.push_back(stage.get());
   for (auto it = stages_.rbegin(); it != stages_.rend(); ++it)
     if ((*it)->sees_events()) event_stages_.push_back(it->get());
 }
@@ -19,16 +28,32 @@ Verdict Chain::on_head(RequestContext& context) {
 
 base::Task<Verdict> Chain::on_request(RequestContext& context) {
   context.chain = this;
-  for (const auto& stage : stages_) {
-    Decision decision = stage->on_request(context);
+  for (std::size_t i = 0; i < request_stages_.size(); ++i) {
+    Decision decision = request_stages_[i]->on_request(context);
     if (!decision.made()) {
-      base::Task<Verdict>& waiting = decision.waiting();  // a named one: g++ 12 copies others
-      decision.verdict() = co_await waiting;
+      if (i + 1 == request_stages_.size()) return std::move(decision.waiting());
+      return go_on(context, i, std::move(decision.waiting()));
     }
-    if (decision.verdict().refused()) co_return std::move(decision.verdict());
+    if (decision.verdict().refused()) return decided(std::move(decision.verdict()));
     if (context.cancel.cancelled()) break;
   }
-  co_return Verdict::proceed();
+  return decided(Verdict::proceed());
+}
+
+/// Waits for the stage at `at`, then asks those behind it.
+base::Task<Verdict> Chain::go_on(RequestContext& context, std::size_t at,
+                                 base::Task<Verdict> waiting) {
+  Verdict verdict = co_await waiting;
+  while (!verdict.refused() && !context.cancel.cancelled() && ++at < request_stages_.size()) {
+    Decision decision = request_stages_[at]->on_request(context);
+    if (decision.made()) {
+      verdict = std::move(decision.verdict());
+    } else {
+      base::Task<Verdict>& next = decision.waiting();  // a named one: g++ 12 copies others
+      verdict = co_await next;
+    }
+  }
+  co_return verdict;
 }
 
 Verdict Chain::on_answer(RequestContext& context, Answer& answer) {

@@ -19,7 +19,7 @@ void RequestContext::begin(RuntimePtr pinned, Services& with, Downstream& agent)
   received_at = with.clock.mono();
   started = with.clock.wall();
   deadline = base::Deadline::after(received_at, config().timeouts.total);
-  request_id = with.ids.next("req_", started);
+  with.ids.next("req_", started, request_id);
 }
 
 void RequestContext::reset() {
@@ -30,7 +30,6 @@ void RequestContext::reset() {
   head = nullptr;
   head_fault.reset();
   route = {};
-  client_address.clear();
   body.clear();
   if (body.capacity() > kKeepBytes) body.shrink_to_fit();
   if (has_document) document.trim();

@@ -39,6 +39,7 @@ class AuditStage final : public pipeline::Stage {
  public:
   [[nodiscard]] std::string_view name() const noexcept override { return "audit"; }
   [[nodiscard]] bool sees_events() const noexcept override { return false; }
+  [[nodiscard]] bool sees_requests() const noexcept override { return false; }
 
   /// A caller is known by now: takes the slot its record will need.
   Verdict on_head(RequestContext& context) override {
@@ -113,27 +114,32 @@ class AuditStage final : public pipeline::Stage {
       metrics.ttft(surface).observe(context.first_content_at - context.received_at);
   }
 
+  /// For what most calls have not; the record is clear.
+  static void set(std::string& text, std::string_view value) {
+    if (!value.empty()) text = value;
+  }
+
   static void fill(RequestContext& context, AuditRecord& record) {
     const auto& payload = context.payload;
     record.request_id = context.request_id;
-    record.trace_id = payload.trace_id;
-    record.session_id = payload.session_id;
-    record.parent_id = payload.parent_id;
+    set(record.trace_id, payload.trace_id);
+    set(record.session_id, payload.session_id);
+    set(record.parent_id, payload.parent_id);
     record.started = context.started;
     record.principal.key_id = context.key->id;
-    record.principal.agent = context.key->agent;
-    record.principal.team = context.key->team;
-    record.principal.org = context.key->org;
-    record.principal.tags = context.key->tags;
+    set(record.principal.agent, context.key->agent);
+    set(record.principal.team, context.key->team);
+    set(record.principal.org, context.key->org);
+    if (!context.key->tags.empty()) record.principal.tags = context.key->tags;
     record.client_address = context.client_address;
     record.surface = to_string(context.route.surface);
     record.method = context.head->method_text;
     record.path = context.head_fault ? context.target.raw_path() : context.target.path();
     record.model_asked = payload.model;
-    record.rpc_method = payload.rpc_method;
-    record.rpc_target = context.peer != nullptr ? context.route.name : std::string_view{};
-    record.tool = payload.tool;
-    record.task_id = payload.task_id;
+    set(record.rpc_method, payload.rpc_method);
+    if (context.peer != nullptr) record.rpc_target = context.route.name;
+    set(record.tool, payload.tool);
+    set(record.task_id, payload.task_id);
     if (context.served_by != nullptr) {
       record.model_served = context.served_model.empty() ? context.served_by->deployment->model
                                                          : context.served_model;

@@ -131,7 +131,7 @@ class AuthStage final : public pipeline::Stage {
     if (surface == Surface::other && !permissions.path(context.target.path()))
       return deny("this key may not use this path (allow.paths)");
     if (surface == Surface::mcp || surface == Surface::a2a) {
-      const std::string_view origin = context.head->headers.value("origin");
+      const std::string_view origin = context.head->value(HeaderId::origin);
       const auto& allowed = context.config().mcp_allowed_origins;
       if (!origin.empty() && std::find(allowed.begin(), allowed.end(), origin) == allowed.end())
         return Verdict::refuse(
