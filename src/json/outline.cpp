@@ -47,11 +47,12 @@ bool Outline::keep(const Document& document, std::span<const NodeRef> slots) {
         std::count_if(slots_.begin(), slots_.begin() + static_cast<std::ptrdiff_t>(slots.size()),
                       [offset](const Slot& slot) { return slot.end < offset; }));
   };
-  for (const Node& node : nodes_) {
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const Node& node = nodes_[i];
     const std::uint8_t by_begin = ended_before(node.begin), by_end = ended_before(node.end);
     // A key moves as its value's begin does: between them is no other string.
-    moves_.push_back(
-        {node.key_begin == node.key_end ? std::uint8_t{0} : by_begin, by_begin, by_end});
+    const std::uint8_t by_key = node.key_begin == node.key_end ? std::uint8_t{0} : by_begin;
+    if (by_end != 0) moves_.push_back({i, by_key, by_begin, by_end});
   }
   slot_count_ = slots.size();
   is_kept_ = true;
@@ -94,14 +95,13 @@ bool Outline::fit(Document& document, std::string_view text, bool allow_lone_sur
   if (!document.pinned_.empty()) document.pinned_.clear();
   document.text_ = text;
   document.node_count_ = static_cast<std::uint32_t>(nodes_.size());
-  Node* out = document.nodes_.get();
-  for (std::size_t i = 0; i < nodes_.size(); ++i, ++out) {
-    *out = nodes_[i];
-    const Moves moves = moves_[i];
-    out->key_begin += moved[moves.key];
-    out->key_end += moved[moves.key];
-    out->begin += moved[moves.begin];
-    out->end += moved[moves.end];
+  std::copy(nodes_.begin(), nodes_.end(), document.nodes_.get());
+  for (const Moves& moves : moves_) {
+    Node& node = document.nodes_[moves.node];
+    node.key_begin += moved[moves.key];
+    node.key_end += moved[moves.key];
+    node.begin += moved[moves.begin];
+    node.end += moved[moves.end];
   }
   for (std::size_t i = 0; i < slot_count_; ++i)
     document.nodes_[slots_[i].node].has_escape = slots_[i].has_escape;

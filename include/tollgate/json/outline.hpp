@@ -51,14 +51,15 @@ class Outline {
     std::uint32_t node;
     bool has_escape;  ///< in the text at hand
   };
-  /// How many slots end before each offset of a node: those move it. `key` is 0 when it has none.
+  /// A node that moves: how many slots end before each of its offsets. `key` is 0 when it has none.
   struct Moves {
+    std::uint32_t node;
     std::uint8_t key, begin, end;
   };
 
   std::string text_;
   std::vector<Node> nodes_;
-  std::vector<Moves> moves_;  ///< one per node
+  std::vector<Moves> moves_;  ///< of the nodes that end behind a slot
   std::array<Slot, kMaxSlots> slots_{};
   std::size_t slot_count_ = 0;
   bool is_kept_ = false;

@@ -85,9 +85,11 @@ bool Parser::take_plain() {
   }
   if (pending_.compare(data, kData.size(), kData) != 0) return false;
   data += kData.size();
-  const std::size_t at = find_line_end(pending_, data);
+  // Twice a memchr costs half of one look for both, which cannot be vectorised as widely here.
+  const std::size_t at = pending_.find('\n', data);
   if (at == kIncomplete || pending_.compare(at, 2, "\n\n") != 0) return false;
   if (at + 2 > max_event_bytes_) return false;
+  if (pending_.substr(0, at).find('\r', data) != kIncomplete) return false;
   event_ = Event{};
   event_.raw = pending_.substr(0, at + 2);
   event_.name = name;
@@ -101,7 +103,10 @@ bool Parser::take_plain() {
 const Event* Parser::next() {
   if (failed_) return nullptr;
   // Nothing begun: an LF that a CR waits for would have its line in tail_.
-  if (tail_.empty() && take_plain()) return &event_;
+  if (tail_.empty()) {
+    if (pending_.empty()) return nullptr;
+    if (take_plain()) return &event_;
+  }
   const std::size_t taken = scan(pending_);
   const std::size_t total = tail_.size() + (taken == kIncomplete ? pending_.size() : taken);
   if (total > max_event_bytes_) {
