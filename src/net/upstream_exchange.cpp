@@ -54,29 +54,43 @@ TransportFailure UpstreamExchange::read_failure(const error_code& error) const n
   return error == asio::error::timed_out ? TransportFailure::idle_timeout : TransportFailure::cut;
 }
 
+// One coroutine from the lease to the head: it runs for every call, and each frame more is one more
+// piece of cold code.
 base::Task<TransportFailure> UpstreamExchange::start(const WireRequest& request) {
   deadline_ = request.deadline;
   idle_timeout_ = request.idle_timeout;
   lease_ = pool_.take_idle(origin_, cancel_);
-  if (!lease_.valid()) {
-    auto acquired = co_await pool_.acquire(origin_, request, true, cancel_);
-    if (!acquired.lease.valid()) co_return acquired.failure;
-    lease_ = std::move(acquired.lease);
-  }
-  cancel_.attach(this);
-  TransportFailure failure = co_await attempt(request);
-  if (failure == TransportFailure::stale_connection) {
-    // No fault of the deployment: once more on a fresh connection, unseen by the retry logic (the
-    // rule is at pipeline::UpstreamExchange::start).
+  for (bool again = false;; again = true) {
+    if (!lease_.valid()) {
+      auto acquired = co_await pool_.acquire(origin_, request, !again, cancel_);
+      if (!acquired.lease.valid()) co_return acquired.failure;
+      lease_ = std::move(acquired.lease);
+    }
+    cancel_.attach(this);
+    compose(request);
+    Channel& channel = lease_.channel();
+    channel.set_write_timeout(request.write_timeout);
+    channel.set_write_limit(request.deadline);
+    mark_ = channel.bytes_out();
+    const IoResult sent = co_await channel.write(buffers_->out);
+    sent_at_ = worker_.now();
+    TransportFailure failure = judge_write(sent, request.safe_to_repeat);
+    if (failure == TransportFailure::none) {
+      begin_head(request);
+      bool complete = false;
+      while (failure == TransportFailure::none) {
+        failure = take_head(complete);
+        if (complete || failure != TransportFailure::none) break;
+        const IoResult got = co_await channel.fill(request.max_header_bytes + kBodyBuffer);
+        if (got.error) failure = head_failure(got.error, request.safe_to_repeat);
+      }
+    }
+    // Stale is no fault of the deployment: once more on a fresh connection, unseen by the retry
+    // logic (the rule is at pipeline::UpstreamExchange::start).
+    if (failure != TransportFailure::stale_connection || again) co_return failure;
     cancel_.detach();
     lease_.drop();
-    auto acquired = co_await pool_.acquire(origin_, request, false, cancel_);
-    if (!acquired.lease.valid()) co_return acquired.failure;
-    lease_ = std::move(acquired.lease);
-    cancel_.attach(this);
-    failure = co_await attempt(request);
   }
-  co_return failure;
 }
 
 void UpstreamExchange::compose(const WireRequest& request) {
@@ -125,19 +139,6 @@ void UpstreamExchange::compose(const WireRequest& request) {
   out.insert(out.end(), request.body.begin(), request.body.end());
 }
 
-base::Task<TransportFailure> UpstreamExchange::attempt(const WireRequest& request) {
-  compose(request);
-  Channel& channel = lease_.channel();
-  channel.set_write_timeout(request.write_timeout);
-  channel.set_write_limit(request.deadline);
-  mark_ = channel.bytes_out();
-  const IoResult sent = co_await channel.write(buffers_->out);
-  sent_at_ = worker_.now();
-  TransportFailure failure = judge_write(sent, request.safe_to_repeat);
-  if (failure == TransportFailure::none) failure = co_await await_head(request);
-  co_return failure;
-}
-
 TransportFailure UpstreamExchange::judge_write(const IoResult& sent, bool safe_to_repeat) {
   if (!sent.error) return TransportFailure::none;
   if (cancel_.cancelled()) return TransportFailure::cancelled;
@@ -161,55 +162,50 @@ TransportFailure UpstreamExchange::closed_early(const error_code& end, bool safe
                                                       : TransportFailure::reset;
 }
 
-base::Task<TransportFailure> UpstreamExchange::await_head(const WireRequest& request) {
-  Channel& channel = lease_.channel();
+void UpstreamExchange::begin_head(const WireRequest& request) {
   parser_.reset(request.method == "HEAD");
   protocol::http::HeadLimits limits;
   limits.section_bytes = request.max_header_bytes;
   parser_.set_limits(limits);
-  channel.set_read_deadline(
+  first_byte_at_ = {};
+  lease_.channel().set_read_deadline(
       base::Deadline::after(sent_at_, request.first_byte_timeout).earlier(deadline_));
-  bool any_byte = false;
-  for (;;) {
-    if (!channel.buffered().empty()) {
-      if (!any_byte) first_byte_at_ = worker_.now();
-      any_byte = true;
-      const auto progress = parser_.feed(channel.buffered());
-      if (progress.has_error()) {
-        if (progress.error().limit() == base::Limit::upstream_header_bytes)
-          pool_.note_head_overrun();
-        co_return progress.error().code() == base::ErrorCode::stream_limit
-            ? TransportFailure::too_large
-            : TransportFailure::invalid;
-      }
-      if (progress->state == HeadState::interim) {
-        channel.consume(progress->head_size);
-        continue;
-      }
-      if (progress->state == HeadState::done) {
-        taken_ = progress->head_size;
-        break;
-      }
+}
+
+TransportFailure UpstreamExchange::take_head(bool& complete) {
+  Channel& channel = lease_.channel();
+  while (!channel.buffered().empty()) {
+    if (!any_byte()) first_byte_at_ = worker_.now();
+    const auto progress = parser_.feed(channel.buffered());
+    if (progress.has_error()) {
+      if (progress.error().limit() == base::Limit::upstream_header_bytes) pool_.note_head_overrun();
+      return progress.error().code() == base::ErrorCode::stream_limit ? TransportFailure::too_large
+                                                                      : TransportFailure::invalid;
     }
-    const IoResult got = co_await channel.fill(request.max_header_bytes + kBodyBuffer);
-    if (!got.error) continue;
-    if (cancel_.cancelled()) co_return TransportFailure::cancelled;
-    if (got.error == asio::error::timed_out)
-      co_return any_byte ? TransportFailure::idle_timeout : TransportFailure::first_byte_timeout;
-    if (any_byte) co_return TransportFailure::cut;
-    co_return closed_early(got.error, request.safe_to_repeat);
+    if (progress->state == HeadState::interim) {
+      channel.consume(progress->head_size);
+      continue;
+    }
+    if (progress->state != HeadState::done) break;
+    // The body's reads reuse the connection's buffer: the head moves out of their way.
+    buffers_->head_copy.assign(channel.buffered().substr(0, progress->head_size));
+    parser_.rebase(buffers_->head_copy.data());
+    channel.consume(progress->head_size);
+    const auto& head = parser_.head();
+    left_ = head.body_kind == BodyKind::length ? head.content_length.value_or(0) : 0;
+    chunked_.reset();
+    ended_ = head.body_kind == BodyKind::none || (head.body_kind == BodyKind::length && left_ == 0);
+    complete = true;
+    break;
   }
-  // The body's reads reuse the connection's buffer: the head moves out of their way.
-  buffers_->head_copy.assign(channel.buffered().substr(0, taken_));
-  parser_.rebase(buffers_->head_copy.data());
-  channel.consume(std::exchange(taken_, 0));
-  const auto& head = parser_.head();
-  left_ = head.body_kind == BodyKind::length ? head.content_length.value_or(0) : 0;
-  chunked_.reset();
-  if (head.body_kind == BodyKind::none || (head.body_kind == BodyKind::length && left_ == 0)) {
-    ended_ = true;
-  }
-  co_return TransportFailure::none;
+  return TransportFailure::none;
+}
+
+TransportFailure UpstreamExchange::head_failure(const error_code& error, bool safe_to_repeat) {
+  if (cancel_.cancelled()) return TransportFailure::cancelled;
+  if (error == asio::error::timed_out)
+    return any_byte() ? TransportFailure::idle_timeout : TransportFailure::first_byte_timeout;
+  return any_byte() ? TransportFailure::cut : closed_early(error, safe_to_repeat);
 }
 
 TransportFailure UpstreamExchange::take_buffered() {

@@ -39,11 +39,13 @@ class UpstreamExchange final : public pipeline::UpstreamExchange, private pipeli
 
  private:
   void on_cancel() noexcept override;
-  /// Sends the request on the lease and awaits the head.
-  base::Task<pipeline::TransportFailure> attempt(const pipeline::WireRequest& request);
   void compose(const pipeline::WireRequest& request);
   pipeline::TransportFailure judge_write(const IoResult& sent, bool safe_to_repeat);
-  base::Task<pipeline::TransportFailure> await_head(const pipeline::WireRequest& request);
+  void begin_head(const pipeline::WireRequest& request);
+  /// Reads what is buffered of the head; `complete` when that is all of it.
+  pipeline::TransportFailure take_head(bool& complete);
+  pipeline::TransportFailure head_failure(const error_code& error, bool safe_to_repeat);
+  [[nodiscard]] bool any_byte() const noexcept { return first_byte_at_ != base::MonoTime{}; }
   /// The connection ended before any answer byte: is it as if the request had never been sent?
   pipeline::TransportFailure closed_early(const error_code& end, bool safe_to_repeat);
   pipeline::TransportFailure read_failure(const error_code& error) const noexcept;

@@ -77,7 +77,12 @@ base::Task<void> Session::run() {
   if (listener_->proxy_protocol) ready = co_await accept_proxy_header();
   if (ready && listener_->tls) ready = co_await accept_tls();
   while (ready && keep_alive_ && !closing_ && !channel_->closed()) {
-    const ReadHead got = co_await read_head();
+    begin_head();
+    ReadHead got = take_head();
+    while (got == ReadHead::partly) {
+      const IoResult filled = co_await channel_->fill(head_buffer());
+      got = filled.error ? head_failed(filled.error) : take_head();
+    }
     if (got == ReadHead::closed) break;
     if (got == ReadHead::refused && !parser_.head_complete()) {
       keep_alive_ = false;
@@ -130,65 +135,70 @@ base::Task<bool> Session::accept_tls() {
   co_return !error;
 }
 
-base::Task<Session::ReadHead> Session::read_head() {
-  const auto runtime = host_.runtime();
-  const config::Snapshot& config = *runtime->snapshot;
+void Session::begin_head() {
+  const config::Snapshot& config = *host_.runtime()->snapshot;
   parser_.set_limits(head_limits(config.limits));
   parser_.reset();
   channel_->unpin();
   channel_->unwatch();
   refusal_.reset();
   committed_ = streaming_ = chunked_out_ = body_unread_ = false;
+  head_begun_ = served_ == 0;
   const base::MonoTime started = served_ == 0 ? host_.now() : context_->finished_at;
   // A new connection must speak within the header time; a kept one may be idle longer.
   channel_->set_read_deadline(
       base::Deadline::after(
           started, served_ == 0 ? config.timeouts.header : config.timeouts.keep_alive_idle),
       net::Channel::OnDeadline::report);
-  const std::size_t max_buffer =
-      std::size_t{config.limits.request_line_bytes} + config.limits.header_bytes + 4096;
-  bool clocked = served_ == 0;
-  for (;;) {
-    if (!channel_->buffered().empty()) {
-      if (!clocked) {
-        clocked = true;
-        channel_->set_read_deadline(base::Deadline::after(host_.now(), config.timeouts.header),
-                                    net::Channel::OnDeadline::report);
-      }
-      idle_ = false;
-      auto progress = parser_.feed(channel_->buffered());
-      if (progress.has_error()) {
-        refusal_ = progress.error();
-        co_return ReadHead::refused;
-      }
-      if (progress->state == HeadState::done) {
-        head_size_ = progress->head_size;
-        co_return ReadHead::ok;
-      }
-    }
-    const IoResult got = co_await channel_->fill(max_buffer);
-    if (!got.error) continue;
-    // A head that began and does not end gets its 408; a connection that is merely idle is closed
-    // without a word, as an answer nobody asked for would be taken for that of the next request.
-    if (got.error != net::asio::error::timed_out || channel_->closed() ||
-        channel_->buffered().empty()) {
-      if (got.error == net::asio::error::timed_out)
-        host_.services()
-            .metrics
-            .limit_hits(served_ == 0 ? telemetry::LimitHit::header_time
-                                     : telemetry::LimitHit::keep_alive_idle)
-            .inc();
-      co_return ReadHead::closed;
-    }
-    refusal_ = Error(ErrorCode::request_timeout, "the request head did not arrive in time")
-                   .with_limit(base::Limit::header_time);
-    co_return ReadHead::refused;
+}
+
+std::size_t Session::head_buffer() const {
+  const config::Limits& limits = host_.runtime()->snapshot->limits;
+  return std::size_t{limits.request_line_bytes} + limits.header_bytes + 4096;
+}
+
+Session::ReadHead Session::take_head() {
+  if (channel_->buffered().empty()) return ReadHead::partly;
+  idle_ = false;
+  auto progress = parser_.feed(channel_->buffered());
+  if (progress.has_error()) {
+    refusal_ = progress.error();
+    return ReadHead::refused;
   }
+  if (progress->state == HeadState::done) {
+    head_size_ = progress->head_size;
+    return ReadHead::whole;
+  }
+  if (!head_begun_) {
+    head_begun_ = true;
+    channel_->set_read_deadline(
+        base::Deadline::after(host_.now(), host_.runtime()->snapshot->timeouts.header),
+        net::Channel::OnDeadline::report);
+  }
+  return ReadHead::partly;
+}
+
+Session::ReadHead Session::head_failed(const net::error_code& error) {
+  // A head that began and does not end gets its 408; a connection that is merely idle is closed
+  // without a word, as an answer nobody asked for would be taken for that of the next request.
+  const bool late = error == net::asio::error::timed_out;
+  if (!late || channel_->closed() || channel_->buffered().empty()) {
+    if (late)
+      host_.services()
+          .metrics
+          .limit_hits(served_ == 0 ? telemetry::LimitHit::header_time
+                                   : telemetry::LimitHit::keep_alive_idle)
+          .inc();
+    return ReadHead::closed;
+  }
+  refusal_ = Error(ErrorCode::request_timeout, "the request head did not arrive in time")
+                 .with_limit(base::Limit::header_time);
+  return ReadHead::refused;
 }
 
 // ---- one call ----
 
-base::Task<void> Session::serve() {
+void Session::begin_call() {
   ++served_;
   if (!context_) context_ = std::make_unique<RequestContext>();
   RequestContext& context = *context_;
@@ -217,15 +227,10 @@ base::Task<void> Session::serve() {
                                                                       listener_->trusted_proxies);
   channel_->set_write_limit(context.deadline);
   if (parsed.has_value()) context.route = pipeline::match_route(head, context.target);
+}
 
-  // Whatever happens inside a call, it completes: holds, slots and counters hang on it.
-  std::exception_ptr bug;
-  try {
-    co_await run_call(context);
-  } catch (...) {
-    bug = std::current_exception();
-  }
-  if (bug) co_await answer_bug(std::move(bug));
+void Session::end_call() {
+  RequestContext& context = *context_;
   channel_->unwatch();
   context.finished_at = host_.now();
   host_.chain().on_complete(context);
@@ -234,32 +239,42 @@ base::Task<void> Session::serve() {
   channel_->set_write_limit(base::Deadline::never());
 }
 
-base::Task<void> Session::run_call(RequestContext& context) {
-  pipeline::Chain& chain = host_.chain();
-  Verdict verdict = chain.on_head(context);
-  if (!verdict.refused()) {
-    bool complete = take_buffered_body();
-    if (!complete) complete = co_await read_body();
-    if (!complete) {
-      if (refusal_) {
-        verdict = Verdict::refuse(std::move(*refusal_));
-        keep_alive_ = false;
-      } else {
-        context.cancel_client_gone();
+base::Task<void> Session::serve() {
+  begin_call();
+  RequestContext& context = *context_;
+  // Whatever happens inside a call, it completes: holds, slots and counters hang on it.
+  std::exception_ptr bug;
+  try {
+    pipeline::Chain& chain = host_.chain();
+    Verdict verdict = chain.on_head(context);
+    if (!verdict.refused()) {
+      bool complete = take_buffered_body();
+      if (!complete) complete = co_await read_body();
+      if (!complete) {
+        if (refusal_) {
+          verdict = Verdict::refuse(std::move(*refusal_));
+          keep_alive_ = false;
+        } else {
+          context.cancel_client_gone();
+        }
       }
     }
+    if (!verdict.refused() && !context.cancel.cancelled()) {
+      context.body_read_at = host_.now();
+      channel_->set_read_deadline(base::Deadline::never());
+      channel_->watch(this);
+      verdict = pipeline::interpret(context);
+      if (!verdict.refused()) verdict = co_await chain.on_request(context);
+    }
+    if (verdict.refused() && !committed_ && !context.client_gone()) {
+      context.refuse(std::move(verdict.error()));
+      co_await answer_error(*context.refusal);
+    }
+  } catch (...) {
+    bug = std::current_exception();
   }
-  if (!verdict.refused() && !context.cancel.cancelled()) {
-    context.body_read_at = host_.now();
-    channel_->set_read_deadline(base::Deadline::never());
-    channel_->watch(this);
-    verdict = pipeline::interpret(context);
-    if (!verdict.refused()) verdict = co_await chain.on_request(context);
-  }
-  if (verdict.refused() && !committed_ && !context.client_gone()) {
-    context.refuse(std::move(verdict.error()));
-    co_await answer_error(*context.refusal);
-  }
+  if (bug) co_await answer_bug(std::move(bug));
+  end_call();
 }
 
 base::Task<void> Session::answer_bug(std::exception_ptr bug) {

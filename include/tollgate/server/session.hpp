@@ -57,16 +57,21 @@ class Session final : public pipeline::Downstream,
   void abort() noexcept override;
 
  private:
-  enum class ReadHead : std::uint8_t { ok, closed, refused };
+  enum class ReadHead : std::uint8_t { partly, whole, closed, refused };
 
   void on_peer_closed(net::Channel& channel) override;
 
   base::Task<bool> accept_proxy_header();
   base::Task<bool> accept_tls();
-  base::Task<ReadHead> read_head();
+  void begin_head();
+  /// Reads what is buffered of a head.
+  ReadHead take_head();
+  ReadHead head_failed(const net::error_code& error);
+  [[nodiscard]] std::size_t head_buffer() const;
   /// One call from its head to its completion, which comes even when a stage throws.
   base::Task<void> serve();
-  base::Task<void> run_call(pipeline::RequestContext& context);
+  void begin_call();
+  void end_call();
   /// An exception came out of the call: 500 if nothing was answered yet, else the answer is cut.
   base::Task<void> answer_bug(std::exception_ptr bug);
   /// The whole body when it came with the head, plain and small: the usual case, without a wait.
@@ -118,6 +123,7 @@ class Session final : public pipeline::Downstream,
   bool idle_ = true;
   bool closing_ = false;
   bool body_unread_ = false;
+  bool head_begun_ = false;  ///< the time of a head runs, not that of an idle connection
 };
 
 }  // namespace tollgate::server
