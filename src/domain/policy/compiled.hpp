@@ -22,30 +22,6 @@ struct DatabaseDeleter {
 };
 using Database = std::unique_ptr<hs_database_t, DatabaseDeleter>;
 
-/// Every literal of the built-in detectors in one Vectorscan database, compiled once per process:
-/// about 0.12 us per KB over text without any.
-struct LiteralSet {
-  enum class Kind : std::uint8_t { key, pem, escaped_at };
-  struct Literal {
-    std::string_view text;
-    Kind kind = Kind::key;
-    std::uint16_t spec = 0;  ///< index into key_specs()
-  };
-  std::vector<Literal> literals;  ///< index = Vectorscan id
-  Database database;
-  std::size_t longest = 0;
-
-  /// Throws std::runtime_error when this CPU cannot run Vectorscan. Threads: any.
-  static const LiteralSet& instance();
-  /// Where a proper prefix of a literal that reaches the end of the text begins; text.size() if
-  /// none.
-  [[nodiscard]] std::size_t hold(std::string_view text) const noexcept;
-
- private:
-  LiteralSet();
-  std::array<std::vector<std::string_view>, 256> by_first_byte_;
-};
-
 /// One regex or keyword rule inside a user database.
 struct UserPattern {
   std::uint32_t rule = 0;
@@ -88,6 +64,7 @@ class KeywordTails {
 /// The rules of one direction.
 struct CompiledRules {
   std::array<std::int32_t, kDetectorCount> detector_rule{-1, -1, -1, -1, -1};
+  bool has_detectors = false;
   std::vector<GuardAction> actions;  ///< by rule index
   enum class Origin : std::uint8_t {
     detector,

@@ -42,10 +42,6 @@ struct GroupSeparator {
 };
 [[nodiscard]] GroupSeparator group_separator(Window& w, std::size_t i) noexcept;
 
-/// Calls `card(start)` for every digit run and `iban(start)` for every one after two letters.
-template <class Card, class Iban>
-void each_digit_run(std::string_view text, Card&& card, Iban&& iban);
-
 // ---- API keys ----
 
 /// Remembers the last run of each character class, so that overlapping candidates inside one long
@@ -117,5 +113,3 @@ class PemReader {
 };
 
 }  // namespace tollgate::domain::policy
-
-#include "domain/policy/digit_runs.ipp"

@@ -68,6 +68,7 @@ base::Result<std::shared_ptr<const CompiledRules>> compile_direction(
     out->empty = false;
     out->rewrites = out->rewrites || hides(rule.action);
     if (rule.kind == RuleKind::detector) {
+      out->has_detectors = true;
       // Named by several guardrails: the strongest action counts, then the first.
       auto& slot = out->detector_rule[static_cast<std::size_t>(detector_index(rule.pattern))];
       if (slot < 0 || rule.action > out->actions[static_cast<std::size_t>(slot)]) {

@@ -1,45 +1,36 @@
-#include <algorithm>
-#include <stdexcept>
+#include "domain/policy/literals.hpp"
 
-#include "domain/policy/compiled.hpp"
+#include <algorithm>
+
+#include "domain/policy/detectors.hpp"
 
 namespace tollgate::domain::policy {
-
 const LiteralSet& LiteralSet::instance() {
   static const LiteralSet set;
   return set;
 }
 
 LiteralSet::LiteralSet() {
-  for (std::uint16_t i = 0; const KeySpec& spec : key_specs()) {
-    literals.push_back({spec.literal, Kind::key, i++});
+  for (std::uint16_t i = 0; const KeySpec& spec : key_specs())
+    literals_.push_back({spec.literal, Kind::key, i++});
+  for (const std::string_view pem : kPemLiterals) literals_.push_back({pem, Kind::pem});
+  // An at sign, and how URLs and JSON inside a JSON string write it.
+  for (const std::string_view at : {"@", "%40", "\\u0040"})
+    literals_.push_back({at, Kind::at_sign});
+  // Those that are too short for a choice of anchor first.
+  std::stable_partition(literals_.begin(), literals_.end(),
+                        [](const Literal& l) { return l.text.size() < 3; });
+  for (Literal& literal : literals_) {
+    literal.anchor = static_cast<std::uint16_t>(tables.add(literal.text));
+    longest = std::max(longest, literal.text.size());
+    by_first_byte_[static_cast<unsigned char>(literal.text[0])].push_back(literal.text);
   }
-  for (const std::string_view pem : kPemLiterals) literals.push_back({pem, Kind::pem, 0});
-  // An at sign as URLs and as JSON inside a JSON string write it.
-  literals.push_back({"%40", Kind::escaped_at, 0});
-  literals.push_back({"\\u0040", Kind::escaped_at, 0});
-
-  std::vector<const char*> texts;
-  std::vector<std::size_t> sizes;
-  std::vector<unsigned> ids;
-  for (unsigned id = 0; const Literal& l : literals) {
-    texts.push_back(l.text.data());
-    sizes.push_back(l.text.size());
-    ids.push_back(id++);
-    longest = std::max(longest, l.text.size());
-    by_first_byte_[static_cast<unsigned char>(l.text[0])].push_back(l.text);
-  }
-  const std::vector<unsigned> flags(literals.size(), 0);
-  hs_database_t* db = nullptr;
-  hs_compile_error_t* error = nullptr;
-  if (hs_compile_lit_multi(texts.data(), flags.data(), ids.data(), sizes.data(),
-                           static_cast<unsigned>(texts.size()), HS_MODE_BLOCK, nullptr, &db,
-                           &error) != HS_SUCCESS) {
-    const std::string reason = error != nullptr ? error->message : "unknown";
-    hs_free_compile_error(error);
-    throw std::runtime_error("Vectorscan cannot compile the built-in literals: " + reason);
-  }
-  database.reset(db);
+  const auto last = [](const Literal& l) { return static_cast<unsigned char>(l.text[l.anchor]); };
+  std::stable_sort(literals_.begin(), literals_.end(), [&](const Literal& a, const Literal& b) {
+    return last(a) != last(b) ? last(a) < last(b) : a.text.size() < b.text.size();
+  });
+  for (const Literal& literal : literals_)
+    for (std::size_t c = last(literal) + 1u; c < first_.size(); ++c) ++first_[c];
 }
 
 std::size_t LiteralSet::hold(std::string_view text) const noexcept {

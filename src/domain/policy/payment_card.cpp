@@ -58,10 +58,30 @@ constexpr std::array<IssuerRange, 32> kIssuers = {{
     {9860, 9860, lengths({16})},              // Humo
 }};
 
+/// The ranges of a first digit stand together, and years and the like have none: {first, end}.
+constexpr auto kByFirstDigit = [] {
+  std::array<std::array<std::uint8_t, 2>, 10> t{};
+  for (std::uint8_t i = 0; i < kIssuers.size(); ++i) {
+    auto& [first, end] = t[kIssuers[i].low / 1000u];
+    if (end == 0) first = i;
+    end = static_cast<std::uint8_t>(i + 1);
+  }
+  return t;
+}();
+static_assert([] {
+  for (std::size_t i = 0; i < kIssuers.size(); ++i) {
+    const auto& [first, end] = kByFirstDigit[kIssuers[i].low / 1000u];
+    if (kIssuers[i].high / 1000 != kIssuers[i].low / 1000 || i < first || i >= end) return false;
+    if (kIssuers[first].low / 1000 != kIssuers[end - 1u].low / 1000) return false;
+  }
+  return true;
+}());
+
 /// Lengths a card of this issuer may have; 0 = no issuer.
 std::uint32_t issuer_lengths(unsigned first4) noexcept {
-  for (const IssuerRange& range : kIssuers) {
-    if (first4 >= range.low && first4 <= range.high) return range.lengths;
+  const auto& [first, end] = kByFirstDigit[first4 / 1000];
+  for (std::size_t i = first; i < end; ++i) {
+    if (first4 >= kIssuers[i].low && first4 <= kIssuers[i].high) return kIssuers[i].lengths;
   }
   return 0;
 }
@@ -116,7 +136,8 @@ GroupSeparator group_separator(Window& w, std::size_t i) noexcept {
 
 Finding find_payment_card(Window& w, std::size_t start) noexcept {
   Finding found{start, 0, false};
-  if (w.text[start] == '0' || w.text[start] == '7') return found;  // no issuer
+  const auto& [first_issuer, end_issuer] = kByFirstDigit[digit_value(w.text[start])];
+  if (first_issuer == end_issuer) return found;
   std::array<std::uint8_t, kMaxDigits> digits;
   std::size_t count = 0;
   std::size_t i = start;

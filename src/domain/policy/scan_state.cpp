@@ -1,10 +1,10 @@
 #include "domain/policy/scan_state.hpp"
 
 #include <algorithm>
-#include <cstring>
 #include <new>
 #include <stdexcept>
 
+#include "domain/policy/literals.hpp"
 #include "domain/policy/utf8.hpp"
 
 namespace tollgate::domain::policy {
@@ -19,9 +19,7 @@ void check(hs_error_t error, const char* what) {
 
 }  // namespace
 
-ScanState::ScanState() {
-  alloc_scratch(LiteralSet::instance().database.get());
-}
+ScanState::ScanState() = default;
 
 ScanState::~ScanState() {
   hs_free_scratch(scratch_);
@@ -63,48 +61,39 @@ struct ScanState::Pass {
     return false;
   }
 
-  void emails(std::int32_t rule) {
-    const char* const p = w.text.data();
-    std::size_t i = w.base;
-    while (i < w.text.size()) {
-      const void* hit = std::memchr(p + i, '@', w.text.size() - i);
-      if (hit == nullptr) break;
-      i = static_cast<std::size_t>(static_cast<const char*>(hit) - p);
-      email_at(rule, i, 1);
-      ++i;
-    }
-    if (!w.final) hold_from(email_hold(w.text));
-  }
   void email_at(std::int32_t rule, std::size_t at, std::size_t at_bytes) {
     w.hit_end = false;
     book(find_email(w, at, at_bytes), rule);
   }
 
-  void digits(std::int32_t card, std::int32_t iban) {
-    each_digit_run(
-        w.text,
-        [&](std::size_t start) {
-          if (card < 0 || start < w.base) return;
-          w.hit_end = false;
-          book(find_payment_card(w, start), card);
-        },
-        [&](std::size_t start) {
-          if (iban < 0 || start < w.base) return;
-          w.hit_end = false;
-          book(find_iban(w, start), iban);
-        });
-    if (!w.final && iban >= 0) hold_from(iban_hold(w.text));
+  /// A run of digits.
+  void number(std::size_t start, bool is_long) {
+    if (is_long) {
+      if (const auto rule = rules.rule_of(Detector::payment_card); rule >= 0) {
+        w.hit_end = false;
+        book(find_payment_card(w, start), rule);
+      }
+    }
+    if (start < w.base + 2 || !is(w.text[start - 1], kAlpha) || !is(w.text[start - 2], kAlpha))
+      return;
+    if (const auto rule = rules.rule_of(Detector::iban); rule >= 0) {
+      w.hit_end = false;
+      book(find_iban(w, start - 2), rule);
+    }
   }
 
-  static int on_literal(unsigned id, unsigned long long, unsigned long long to, unsigned,
-                        void* context) {
-    static_cast<Pass*>(context)->literal(LiteralSet::instance().literals[id],
-                                         static_cast<std::size_t>(to));
-    return 0;
+  /// A byte that may be the last one of a literal's anchor.
+  void anchor(const LiteralSet& literals, std::size_t last) {
+    for (const LiteralSet::Literal& one : literals.ending_in(w.text[last])) {
+      if (last - w.base < one.anchor) continue;  // it begins in what is decided
+      const std::size_t begin = last - one.anchor;
+      // An at sign alone has been read.
+      if (one.text.size() == 1 || w.text.compare(begin, one.text.size(), one.text) == 0)
+        literal(one, begin);
+    }
   }
-  void literal(const LiteralSet::Literal& literal, std::size_t end) {
-    const std::size_t begin = end - literal.text.size();
-    if (begin < w.base) return;
+  void literal(const LiteralSet::Literal& literal, std::size_t begin) {
+    const std::size_t end = begin + literal.text.size();
     w.hit_end = false;
     switch (literal.kind) {
       case LiteralSet::Kind::key:
@@ -118,11 +107,26 @@ struct ScanState::Pass {
           if (book(reader.read(w), rule)) state.open_pem = reader;
         }
         break;
-      case LiteralSet::Kind::escaped_at:
+      case LiteralSet::Kind::at_sign:
         if (const auto rule = rules.rule_of(Detector::email); rule >= 0)
           email_at(rule, begin, literal.text.size());
         break;
     }
+  }
+
+  /// Everything of the built-in detectors.
+  void detectors() {
+    const LiteralSet& literals = LiteralSet::instance();
+    each_candidate(
+        w.text, w.base, w.final, literals.tables,
+        [this](std::size_t start, bool is_long) { number(start, is_long); },
+        [this, &literals](std::size_t last) { anchor(literals, last); });
+    if (w.final) return;
+    const bool email = rules.rule_of(Detector::email) >= 0;
+    if (email) hold_from(email_hold(w.text));
+    if (rules.rule_of(Detector::iban) >= 0) hold_from(iban_hold(w.text));
+    if (email || rules.rule_of(Detector::api_key) >= 0 || rules.rule_of(Detector::private_key) >= 0)
+      hold_from(literals.hold(w.text));
   }
 
   static int on_pattern(unsigned id, unsigned long long from, unsigned long long to, unsigned,
@@ -170,22 +174,10 @@ void ScanState::collect(const CompiledRules& rules, Window& w) {
   hold = w.text.size();
   if (rules.empty) return;
   Pass pass{*this, rules, w};
-  const std::int32_t email = rules.rule_of(Detector::email);
-  const std::int32_t card = rules.rule_of(Detector::payment_card);
-  const std::int32_t iban = rules.rule_of(Detector::iban);
-  if (email >= 0) pass.emails(email);
-  if (card >= 0 || iban >= 0) pass.digits(card, iban);
-  const auto size = static_cast<unsigned>(w.text.size());
-  if (email >= 0 || rules.rule_of(Detector::api_key) >= 0 ||
-      rules.rule_of(Detector::private_key) >= 0) {
-    const LiteralSet& literals = LiteralSet::instance();
-    check(
-        hs_scan(literals.database.get(), w.text.data(), size, 0, scratch_, Pass::on_literal, &pass),
-        "literals");
-    if (!w.final) pass.hold_from(literals.hold(w.text));
-  }
+  if (rules.has_detectors) pass.detectors();
   if (rules.database != nullptr) {
     prepare(rules);
+    const auto size = static_cast<unsigned>(w.text.size());
     last_of_.assign(rules.patterns.size(), 0);
     const std::string_view text = rules.needs_utf8 ? valid_utf8(w.text, utf8_buffer_) : w.text;
     check(hs_scan(rules.database.get(), text.data(), size, 0, scratch_, Pass::on_pattern, &pass),
