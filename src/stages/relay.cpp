@@ -231,7 +231,7 @@ void Relay::append(const protocol::sse::Event& event) {
   } else if (event_.edits.empty()) {
     protocol::sse::append_with_data(out_, event, event_.rewritten);
   } else {
-    protocol::sse::append_with_data(out_, event, event_.edits.str());
+    protocol::sse::append_with_edits(out_, event, event_.edits);
   }
 }
 

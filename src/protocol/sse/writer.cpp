@@ -1,5 +1,7 @@
 #include "tollgate/protocol/sse/writer.hpp"
 
+#include <cstdint>
+
 #include "protocol/sse/line_scan.hpp"
 
 namespace tollgate::protocol::sse {
@@ -29,6 +31,18 @@ void append_data(std::string& out, std::string_view data, std::string_view line_
     out += take_line(data).text;
     out += line_end;
   } while (!data.empty());
+}
+
+/// Where in the event's bytes the data stands that reads as it is, behind "data: "; npos when it is
+/// spelled otherwise or joined from several lines.
+std::size_t place_of_data(const Event& event) {
+  constexpr std::string_view kName = "data: ";
+  // Joined data stands elsewhere in memory: the difference is then of no meaning, and out of range.
+  const std::size_t at = reinterpret_cast<std::uintptr_t>(event.data.data()) -
+                         reinterpret_cast<std::uintptr_t>(event.raw.data());
+  if (at < kName.size() || at > event.raw.size() || event.data.size() > event.raw.size() - at)
+    return std::string_view::npos;
+  return event.raw.substr(at - kName.size(), kName.size()) == kName ? at : std::string_view::npos;
 }
 
 }  // namespace
@@ -64,6 +78,24 @@ void append_with_data(std::string& out, const Event& event, std::string_view dat
     out += line.text;
     out += line.end;
   }
+}
+
+void append_with_edits(std::string& out, const Event& event, const json::Splicer& edits) {
+  const std::size_t at = place_of_data(event);
+  if (at != std::string_view::npos && edits.original().data() == event.data.data()) {
+    const std::size_t begin = out.size();
+    out += event.raw.substr(0, at);
+    const std::size_t data = out.size();
+    edits.append_to(out);
+    // A line end in a replacement takes lines of its own.
+    const std::string_view edited = std::string_view(out).substr(data);
+    if (edited.find('\n') == edited.npos && edited.find('\r') == edited.npos) {
+      out += event.raw.substr(at + event.data.size());
+      return;
+    }
+    out.resize(begin);
+  }
+  append_with_data(out, event, edits.str());
 }
 
 }  // namespace tollgate::protocol::sse

@@ -177,7 +177,7 @@ struct Outcome {
 /// Everything a call needs to relay a stream, without sockets.
 class RelayBench {
  public:
-  /// @param guardrail  of the configuration below: "everything" or "flags"
+  /// @param guardrail  of the configuration below
   explicit RelayBench(std::string_view guardrail = "everything") {
     auto loaded = config::load_text(
         "version: 1\nproviders: {demo: {kind: demo}}\nmodels: {demo/echo: demo/echo}\n"
@@ -189,6 +189,8 @@ class RelayBench {
         "      - {name: card, detector: payment_card, action: mask}\n"
         "      - {name: word, keyword: forbidden, action: block}\n"
         "      - {name: note, keyword: notable, action: flag}\n"
+        "  detectors:\n"
+        "    detectors: {api_key: mask, payment_card: mask, iban: mask, email: mask}\n"
         "  flags:\n"
         "    rules:\n"
         "      - {name: mail, detector: email, action: flag}\n"

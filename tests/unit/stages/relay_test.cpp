@@ -216,11 +216,11 @@ class RandomStream {
 TEST(RelayProperty, TheShortWayChangesNothing) {
   const char* const asked = std::getenv("TOLLGATE_PROPERTY_SEEDS");
   const std::uint64_t seeds = asked != nullptr ? std::strtoull(asked, nullptr, 10) : 300;
-  RelayBench masking, flagging("flags");
+  RelayBench masking, detecting("detectors"), flagging("flags");
   int complete = 0;
   for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
     const DialectKind kind = seed % 3 == 0 ? DialectKind::anthropic : DialectKind::openai;
-    RelayBench& bench = seed % 4 == 0 ? flagging : masking;
+    RelayBench& bench = seed % 4 == 0 ? flagging : seed % 4 == 1 ? detecting : masking;
     const std::vector<std::string> pieces = RandomStream(seed, kind).pieces();
     const protocol::llm::Dialect& dialect = protocol::llm::dialect(kind);
     const Outcome out = bench.relay(dialect, pieces);
