@@ -120,6 +120,19 @@ TEST(EventReader, TextsAroundTheAnswerThatChangeAreLookedAt) {
   EXPECT_TRUE(pair.read(chunk(content("e"), "p6")));
 }
 
+TEST(EventReader, ChoicesThatTakeTurnsAreReadEachAndOneAloneRepeatsAgain) {
+  Pair pair(DialectKind::openai);
+  const auto of = [](int choice) {
+    return data(R"({"choices":[{"index":)" + std::to_string(choice) +
+                R"(,"delta":{"content":"x"},"finish_reason":null}]})");
+  };
+  for (int i = 0; i < 50; ++i) EXPECT_FALSE(pair.read(of(i % 2)));
+  int until_repeated = 0;
+  while (until_repeated < 50 && !pair.read(of(1))) ++until_repeated;
+  EXPECT_LE(until_repeated, 9);
+  EXPECT_TRUE(pair.read(of(1)));
+}
+
 TEST(EventReader, WhatMeansSomethingIsReadEachTime) {
   const std::string usual = chunk(content("a"));
   const std::string others[] = {

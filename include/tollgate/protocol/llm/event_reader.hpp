@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,7 @@ class EventReader {
   // What was said of the event that the outline was made of.
   std::string name_, model_;
   std::vector<TextPiece> pieces_;
+  std::uint32_t misses_ = 0;  ///< events that could be kept, since one was like the kept one
   std::vector<json::NodeRef> slots_;  ///< scratch
 };
 
