@@ -1,18 +1,19 @@
 #include "tollgate/domain/policy/secrets.hpp"
 
 #include <algorithm>
-#include <bit>
-#include <cstdint>
 #include <cstring>
 #include <utility>
 
 #include "domain/policy/chars.hpp"
-
-#if defined(__SSE2__)
-#include <emmintrin.h>
-#endif
+#include "domain/policy/find_pair.hpp"
 
 namespace tollgate::domain::policy {
+namespace {
+
+FindPair* const find_pair = pair_finders().back();
+
+}  // namespace
+
 Secrets::Secrets(std::vector<std::string> values) {
   std::sort(values.begin(), values.end(), [](const std::string& a, const std::string& b) {
     return a.size() != b.size() ? a.size() < b.size() : a < b;
@@ -41,30 +42,11 @@ std::size_t Secrets::next(const Literal& literal, std::string_view text,
   const std::size_t size = literal.text.size();
   if (text.size() < size || from > text.size() - size) return std::string_view::npos;
   const char* const p = text.data();
-  const std::size_t last = text.size() - size;  // the last place it can begin at
-  std::size_t i = from;
-#if defined(__SSE2__)
-  const __m128i first = _mm_set1_epi8(literal.text[literal.first]);
-  const __m128i second = _mm_set1_epi8(literal.text[literal.second]);
-  // Sixteen places at a time. Both loads stay inside the text: the sixteenth place still has the
-  // whole literal behind it. The last sixteen overlap those before them.
-  for (; i <= last && last >= 15; i += 16) {
-    i = std::min(i, last - 15);
-    const __m128i a = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p + i + literal.first));
-    const __m128i b = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p + i + literal.second));
-    auto hits = static_cast<unsigned>(
-        _mm_movemask_epi8(_mm_and_si128(_mm_cmpeq_epi8(a, first), _mm_cmpeq_epi8(b, second))));
-    while (hits != 0) {
-      const std::size_t at = i + static_cast<std::size_t>(std::countr_zero(hits));
-      if (at >= from && std::memcmp(p + at, literal.text.data(), size) == 0) return at;
-      hits &= hits - 1;
-    }
-  }
-#endif
-  for (; i <= last; ++i) {
-    if (p[i + literal.first] == literal.text[literal.first] &&
-        std::memcmp(p + i, literal.text.data(), size) == 0)
-      return i;
+  const std::size_t places = text.size() - size + 1;  // where it can begin
+  for (std::size_t i = from; i < places; ++i) {
+    i += find_pair(p + i + literal.first, p + i + literal.second, places - i,
+                   literal.text[literal.first], literal.text[literal.second]);
+    if (i < places && std::memcmp(p + i, literal.text.data(), size) == 0) return i;
   }
   return std::string_view::npos;
 }

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "domain/policy/find_pair.hpp"
 #include "unit/policy/policy_fixture.hpp"
 
 namespace tollgate::domain::policy::testing {
@@ -75,6 +76,21 @@ TEST(Secrets, ManyOccurrencesAreOnePass) {
   std::string text;
   for (int i = 0; i < 40'000; ++i) text += kKey;
   EXPECT_EQ(secrets.redact(text), 40'000u);
+}
+
+TEST(Secrets, EveryCpuFindsTheSamePairs) {
+  Rng rng(3);
+  for (int round = 0; round < 20'000; ++round) {
+    const std::size_t count = below(rng, 110), apart = below(rng, 8);
+    const std::string text = random_chars(rng, round % 2 == 0 ? "ab" : "abcdefgh", count + apart);
+    // Of exactly its size, so that a sanitizer sees a look beyond.
+    const std::vector<char> copy(text.begin(), text.end());
+    std::size_t expected = 0;
+    while (expected < count && !(text[expected] == 'a' && text[expected + apart] == 'b'))
+      ++expected;
+    for (FindPair* const one : pair_finders())
+      ASSERT_EQ(one(copy.data(), copy.data() + apart, count, 'a', 'b'), expected) << text;
+  }
 }
 
 }  // namespace
