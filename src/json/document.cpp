@@ -155,6 +155,14 @@ std::optional<std::int64_t> NodeRef::as_int64() const noexcept {
   if (!is_number()) return std::nullopt;
   const std::string_view digits = raw();
   std::int64_t value = 0;
+  // Counts and indexes: with up to 18 digits nothing can overflow.
+  if (digits.size() <= 18 && digits.front() != '-') {
+    for (const char c : digits) {
+      if (c < '0' || c > '9') return std::nullopt;
+      value = value * 10 + (c - '0');
+    }
+    return value;
+  }
   const auto [end, failure] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
   if (failure != std::errc() || end != digits.data() + digits.size()) return std::nullopt;
   return value;

@@ -3,16 +3,15 @@
 namespace tollgate::json {
 
 std::string_view TextRef::text(std::string& scratch) const {
-  if (is_key) {
-    const Node& self = node.document()->node(node.index());
-    const std::string_view raw = node.key_raw();
-    const std::string_view inner = raw.substr(1, raw.size() - 2);
-    if (!self.key_has_escape) return inner;
-    scratch.clear();
-    unescape_into(scratch, inner);
-    return scratch;
-  }
-  return node.is_number() ? node.raw() : node.text(scratch);
+  const Node& self = node.document()->node(node.index());
+  if (!is_key && self.kind != Kind::string) return self.kind == Kind::number ? node.raw() : "";
+  const std::uint32_t begin = is_key ? self.key_begin : self.begin;
+  const std::uint32_t end = is_key ? self.key_end : self.end;
+  const std::string_view inner(node.document()->text().data() + begin + 1, end - begin - 2);
+  if (!(is_key ? self.key_has_escape : self.has_escape)) return inner;
+  scratch.clear();
+  unescape_into(scratch, inner);
+  return scratch;
 }
 
 std::uint32_t TextRef::begin_offset() const noexcept {

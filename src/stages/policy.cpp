@@ -36,8 +36,11 @@ const json::ParseLimits kUpstream = [] {
 
 /// Text that is JSON itself, as tool calls carry it, and written with escapes.
 bool is_json_source(std::string_view text) noexcept {
-  const std::size_t first = text.find_first_not_of(" \t\r\n");
-  return first != std::string_view::npos && (text[first] == '{' || text[first] == '[');
+  for (const char c : text) {
+    if (c == '{' || c == '[') return true;
+    if (c != ' ' && c != '\n' && c != '\r' && c != '\t') return false;
+  }
+  return false;
 }
 
 class PolicyStage final : public pipeline::Stage {

@@ -23,6 +23,7 @@ enum CharClass : std::uint16_t {
   kUrlPath = 256,      ///< alnum / _ -
   kQuietLetter = 512,  ///< StreamGuard's fast path: part of a word
   kQuietBreak = 1024,  ///< StreamGuard's fast path: ends every candidate
+  kMayMail = 2048,     ///< an at sign, or part of another spelling of one, or no ASCII
 };
 
 namespace detail {
@@ -47,7 +48,8 @@ constexpr std::array<std::uint16_t, 256> make_classes() {
   // Not ':', '/' and the backslash, which begin literals ("https://", "\u0040"); not '.', '-', '_',
   // '%', '+', '@', which are parts of words.
   add(" ,\n\r\t;!?'\"()[]{}<>*#&|~^`$", kQuietBreak);
-  for (std::size_t c = 0x80; c < 256; ++c) t[c] = kQuietBreak;
+  add("@%\\", kMayMail);
+  for (std::size_t c = 0x80; c < 256; ++c) t[c] = kQuietBreak | kMayMail;
   return t;
 }
 inline constexpr auto kClasses = make_classes();

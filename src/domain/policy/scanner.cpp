@@ -19,11 +19,8 @@ constexpr std::size_t kShortestNumber = 12;
 /// every detector is not scanned. A mail address needs an at sign, however it is spelled.
 bool is_harmless_word(const CompiledRules& compiled, std::string_view text) noexcept {
   if (compiled.database != nullptr) return false;
-  const unsigned numbers = text.size() < kShortestNumber ? 0u : unsigned{kDigit};
-  return std::none_of(text.begin(), text.end(), [numbers](char c) {
-    return c == '@' || c == '%' || c == '\\' || is(c, numbers) ||
-           static_cast<unsigned char>(c) >= 0x80;
-  });
+  const unsigned telling = text.size() < kShortestNumber ? kMayMail : kMayMail | kDigit;
+  return std::none_of(text.begin(), text.end(), [telling](char c) { return is(c, telling); });
 }
 
 }  // namespace

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
+#include <cstring>
 
 #include "tollgate/base/strings.hpp"
 
@@ -18,25 +20,33 @@ bool looks_encoded(json::NodeRef node) {
          node.raw().find(' ') == std::string_view::npos;
 }
 
-/// Names a member's key is compared with, told apart by length first: most keys are none of them.
+/// Names a member's key is compared with, only those of its length: most keys are none of them.
 template <std::size_t N>
 class KeySet {
  public:
   constexpr explicit KeySet(const std::array<std::string_view, N>& keys) : keys_(keys) {
-    for (const std::string_view key : keys) lengths_ |= std::uint32_t{1} << key.size();
+    std::sort(keys_.begin(), keys_.end(),
+              [](std::string_view a, std::string_view b) { return a.size() < b.size(); });
+    for (const std::string_view key : keys_) {
+      if (key.size() > kLongest) throw "a longer name";  // not constant: does not compile
+      for (std::size_t size = key.size() + 1; size < first_.size(); ++size) ++first_[size];
+    }
   }
   /// A key spelled with escapes is taken for an unknown one: its value is then read as text.
   [[nodiscard]] bool has(json::NodeRef member) const {
     const std::string_view raw = member.key_raw();
-    if (raw.size() < 2 || raw.size() > 33) return false;
+    if (raw.size() < 2 || raw.size() - 2 > kLongest) return false;
     const std::string_view key = raw.substr(1, raw.size() - 2);
-    if ((lengths_ >> key.size() & 1) == 0) return false;
-    return std::find(keys_.begin(), keys_.end(), key) != keys_.end();
+    for (std::size_t i = first_[key.size()]; i != first_[key.size() + 1]; ++i)
+      if (std::memcmp(keys_[i].data(), key.data(), key.size()) == 0) return true;
+    return false;
   }
 
  private:
+  static constexpr std::size_t kLongest = 31;
   std::array<std::string_view, N> keys_;
-  std::uint32_t lengths_ = 0;
+  /// Where the names of each length begin.
+  std::array<std::uint8_t, kLongest + 2> first_{};
 };
 
 // No text when they look encoded: made by the provider, checked by the provider.
@@ -63,8 +73,9 @@ bool is_data_url(json::NodeRef node) noexcept {
 
 bool is_opaque(json::NodeRef member) {
   if (member.is_string()) {
-    if (!kOpaque.has(member) && !(is_data_url(member) && kUrls.has(member))) return false;
-    return looks_encoded(member);
+    // The length decides nearly always.
+    return looks_encoded(member) &&
+           (kOpaque.has(member) || (is_data_url(member) && kUrls.has(member)));
   }
   // Vectors have a thousand numbers each.
   return member.is_array() && member.key_is("embedding") && member.at(0).is_number();
@@ -99,18 +110,33 @@ void TextWalk::add(json::NodeRef node, TextRole role, bool read_only) {
 void TextWalk::structured(json::NodeRef node, TextRole role, bool read_only) {
   if (node.is_string()) {
     add(node, role, read_only);
-    return;
+  } else if (node.size() > 0) {
+    below(node, role, read_only);
   }
-  if (node.is_array()) {
-    for (const json::NodeRef element : node.children()) structured(element, role, read_only);
-    return;
-  }
-  if (!node.is_object()) return;
-  // `{"type":"base64","data":…}`, `{"data":…,"format":"wav"}`, `{"type":"redacted_thinking",…}`
-  const bool is_binary = holds_binary(node);
-  for (const json::NodeRef member : node.children()) {
-    if (is_opaque(member) || (is_binary && is_binary_data(member))) continue;
-    structured(member, role, read_only);
+}
+
+/// Everything below a container that is not empty. Reads the index itself: this runs for every
+/// string of a call, and most of them need no more than a look at their length.
+void TextWalk::below(json::NodeRef container, TextRole role, bool read_only) {
+  const json::Document& document = *container.document();
+  const json::Node& self = document.node(container.index());
+  const bool is_object = self.kind == json::Kind::object;
+  for (std::uint32_t i = container.index() + 1; i != self.next; i = document.node(i).next) {
+    const json::Node& child = document.node(i);
+    const json::NodeRef ref = document.ref(i);
+    if (child.kind == json::Kind::string) {
+      const std::uint32_t size = child.end - child.begin - 2;
+      if (size == 0) continue;
+      // `{"type":"base64","data":...}`, `{"data":...,"format":"wav"}`,
+      // `{"type":"redacted_thinking",...}`
+      if (is_object && size >= kShortestOpaque &&
+          (is_opaque(ref) || (is_binary_data(ref) && holds_binary(container))))
+        continue;
+      out_.push_back({{ref, false}, kTags.has(ref) ? TextRole::tag : role, read_only});
+    } else if (child.count > 0) {
+      if (is_object && is_opaque(ref)) continue;
+      below(ref, role, read_only);
+    }
   }
 }
 

@@ -25,6 +25,8 @@ class TextWalk {
   void free_form(json::NodeRef node, TextRole role);
 
  private:
+  void below(json::NodeRef container, TextRole role, bool read_only);
+
   std::vector<TextSpan>& out_;
   std::vector<json::TextRef> refs_;
 };

@@ -42,6 +42,18 @@ enum class RequestField : std::uint8_t {
 };
 [[nodiscard]] RequestField request_field(json::NodeRef member);
 
+/// Members of a message, asked or answered.
+enum class MessagePart : std::uint8_t {
+  other,
+  content,
+  tool_calls,  ///< also the legacy function_call
+  reasoning,   ///< reasoning, reasoning_content
+  reasoning_details,
+  refusal,
+  audio,
+};
+[[nodiscard]] MessagePart message_part(json::NodeRef member);
+
 [[nodiscard]] base::Result<void> scan_request(llm::RequestKind kind, const json::Document& body,
                                               llm::GovernedFields& out);
 void request_texts(const llm::GovernedFields& fields, std::vector<llm::TextSpan>& out);

@@ -1,8 +1,8 @@
 #include <algorithm>
-#include <array>
 #include <string>
 
 #include "protocol/llm/field_reader.hpp"
+#include "protocol/llm/key_map.hpp"
 #include "protocol/llm/text_walk.hpp"
 #include "protocol/openai/parts.hpp"
 
@@ -14,11 +14,7 @@ using llm::RequestKind;
 
 constexpr std::int64_t kMaxChoices = 1024;  // OpenAI's own limit is 128
 
-struct NamedField {
-  std::string_view name;
-  RequestField field;
-};
-constexpr NamedField kFields[] = {
+constexpr llm::NamedField<RequestField> kNames[] = {
     {"model", RequestField::model},
     {"models", RequestField::fallback_models},
     {"stream", RequestField::stream},
@@ -72,22 +68,7 @@ constexpr NamedField kFields[] = {
     {"include", RequestField::known},
     {"truncation", RequestField::known},
 };
-
-/// Slots by a hash of length and two characters, so that a member costs a comparison or two.
-constexpr std::size_t kSlots = 256;
-constexpr std::size_t slot_of(std::string_view name) {
-  const auto byte = [](char c) { return static_cast<std::size_t>(static_cast<unsigned char>(c)); };
-  return (name.size() * 37 + byte(name.front()) * 7 + byte(name.back()) * 13) % kSlots;
-}
-constexpr std::array<std::uint8_t, kSlots> kFieldSlots = [] {
-  std::array<std::uint8_t, kSlots> slots{};
-  for (std::size_t i = 0; i < std::size(kFields); ++i) {
-    std::size_t slot = slot_of(kFields[i].name);
-    while (slots[slot] != 0) slot = (slot + 1) % kSlots;
-    slots[slot] = static_cast<std::uint8_t>(i + 1);
-  }
-  return slots;
-}();
+constexpr llm::KeyMap kFields(kNames);
 
 /// Parts of a message whose cost the bytes bound; empty when they do.
 std::string_view judge_part(json::NodeRef part, GovernedFields& out) {
@@ -318,13 +299,7 @@ base::Result<void> read_field(RequestField field, json::NodeRef node, GovernedFi
 }  // namespace
 
 RequestField request_field(json::NodeRef member) {
-  const std::string_view key = member.key();
-  if (key.empty()) return RequestField::unknown;
-  for (std::size_t slot = slot_of(key); kFieldSlots[slot] != 0; slot = (slot + 1) % kSlots) {
-    const NamedField& named = kFields[kFieldSlots[slot] - 1];
-    if (named.name == key) return named.field;
-  }
-  return RequestField::unknown;
+  return kFields.of(member);
 }
 
 base::Result<void> scan_request(RequestKind kind, const json::Document& body, GovernedFields& out) {

@@ -1,3 +1,4 @@
+#include "protocol/llm/key_map.hpp"
 #include "protocol/llm/text_walk.hpp"
 #include "protocol/openai/parts.hpp"
 
@@ -6,6 +7,18 @@ namespace {
 
 using llm::TextRole;
 using llm::TextWalk;
+
+constexpr llm::NamedField<MessagePart> kPartNames[] = {
+    {"content", MessagePart::content},
+    {"tool_calls", MessagePart::tool_calls},
+    {"function_call", MessagePart::tool_calls},
+    {"reasoning_content", MessagePart::reasoning},
+    {"reasoning", MessagePart::reasoning},
+    {"reasoning_details", MessagePart::reasoning_details},
+    {"refusal", MessagePart::refusal},
+    {"audio", MessagePart::audio},
+};
+constexpr llm::KeyMap kParts(kPartNames);
 
 TextRole role_of(json::NodeRef message) {
   const std::string_view role = message.find("role").text();
@@ -27,17 +40,25 @@ void message_texts(json::NodeRef message, TextWalk& walk) {
   }
   const TextRole role = role_of(message);
   for (const json::NodeRef member : message.children()) {
-    // A message's content is text even if it looks like a tag, so only other members are judged.
-    if (member.key_is("content")) {
-      walk.structured(member, role);
-    } else if (member.key_is("tool_calls") || member.key_is("function_call")) {
-      walk.structured(member, TextRole::tool_arguments);
-    } else if (member.key_is("reasoning_content") || member.key_is("reasoning")) {
-      walk.structured(member, TextRole::reasoning);
-    } else if (member.key_is("refusal")) {
-      walk.structured(member, TextRole::refusal);
-    } else if (!llm::is_opaque(member)) {
-      walk.structured(member, role);
+    switch (message_part(member)) {
+      case MessagePart::tool_calls:
+        walk.structured(member, TextRole::tool_arguments);
+        break;
+      case MessagePart::reasoning:
+        walk.structured(member, TextRole::reasoning);
+        break;
+      case MessagePart::refusal:
+        walk.structured(member, TextRole::refusal);
+        break;
+      case MessagePart::reasoning_details:
+      case MessagePart::audio:
+      case MessagePart::other:
+        if (llm::is_opaque(member)) break;
+        [[fallthrough]];
+      case MessagePart::content:
+        // A message's content is text even if it looks like a tag: only other members are judged.
+        walk.structured(member, role);
+        break;
     }
   }
 }
@@ -51,6 +72,10 @@ void list_texts(json::NodeRef list, TextWalk& walk) {
 }
 
 }  // namespace
+
+MessagePart message_part(json::NodeRef member) {
+  return kParts.of(member);
+}
 
 void request_texts(const llm::GovernedFields& fields, std::vector<llm::TextSpan>& out) {
   TextWalk walk(out);

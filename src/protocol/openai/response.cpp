@@ -1,6 +1,8 @@
 #include <algorithm>
+#include <array>
 
 #include "protocol/llm/field_reader.hpp"
+#include "protocol/llm/key_map.hpp"
 #include "protocol/llm/text_walk.hpp"
 #include "protocol/openai/parts.hpp"
 
@@ -11,38 +13,129 @@ using llm::read_count;
 using llm::TextRole;
 using llm::TextWalk;
 
-json::NodeRef first_of(json::NodeRef object, std::string_view a, std::string_view b) {
-  const json::NodeRef found = object.find(a);
-  return found ? found : object.find(b);
-}
+enum class ChoicePart : std::uint8_t { other, logprobs, message };
+constexpr llm::NamedField<ChoicePart> kChoicePartNames[] = {
+    {"logprobs", ChoicePart::logprobs},
+    {"message", ChoicePart::message},
+};
+constexpr llm::KeyMap kChoiceParts(kChoicePartNames);
 
-void choice_texts(json::NodeRef choice, TextWalk& walk) {
-  if (!choice.is_object()) walk.structured(choice, TextRole::assistant);
-  for (const json::NodeRef member : choice.children()) {
-    if (member.key_is("logprobs") || llm::is_opaque(member)) continue;
-    if (!member.key_is("message") || !member.is_object()) {
-      walk.structured(member, TextRole::assistant);
-      continue;
-    }
-    for (const json::NodeRef part : member.children()) {
-      if (part.key_is("content")) {
-        walk.structured(part, TextRole::assistant);
-      } else if (part.key_is("tool_calls") || part.key_is("function_call")) {
+void message_texts(json::NodeRef message, TextWalk& walk) {
+  for (const json::NodeRef part : message.children()) {
+    switch (message_part(part)) {
+      case MessagePart::tool_calls:
         walk.structured(part, TextRole::tool_arguments);
-      } else if (part.key_is("reasoning_content") || part.key_is("reasoning") ||
-                 part.key_is("reasoning_details")) {
+        break;
+      case MessagePart::reasoning:
+      case MessagePart::reasoning_details:
         walk.structured(part, TextRole::reasoning);
-      } else if (part.key_is("refusal")) {
+        break;
+      case MessagePart::refusal:
         walk.structured(part, TextRole::refusal);
-      } else if (part.key_is("audio") && part.is_object()) {
-        for (const json::NodeRef sound : part.children())
-          if (!llm::is_binary_data(sound)) walk.structured(sound, TextRole::assistant);
-      } else if (!llm::is_opaque(part)) {
+        break;
+      case MessagePart::audio:
+        if (part.is_object()) {
+          for (const json::NodeRef sound : part.children())
+            if (!llm::is_binary_data(sound)) walk.structured(sound, TextRole::assistant);
+          break;
+        }
+        [[fallthrough]];
+      case MessagePart::other:
+        if (llm::is_opaque(part)) break;
+        [[fallthrough]];
+      case MessagePart::content:
         walk.structured(part, TextRole::assistant);
-      }
+        break;
     }
   }
 }
+
+void choice_texts(json::NodeRef choice, TextWalk& walk) {
+  if (!choice.is_object()) {
+    walk.structured(choice, TextRole::assistant);
+    return;
+  }
+  for (const json::NodeRef member : choice.children()) {
+    const ChoicePart part = kChoiceParts.of(member);
+    if (part == ChoicePart::logprobs || llm::is_opaque(member)) continue;
+    if (part == ChoicePart::message && member.is_object()) {
+      message_texts(member, walk);
+    } else {
+      walk.structured(member, TextRole::assistant);
+    }
+  }
+}
+
+enum class Count : std::uint8_t {
+  other,
+  prompt,
+  input,
+  completion,
+  output,
+  prompt_details,
+  input_details,
+  completion_details,
+  output_details,
+  cache_hits,
+  total,
+  end,
+};
+constexpr llm::NamedField<Count> kCountNames[] = {
+    {"prompt_tokens", Count::prompt},
+    {"input_tokens", Count::input},
+    {"completion_tokens", Count::completion},
+    {"output_tokens", Count::output},
+    {"prompt_tokens_details", Count::prompt_details},
+    {"input_tokens_details", Count::input_details},
+    {"completion_tokens_details", Count::completion_details},
+    {"output_tokens_details", Count::output_details},
+    {"prompt_cache_hit_tokens", Count::cache_hits},
+    {"total_tokens", Count::total},
+};
+constexpr llm::KeyMap kCounts(kCountNames);
+
+enum class AnswerField : std::uint8_t {
+  other,
+  error,
+  model,
+  service_tier,
+  usage,
+  choices,
+  output,
+  status,
+  end,
+};
+constexpr llm::NamedField<AnswerField> kAnswerNames[] = {
+    {"error", AnswerField::error},
+    {"model", AnswerField::model},
+    {"service_tier", AnswerField::service_tier},
+    {"usage", AnswerField::usage},
+    {"choices", AnswerField::choices},
+    {"output", AnswerField::output},
+    {"status", AnswerField::status},
+};
+constexpr llm::KeyMap kAnswerFields(kAnswerNames);
+
+/// The members of an object by what they are, those that are not there as nothing.
+template <class Field, std::size_t N>
+class Members {
+ public:
+  Members(json::NodeRef object, const llm::KeyMap<Field, N>& map) {
+    if (!object.is_object()) return;
+    for (const json::NodeRef member : object.children())
+      found_[static_cast<std::size_t>(map.of(member))] = member;
+  }
+  [[nodiscard]] json::NodeRef operator[](Field field) const {
+    return found_[static_cast<std::size_t>(field)];
+  }
+  /// The first of two names that is there.
+  [[nodiscard]] json::NodeRef either(Field a, Field b) const {
+    return (*this)[a] ? (*this)[a] : (*this)[b];
+  }
+
+ private:
+  std::array<json::NodeRef, static_cast<std::size_t>(Field::end)> found_;
+};
 
 }  // namespace
 
@@ -51,15 +144,15 @@ void choice_texts(json::NodeRef choice, TextWalk& walk) {
 // added.
 void read_usage(json::NodeRef node, llm::Usage& usage) {
   if (!node.is_object()) return;
-  const std::int64_t input = read_count(first_of(node, "prompt_tokens", "input_tokens"));
-  const std::int64_t stated = read_count(first_of(node, "completion_tokens", "output_tokens"));
-  const json::NodeRef in_details = first_of(node, "prompt_tokens_details", "input_tokens_details");
-  const json::NodeRef out_details =
-      first_of(node, "completion_tokens_details", "output_tokens_details");
+  const Members told(node, kCounts);
+  const std::int64_t input = read_count(told.either(Count::prompt, Count::input));
+  const std::int64_t stated = read_count(told.either(Count::completion, Count::output));
+  const json::NodeRef in_details = told.either(Count::prompt_details, Count::input_details);
+  const json::NodeRef out_details = told.either(Count::completion_details, Count::output_details);
   usage.reported = true;
   // Cached tokens are part of the input count; DeepSeek tells them elsewhere.
   json::NodeRef cached = in_details.find("cached_tokens");
-  if (!cached.is_number()) cached = node.find("prompt_cache_hit_tokens");
+  if (!cached.is_number()) cached = told[Count::cache_hits];
   usage.cache_read = std::min(read_count(cached), input);
   usage.cache_write_5m =
       std::min(read_count(in_details.find("cache_write_tokens")), input - usage.cache_read);
@@ -67,7 +160,7 @@ void read_usage(json::NodeRef node, llm::Usage& usage) {
   usage.input = input - usage.cache_read - usage.cache_write_5m;
   // Some hosts (xAI, Gemini's compatible API) leave reasoning out of completion_tokens, not out of
   // total_tokens, and bill it.
-  usage.output = std::max(stated, read_count(node.find("total_tokens")) - input);
+  usage.output = std::max(stated, read_count(told[Count::total]) - input);
   usage.reasoning = read_count(out_details.find("reasoning_tokens"));
   usage.audio_in = read_count(in_details.find("audio_tokens"));
   usage.audio_out = read_count(out_details.find("audio_tokens"));
@@ -75,19 +168,19 @@ void read_usage(json::NodeRef node, llm::Usage& usage) {
 
 llm::ResponseFacts read_response(const json::Document& body) {
   llm::ResponseFacts facts;
-  const json::NodeRef root = body.root();
-  const json::NodeRef error = root.find("error");
+  const Members told(body.root(), kAnswerFields);
+  const json::NodeRef error = told[AnswerField::error];
   facts.is_error = error && !error.is_null();
-  facts.model = root.find("model").text();
-  facts.usage.service_tier = root.find("service_tier").text();
-  read_usage(root.find("usage"), facts.usage);
-  const json::NodeRef choices = root.find("choices");
+  facts.model = told[AnswerField::model].text();
+  facts.usage.service_tier = told[AnswerField::service_tier].text();
+  read_usage(told[AnswerField::usage], facts.usage);
+  const json::NodeRef choices = told[AnswerField::choices];
   facts.choices = choices.is_array() ? choices.size() : 0;
   facts.finish_reason = choices.at(0).find("finish_reason").text();
   // Responses has one answer, and says `status` where chat completions say why it ended.
-  if (root.find("output").is_array()) {
+  if (told[AnswerField::output].is_array()) {
     facts.choices = 1;
-    facts.finish_reason = root.find("status").text();
+    facts.finish_reason = told[AnswerField::status].text();
   }
   return facts;
 }
@@ -101,10 +194,11 @@ void response_texts(const json::Document& body, std::vector<llm::TextSpan>& out)
   }
   for (const json::NodeRef member : root.children()) {
     if (llm::is_opaque(member)) continue;
-    if (member.key_is("choices") && member.is_array()) {
+    const AnswerField field = kAnswerFields.of(member);
+    if (field == AnswerField::choices && member.is_array()) {
       for (const json::NodeRef choice : member.children()) choice_texts(choice, walk);
     } else {
-      walk.structured(member, member.key_is("output") ? TextRole::assistant : TextRole::other);
+      walk.structured(member, field == AnswerField::output ? TextRole::assistant : TextRole::other);
     }
   }
 }
