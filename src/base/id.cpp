@@ -1,6 +1,7 @@
 #include "tollgate/base/id.hpp"
 
 #include <array>
+#include <bit>
 #include <cstring>
 
 #include "tollgate/base/digest.hpp"
@@ -20,7 +21,9 @@ void put_eight(char* out, std::uint64_t bits) noexcept {
   // 0-9, then letters without I, L, O and U.
   const std::uint64_t text =
       v + ones * '0' + from(10) * ('A' - '0' - 10) + from(18) + from(20) + from(22) + from(27);
-  for (int i = 0; i < 8; ++i) out[i] = static_cast<char>(text >> (56 - 8 * i));
+  const std::uint64_t in_order =
+      std::endian::native == std::endian::little ? __builtin_bswap64(text) : text;
+  std::memcpy(out, &in_order, sizeof in_order);
 }
 
 /// SplitMix64's finaliser: a bijection, so distinct counters give distinct outputs.

@@ -77,19 +77,21 @@ void book(RequestContext& context, const domain::budget::Settlement& settlement,
   context.cost += settlement.amount;
   context.estimated = context.estimated || estimated;
   if (context.record) {
-    store::LedgerCharge charge;
-    charge.provider = target.provider->name;
-    charge.model = context.alias->routable.alias().name;
-    charge.amount = settlement.amount;
-    charge.estimated = estimated;
-    charge.overrun = settlement.overrun.value > 0;
-    charge.kind = kind;
-    charge.charged_at = settlement.charged_at;
-    context.record->overrun = context.record->overrun || charge.overrun;
-    if (settlement.amount.value > 0) context.record->charges.push_back(std::move(charge));
-    context.record->held_at = settlement.charged_at;
-    if (index < context.record->attempts.size())
-      context.record->attempts[index].billed += settlement.amount;
+    store::AuditRecord& record = *context.record;
+    const bool overrun = settlement.overrun.value > 0;
+    record.overrun = record.overrun || overrun;
+    record.held_at = settlement.charged_at;
+    if (settlement.amount.value > 0) {
+      store::LedgerCharge& charge = record.charges.emplace_back();
+      charge.provider = target.provider->name;
+      charge.model = context.alias->routable.alias().name;
+      charge.amount = settlement.amount;
+      charge.estimated = estimated;
+      charge.overrun = overrun;
+      charge.kind = kind;
+      charge.charged_at = settlement.charged_at;
+    }
+    if (index < record.attempts.size()) record.attempts[index].billed += settlement.amount;
   }
   pipeline::Services& services = *context.services;
   services.metrics.cost(context.alias->of(context.plan.candidates[candidate]).series,

@@ -206,10 +206,11 @@ class RouterStage final : public pipeline::Stage {
       const AttemptEnd end = co_await answer_refusal(context);
       co_return end;
     }
-    context.gateway_time += services.clock.mono() - read_at;
     const std::string_view piece = body;
     const bool sent = co_await context.downstream->respond(answer.status, answer.header_lines,
                                                            std::span(&piece, 1));
+    // Up to the write, whose time the session has noted: one look at the clock less.
+    if (context.first_byte_at > read_at) context.gateway_time += context.first_byte_at - read_at;
     co_return sent ? AttemptEnd::answered : AttemptEnd::client_gone;
   }
 

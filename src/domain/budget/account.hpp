@@ -27,9 +27,9 @@ __extension__ typedef __int128 Wide;
 }
 
 [[nodiscard]] inline Nanos narrow(Wide amount) noexcept {
-  constexpr Wide kMost = std::numeric_limits<Nanos>::max();
-  constexpr Wide kLeast = std::numeric_limits<Nanos>::min();
-  return static_cast<Nanos>(amount > kMost ? kMost : amount < kLeast ? kLeast : amount);
+  const auto same = static_cast<Nanos>(amount);
+  if (same == amount) return same;
+  return amount > 0 ? std::numeric_limits<Nanos>::max() : std::numeric_limits<Nanos>::min();
 }
 
 [[nodiscard]] inline Micros to_micros(base::WallTime t) noexcept {

@@ -117,10 +117,13 @@ void make_plan(const RoutableAlias& alias, Dialect dialect, ProviderFilter provi
     }
     const bool tier_ends = i + 1 == deployments.size() ||
                            deployments[i + 1].deployment->priority != target.deployment->priority;
-    if (tier_ends) {
+    if (!tier_ends) continue;
+    if (tier.size() == 1) {  // the usual one; whatever its weight there is nothing to order
+      plan.candidates.push_back({tier.front().target});
+    } else {
       order_tier(tier, rng, plan);
-      tier.clear();
     }
+    tier.clear();
   }
 }
 

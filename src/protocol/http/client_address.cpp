@@ -27,6 +27,7 @@ std::optional<IpAddress> parse_hop(std::string_view text) noexcept {
 IpAddress client_address(const IpAddress& peer, const HeaderSection& headers,
                          const std::vector<Cidr>& trusted) noexcept {
   constexpr int kMaxHops = 32;
+  if (!headers.has(HeaderId::x_forwarded_for)) return peer;
   IpAddress client = peer;
   int hops = 0;
   const auto& fields = headers.fields();

@@ -10,6 +10,10 @@ namespace tollgate::protocol::http::detail {
 
 using base::ErrorCode;
 
+Fault bad_http(const char* message) noexcept {
+  return {ErrorCode::bad_http, message};
+}
+
 Fault add_field_line(std::string_view line, const HeadLimits& limits,
                      HeaderSection& section) noexcept {
   if (section.fields().size() >= limits.field_count)
@@ -26,22 +30,21 @@ Fault add_field_line(std::string_view line, const HeadLimits& limits,
   const auto name_size = static_cast<std::size_t>(at - line.data());
   if (at == end || *at != ':' || name_size == 0) {
     if (!line.empty() && (line.front() == ' ' || line.front() == '\t'))
-      return {ErrorCode::bad_http, "a folded header line"};
-    if (at == end) return {ErrorCode::bad_http, "a header line without a colon"};
-    if (*at == ':') return {ErrorCode::bad_http, "a header field without a name"};
-    if (*at == ' ' || *at == '\t')
-      return {ErrorCode::bad_http, "white space in or after a header name"};
-    return {ErrorCode::bad_http, "a character not allowed in a header name"};
+      return bad_http("a folded header line");
+    if (at == end) return bad_http("a header line without a colon");
+    if (*at == ':') return bad_http("a header field without a name");
+    if (*at == ' ' || *at == '\t') return bad_http("white space in or after a header name");
+    return bad_http("a character not allowed in a header name");
   }
   if ((seen & kUnderscore) != 0 && !limits.allow_underscores)
-    return {ErrorCode::bad_http, "an underscore in a header name"};
+    return bad_http("an underscore in a header name");
   const std::string_view name = line.substr(0, name_size);
   ++at;
   const char* value_end = end;
   while (at != value_end && (*at == ' ' || *at == '\t')) ++at;
   while (value_end != at && (value_end[-1] == ' ' || value_end[-1] == '\t')) --value_end;
   const std::string_view value(at, static_cast<std::size_t>(value_end - at));
-  if (!is_value_text(value)) return {ErrorCode::bad_http, "a control character in a header value"};
+  if (!is_value_text(value)) return bad_http("a control character in a header value");
   const HeaderId id = find_header_id(name);
   if (section.has(id) && (kFlags[static_cast<std::size_t>(id)] & kHeaderSingle) != 0) {
     return id == HeaderId::content_length
@@ -125,7 +128,7 @@ Fault read_connection(HeaderSection& section, ConnectionFlags& flags) noexcept {
       const std::string_view option = base::trim_ows(rest.substr(0, comma));
       rest = comma == std::string_view::npos ? std::string_view{} : rest.substr(comma + 1);
       if (option.empty()) continue;  // RFC 9110 5.6.1.2: empty list elements are ignored
-      if (!is_token(option)) return {ErrorCode::bad_http, "a malformed Connection field"};
+      if (!is_token(option)) return bad_http("a malformed Connection field");
       if (base::iequals(option, "close")) {
         flags.close = true;
       } else if (base::iequals(option, "keep-alive")) {
@@ -142,15 +145,15 @@ Fault read_framing(const HeaderSection& section, int version_minor, Framing& fra
   const HeaderField* length = section.find(HeaderId::content_length);
   const HeaderField* coding = section.find(HeaderId::transfer_encoding);
   if (length != nullptr && coding != nullptr)
-    return {ErrorCode::bad_http, "Content-Length together with Transfer-Encoding"};
+    return bad_http("Content-Length together with Transfer-Encoding");
   if (length != nullptr) {
     framing.content_length = base::parse_u64(length->value);
-    if (!framing.content_length) return {ErrorCode::bad_http, "a malformed Content-Length"};
+    if (!framing.content_length) return bad_http("a malformed Content-Length");
   }
   if (coding != nullptr) {
-    if (version_minor == 0) return {ErrorCode::bad_http, "Transfer-Encoding in HTTP/1.0"};
+    if (version_minor == 0) return bad_http("Transfer-Encoding in HTTP/1.0");
     if (!base::iequals(coding->value, "chunked"))
-      return {ErrorCode::bad_http, "a Transfer-Encoding other than chunked"};
+      return bad_http("a Transfer-Encoding other than chunked");
     framing.chunked = true;
   }
   return {};

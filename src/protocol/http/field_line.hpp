@@ -8,6 +8,10 @@
 /// What request and response heads share. Private to src/protocol/http.
 namespace tollgate::protocol::http::detail {
 
+/// A fault against the grammar. Cold, so that the compiler keeps whatever leads to it out of the
+/// way of heads that have none.
+[[nodiscard]] [[gnu::cold, gnu::noinline]] Fault bad_http(const char* message) noexcept;
+
 /// Checks one field line (without CRLF) and adds it to `section`; options of a Connection field are
 /// added to its options, except close and keep-alive, which set the flags.
 struct ConnectionFlags {

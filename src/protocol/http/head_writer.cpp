@@ -132,8 +132,19 @@ bool append_field(std::string& out, std::string_view name, std::string_view valu
 }
 
 void append_field(std::string& out, std::string_view name, std::uint64_t value) {
+  constexpr std::size_t kLongest = 64;
+  char line[kLongest + LineAppender::kLineExtra + 20];
   const Digits digits(value);
-  append_field(out, name, digits.view());
+  if (name.size() > kLongest) {
+    append_field(out, name, digits.view());
+    return;
+  }
+  if (detail::find_header_id(name) == HeaderId::other && !is_token(name)) return;
+  char* at = copy(line, name);
+  at = copy(at, ": ");
+  at = copy(at, digits.view());
+  at = copy(at, "\r\n");
+  out.append(line, at);
 }
 
 std::string_view reason_phrase(int status) noexcept {

@@ -63,23 +63,42 @@ constexpr NameTable make_table() {
 inline constexpr NameTable kTable = make_table();
 static_assert(kTable.multiplier != 0, "no perfect hash for header_names.def: change hash_key");
 
-/// Compares any text with a lower-case name of the same length. Setting bit 5 lowers letters; what
-/// it maps onto a '-' or a digit besides itself is a control character, which has neither bit 5
-/// nor 6.
-inline bool same_name(const char* text, const char* lower, std::size_t n) noexcept {
-  if (n >= 8) {
-    constexpr std::uint64_t bit5 = 0x2020202020202020ull;
-    constexpr std::uint64_t bit6 = bit5 << 1;
-    const auto same8 = [&](std::size_t i) {
-      std::uint64_t a, b;
-      std::memcpy(&a, text + i, 8);
-      std::memcpy(&b, lower + i, 8);
-      return (a | bit5) == b && ((a | a << 1) & bit6) == bit6;
-    };
-    for (std::size_t i = 0; i + 8 <= n; i += 8)
-      if (!same8(i)) return false;
-    return same8(n - 8);
+/// A name beside its length, so that a look-up touches one cache line more than the slot's.
+struct alignas(32) PackedName {
+  std::uint8_t size = 0;
+  char text[31] = {};
+};
+constexpr auto pack_names() {
+  std::array<PackedName, kNames.size()> packed{};
+  for (std::size_t i = 0; i < kNames.size(); ++i) {
+    packed[i].size = static_cast<std::uint8_t>(kNames[i].size());
+    for (std::size_t k = 0; k < kNames[i].size(); ++k) packed[i].text[k] = kNames[i][k];
   }
+  return packed;
+}
+inline constexpr auto kPacked = pack_names();
+
+/// Compares `n` bytes of any text, as words, with a lower-case name. Setting bit 5 lowers letters;
+/// what it maps onto a '-' or a digit besides itself is a control character, which has neither bit
+/// 5 nor 6.
+template <class Word>
+bool same_words(const char* text, const char* lower, std::size_t n) noexcept {
+  constexpr auto bit5 = static_cast<Word>(0x2020202020202020ull);
+  constexpr auto bit6 = static_cast<Word>(bit5 << 1);
+  const auto same = [&](std::size_t i) {
+    Word a, b;
+    std::memcpy(&a, text + i, sizeof a);
+    std::memcpy(&b, lower + i, sizeof b);
+    return (a | bit5) == b && ((a | a << 1) & bit6) == bit6;
+  };
+  for (std::size_t i = 0; i + sizeof(Word) < n; i += sizeof(Word))
+    if (!same(i)) return false;
+  return same(n - sizeof(Word));  // the last ones, some of them once more
+}
+
+inline bool same_name(const char* text, const char* lower, std::size_t n) noexcept {
+  if (n >= 8) return same_words<std::uint64_t>(text, lower, n);
+  if (n >= 4) return same_words<std::uint32_t>(text, lower, n);
   for (std::size_t i = 0; i < n; ++i)
     if ((text[i] | 0x20) != lower[i] || (text[i] & 0x60) == 0) return false;
   return true;
@@ -90,8 +109,8 @@ inline HeaderId find_header_id(std::string_view name) noexcept {
   if (name.empty()) return HeaderId::other;
   const std::uint8_t slot = kTable.slots[hash_key(name) * kTable.multiplier >> (32 - kHashBits)];
   if (slot >= kNames.size()) return HeaderId::other;
-  const std::string_view known = kNames[slot];
-  if (known.size() != name.size() || !same_name(name.data(), known.data(), name.size()))
+  const PackedName& known = kPacked[slot];
+  if (known.size != name.size() || !same_name(name.data(), known.text, name.size()))
     return HeaderId::other;
   return static_cast<HeaderId>(slot);
 }

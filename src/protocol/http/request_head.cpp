@@ -33,17 +33,16 @@ Fault parse_request_line(std::string_view line, RequestHead& head, bool& method_
   const std::size_t method_end = line.find(' ');
   const std::size_t target_end = line.rfind(' ');
   if (method_end == std::string_view::npos || target_end == method_end)
-    return {ErrorCode::bad_http, "a request line is method, target and version"};
+    return detail::bad_http("a request line is method, target and version");
   head.method_text = line.substr(0, method_end);
   head.target = line.substr(method_end + 1, target_end - method_end - 1);
   const bool is_served = parse_method(head.method_text, head.method);  // those are tokens
-  if (!is_served && !is_token(head.method_text)) return {ErrorCode::bad_http, "a malformed method"};
+  if (!is_served && !is_token(head.method_text)) return detail::bad_http("a malformed method");
   // Also refuses the second space of a target with spaces in it.
   if (head.target.empty() || !detail::is_target_text(head.target))
-    return {ErrorCode::bad_http, "a character not allowed in a request target"};
+    return detail::bad_http("a character not allowed in a request target");
   head.version_minor = detail::parse_version(line.substr(target_end + 1));
-  if (head.version_minor < 0)
-    return {ErrorCode::bad_http, "an HTTP version other than 1.0 and 1.1"};
+  if (head.version_minor < 0) return detail::bad_http("an HTTP version other than 1.0 and 1.1");
   method_refused = !is_served;
   return {};
 }
@@ -56,19 +55,19 @@ Fault read_target(RequestHead& head) noexcept {
     return {};
   }
   if (target == "*") {
-    if (head.method != Method::options) return {ErrorCode::bad_http, "'*' is for OPTIONS only"};
+    if (head.method != Method::options) return detail::bad_http("'*' is for OPTIONS only");
     head.path_and_query = target;
     return {};
   }
   const std::size_t colon = target.find("://");
   const std::string_view scheme = target.substr(0, colon == std::string_view::npos ? 0 : colon);
   if (!base::iequals(scheme, "http") && !base::iequals(scheme, "https"))
-    return {ErrorCode::bad_http, "a request target is a path"};
+    return detail::bad_http("a request target is a path");
   const std::string_view rest = target.substr(colon + 3);
   const std::size_t slash = rest.find('/');
   const std::string_view authority = rest.substr(0, slash);
   if (head.host.empty() || !base::iequals(authority, head.host))
-    return {ErrorCode::bad_http, "the target's authority differs from Host"};
+    return detail::bad_http("the target's authority differs from Host");
   head.path_and_query = slash == std::string_view::npos ? kRootPath : rest.substr(slash);
   return {};
 }
@@ -77,10 +76,10 @@ Fault read_target(RequestHead& head) noexcept {
 Fault finish(RequestHead& head) noexcept {
   HeaderSection& headers = head.headers;
   if (const HeaderField* host = headers.find(HeaderId::host)) {
-    if (!is_valid_host(host->value)) return {ErrorCode::bad_http, "a malformed Host"};
+    if (!is_valid_host(host->value)) return detail::bad_http("a malformed Host");
     head.host = host->value;
   } else if (head.version_minor == 1) {
-    return {ErrorCode::bad_http, "HTTP/1.1 needs a Host"};
+    return detail::bad_http("HTTP/1.1 needs a Host");
   }
   if (const Fault fault = read_target(head)) return fault;
 

@@ -13,21 +13,20 @@ namespace {
 
 Fault parse_status_line(std::string_view line, ResponseHead& head) noexcept {
   head.version_minor = detail::parse_version(line.substr(0, 8));
-  if (head.version_minor < 0)
-    return {ErrorCode::bad_http, "an HTTP version other than 1.0 and 1.1"};
+  if (head.version_minor < 0) return detail::bad_http("an HTTP version other than 1.0 and 1.1");
   // The space after the code is required, but servers forget it and nothing hangs on it.
   if (line.size() < 12 || line[8] != ' ' || (line.size() > 12 && line[12] != ' '))
-    return {ErrorCode::bad_http, "a malformed status line"};
+    return detail::bad_http("a malformed status line");
   int status = 0;
   for (const char c : line.substr(9, 3)) {
-    if (c < '0' || c > '9') return {ErrorCode::bad_http, "a malformed status"};
+    if (c < '0' || c > '9') return detail::bad_http("a malformed status");
     status = status * 10 + (c - '0');
   }
-  if (status < 100 || status > 599) return {ErrorCode::bad_http, "a status outside 100..599"};
+  if (status < 100 || status > 599) return detail::bad_http("a status outside 100..599");
   head.status = status;
   head.reason = line.substr(std::min<std::size_t>(13, line.size()));
   if (!detail::is_value_text(head.reason))
-    return {ErrorCode::bad_http, "a control character in the status line"};
+    return detail::bad_http("a control character in the status line");
   return {};
 }
 
@@ -41,10 +40,10 @@ Fault finish(ResponseHead& head, bool head_request) noexcept {
   head.content_length = framing.content_length;
 
   const int status = head.status;
-  if (status == 101) return {ErrorCode::bad_http, "a switch of protocols that nobody asked for"};
+  if (status == 101) return detail::bad_http("a switch of protocols that nobody asked for");
   const bool says_body = framing.chunked || framing.content_length.value_or(0) != 0;
   if (status < 200) {
-    if (says_body) return {ErrorCode::bad_http, "an interim response with a body"};
+    if (says_body) return detail::bad_http("an interim response with a body");
     head.body_kind = BodyKind::none;
   } else if (head_request || status == 304) {
     head.body_kind = BodyKind::none;

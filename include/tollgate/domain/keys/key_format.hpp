@@ -38,6 +38,10 @@ inline constexpr std::size_t kKeyChars = kKeyPrefix.size() + kKeyBodyChars + kKe
 /// Replaces every well-formed key in `text` by kRedactedKey: for text of a caller's choosing on its
 /// way into a record, a log line or an answer. An agent may put its key anywhere.
 void redact_keys(std::string& text);
+/// Whether a text is long enough to hold a key: most columns of a record and most values are not.
+[[nodiscard]] constexpr bool can_hold_key(std::string_view text) noexcept {
+  return text.size() >= kKeyChars;
+}
 inline constexpr std::string_view kRedactedKey = "tg-***";
 
 /// SHA-256 of the whole text: what the YAML and the store keep.

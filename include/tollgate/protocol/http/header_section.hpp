@@ -69,9 +69,11 @@ class HeaderSection {
   }
 
   void add(const HeaderField& field) {
-    if (field.id != HeaderId::other && !has(field.id)) {
-      seen_ |= std::uint64_t{1} << static_cast<unsigned>(field.id);
-      first_[static_cast<std::size_t>(field.id)] = static_cast<std::uint16_t>(fields_.size());
+    if (field.id != HeaderId::other) {
+      const std::uint64_t bit = std::uint64_t{1} << static_cast<unsigned>(field.id);
+      if ((seen_ & bit) == 0)
+        first_[static_cast<std::size_t>(field.id)] = static_cast<std::uint16_t>(fields_.size());
+      seen_ |= bit;
     }
     fields_.push_back(field);
   }

@@ -21,7 +21,7 @@ struct Fault {
 };
 
 /// A client's fault as it is; an upstream's as upstream_invalid (stream_limit when it is a size).
-[[nodiscard]] base::Error to_error(Fault fault, Peer peer);
+[[nodiscard]] [[gnu::cold]] base::Error to_error(Fault fault, Peer peer);
 
 /// Cuts a growing buffer into CRLF-ended lines, each byte searched once however it arrives.
 class LineReader {
