@@ -115,7 +115,20 @@ base::Result<std::optional<StoredCall>> AuditReader::show(std::string_view reque
 base::Result<std::vector<StoredCall>> AuditReader::query(const CallFilter& filter) {
   const Connection::Limited limited(*connection_);
   Conditions where;
-  where.text("key_id=?", filter.key);
+  std::string from = "audit";
+  std::string order = "seq DESC";
+  std::string place = "seq";
+  if (!filter.key.empty()) {
+    // Only the spans that have the key, the newest first, so that the limit ends the walk. Without
+    // the + SQLite would first build an index on the key, for this one query.
+    from =
+        "(SELECT first_seq AS span FROM audit_span_key WHERE key_id=?1) CROSS JOIN audit "
+        "ON seq BETWEEN span AND span+255";
+    order = "span DESC, seq DESC";
+    place = "span";
+    where.text("+key_id=?1", filter.key);
+    where.number("span<?", filter.before_seq);
+  }
   where.text("agent=?", filter.agent);
   where.text("team=?", filter.team);
   where.text("surface=?", filter.surface);
@@ -123,12 +136,20 @@ base::Result<std::vector<StoredCall>> AuditReader::query(const CallFilter& filte
   where.text("session_id=?", filter.session);
   where.text("error_code=?", filter.error_code);
   if (filter.outcome) where.text("outcome=?", std::string(to_string(*filter.outcome)));
-  if (filter.since) where.number("started_us>=?", micros(*filter.since));
-  if (filter.until) where.number("started_us<?", micros(*filter.until));
+  if (filter.since) {
+    where.number(place + ">=(SELECT min(first_seq) FROM audit_span WHERE newest_us>=?)",
+                 micros(*filter.since));
+    where.number("started_us>=?", micros(*filter.since));
+  }
+  if (filter.until) {
+    where.number(place + "<=(SELECT max(last_seq) FROM audit_span WHERE oldest_us<?)",
+                 micros(*filter.until));
+    where.number("started_us<?", micros(*filter.until));
+  }
   if (filter.status) where.number("status=?", *filter.status);
   where.number("seq<?", filter.before_seq);
   Statement row;
-  const std::string sql = audit_select_sql() + where.sql() + " ORDER BY seq DESC LIMIT " +
+  const std::string sql = audit_select_sql(from) + where.sql() + " ORDER BY " + order + " LIMIT " +
                           std::to_string(std::min(filter.limit, kMaxRows));
   if (const int rc = connection_->db.prepare(sql, row)) return connection_->error(rc);
   where.bind(row);

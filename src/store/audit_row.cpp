@@ -9,67 +9,67 @@
 namespace tollgate::store {
 namespace {
 
-constexpr std::array<std::string_view, 61> kColumns{"seq",
-                                                    "row_version",
-                                                    "request_id",
-                                                    "trace_id",
-                                                    "session_id",
-                                                    "parent_id",
-                                                    "started_us",
-                                                    "key_id",
-                                                    "agent",
-                                                    "team",
-                                                    "org",
-                                                    "tags",
-                                                    "client_address",
-                                                    "surface",
-                                                    "method",
-                                                    "path",
-                                                    "model_asked",
-                                                    "model_served",
-                                                    "provider",
-                                                    "deployment",
-                                                    "rpc_method",
-                                                    "rpc_target",
-                                                    "tool",
-                                                    "task_id",
-                                                    "attempts",
-                                                    "attempt_count",
-                                                    "verdicts",
-                                                    "input_tokens",
-                                                    "output_tokens",
-                                                    "cache_read_tokens",
-                                                    "cache_write_tokens",
-                                                    "cache_write_1h_tokens",
-                                                    "reasoning_tokens",
-                                                    "estimated",
-                                                    "cost_nusd",
-                                                    "held_nusd",
-                                                    "price_source",
-                                                    "overrun",
-                                                    "total_us",
-                                                    "gateway_us",
-                                                    "upstream_us",
-                                                    "ttft_us",
-                                                    "status",
-                                                    "error_code",
-                                                    "outcome",
-                                                    "stream",
-                                                    "output_cap_lowered",
-                                                    "request_bytes",
-                                                    "response_bytes",
-                                                    "config_digest",
-                                                    "request_body_bytes",
-                                                    "request_body_sha256",
-                                                    "request_body_segment",
-                                                    "request_body_offset",
-                                                    "request_body_stored",
-                                                    "response_body_bytes",
-                                                    "response_body_sha256",
-                                                    "response_body_segment",
-                                                    "response_body_offset",
-                                                    "response_body_stored",
-                                                    "hash"};
+constexpr std::array<std::string_view, kAuditColumns> kColumns{"seq",
+                                                               "row_version",
+                                                               "request_id",
+                                                               "trace_id",
+                                                               "session_id",
+                                                               "parent_id",
+                                                               "started_us",
+                                                               "key_id",
+                                                               "agent",
+                                                               "team",
+                                                               "org",
+                                                               "tags",
+                                                               "client_address",
+                                                               "surface",
+                                                               "method",
+                                                               "path",
+                                                               "model_asked",
+                                                               "model_served",
+                                                               "provider",
+                                                               "deployment",
+                                                               "rpc_method",
+                                                               "rpc_target",
+                                                               "tool",
+                                                               "task_id",
+                                                               "attempts",
+                                                               "attempt_count",
+                                                               "verdicts",
+                                                               "input_tokens",
+                                                               "output_tokens",
+                                                               "cache_read_tokens",
+                                                               "cache_write_tokens",
+                                                               "cache_write_1h_tokens",
+                                                               "reasoning_tokens",
+                                                               "estimated",
+                                                               "cost_nusd",
+                                                               "held_nusd",
+                                                               "price_source",
+                                                               "overrun",
+                                                               "total_us",
+                                                               "gateway_us",
+                                                               "upstream_us",
+                                                               "ttft_us",
+                                                               "status",
+                                                               "error_code",
+                                                               "outcome",
+                                                               "stream",
+                                                               "output_cap_lowered",
+                                                               "request_bytes",
+                                                               "response_bytes",
+                                                               "config_digest",
+                                                               "request_body_bytes",
+                                                               "request_body_sha256",
+                                                               "request_body_segment",
+                                                               "request_body_offset",
+                                                               "request_body_stored",
+                                                               "response_body_bytes",
+                                                               "response_body_sha256",
+                                                               "response_body_segment",
+                                                               "response_body_offset",
+                                                               "response_body_stored",
+                                                               "hash"};
 
 std::string_view as_text(std::span<const std::uint8_t> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
@@ -115,30 +115,27 @@ void read_body(Source& in, AuditBody& body, BodyPlace& place) {
 
 }  // namespace
 
-/// Binds columns one after the other and writes their canonical form.
+/// Sets columns one after the other and writes their canonical form.
 class AuditRowWriter::Sink {
  public:
-  Sink(Statement& statement, CanonicalForm& canonical)
-      : statement_(statement), canonical_(canonical) {
-    statement_.clear_bindings();  // so that NULL columns need no call
-  }
+  Sink(RowValue* values, CanonicalForm& canonical) : next_(values), canonical_(canonical) {}
   void integer(std::int64_t value) {
-    statement_.bind(++index_, value);
+    set(RowValue::Type::integer).integer = value;
     canonical_.integer(value);
   }
   void flag(bool value) { integer(value ? 1 : 0); }
   void null() {
-    ++index_;
+    set(RowValue::Type::null);
     canonical_.null();
   }
   void not_negative(std::int64_t value) { value < 0 ? null() : integer(value); }
   void text(std::string_view value) {  // empty = NULL
     if (value.empty()) return null();
-    statement_.bind(++index_, value);
+    set(RowValue::Type::text).bytes = value;
     canonical_.bytes('T', value);
   }
   void blob(const base::Sha256Digest& value) {
-    statement_.bind(++index_, std::span<const std::uint8_t>(value));
+    set(RowValue::Type::blob).bytes = as_text(value);
     canonical_.bytes('B', as_text(value));
   }
   void body(const AuditBody& body, const BodyPlace& place) {
@@ -156,15 +153,16 @@ class AuditRowWriter::Sink {
     integer(whole(place.offset));
     integer(whole(place.stored_bytes));
   }
-  /// The hash itself is bound, not part of the canonical form.
-  void hash(const base::Sha256Digest& value) {
-    statement_.bind(++index_, std::span<const std::uint8_t>(value));
-  }
+  /// The hash itself is a column, not part of the canonical form.
+  void hash(const base::Sha256Digest& value) { set(RowValue::Type::blob).bytes = as_text(value); }
 
  private:
-  Statement& statement_;
+  RowValue& set(RowValue::Type type) noexcept {
+    next_->type = type;
+    return *next_++;
+  }
+  RowValue* next_;
   CanonicalForm& canonical_;
-  int index_ = 0;
 };
 
 std::size_t hashed_columns(std::int64_t row_version) noexcept {
@@ -175,36 +173,31 @@ std::span<const std::string_view> audit_columns() noexcept {
   return kColumns;
 }
 
-std::string audit_insert_sql() {
+std::string audit_insert_sql(std::string_view source) {
   std::string names;
-  std::string marks;
   for (const std::string_view column : kColumns) {
-    if (!names.empty()) {
-      names += ',';
-      marks += ',';
-    }
+    if (!names.empty()) names += ',';
     names += column;
-    marks += '?';
   }
-  // OR IGNORE: a request id that is already on record is counted as rejected, and cannot wedge the
-  // writer on a batch that would fail for ever.
-  return "INSERT OR IGNORE INTO audit(" + names + ") VALUES(" + marks + ")";
+  // OR ROLLBACK: the transaction is given up whole, so SQLite need not copy every page it changes
+  // in case the statement alone has to be undone.
+  return "INSERT OR ROLLBACK INTO audit(" + names + ") SELECT * FROM " + std::string(source);
 }
 
-std::string audit_select_sql() {
+std::string audit_select_sql(std::string_view from) {
   std::string sql = "SELECT ";
   for (const std::string_view column : kColumns) {
     if (column != kColumns.front()) sql += ',';
     sql += column;
   }
-  return sql + " FROM audit ";
+  return sql.append(" FROM ").append(from) + ' ';
 }
 
-base::Sha256Digest AuditRowWriter::bind(Statement& insert, std::int64_t seq, const AuditRecord& r,
-                                        const BodyPlace& request, const BodyPlace& response,
-                                        const base::Sha256Digest& previous) {
+const base::Sha256Digest& AuditRowWriter::form(std::int64_t seq, const AuditRecord& r,
+                                               const BodyPlace& request, const BodyPlace& response,
+                                               const base::Sha256Digest& previous) {
   canonical_.start(previous);
-  Sink out(insert, canonical_);
+  Sink out(values_.data(), canonical_);
   out.integer(seq);
   out.integer(kRowVersion);
   out.text(r.request_id);

@@ -1,11 +1,13 @@
 #pragma once
 
+#include <array>
 #include <cstring>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "store/row_source.hpp"
 #include "store/sqlite.hpp"
 #include "tollgate/store/audit_reader.hpp"
 #include "tollgate/store/audit_record.hpp"
@@ -19,10 +21,12 @@ inline constexpr std::int64_t kRowVersion = 1;
 [[nodiscard]] std::size_t hashed_columns(std::int64_t row_version) noexcept;
 
 /// All columns in order; the last is `hash`.
+inline constexpr std::size_t kAuditColumns = 61;
 [[nodiscard]] std::span<const std::string_view> audit_columns() noexcept;
-/// "INSERT OR IGNORE INTO audit(...) VALUES(?,...)" and "SELECT seq,... FROM audit".
-[[nodiscard]] std::string audit_insert_sql();
-[[nodiscard]] std::string audit_select_sql();
+/// "INSERT OR ROLLBACK INTO audit(seq,...) SELECT * FROM <source>" and "SELECT seq,... FROM
+/// <from>", where `from` may join other tables whose columns have other names.
+[[nodiscard]] std::string audit_insert_sql(std::string_view source);
+[[nodiscard]] std::string audit_select_sql(std::string_view from = "audit");
 
 /// A row's canonical form as it grows; keeps its memory. Plain stores, since it is written for
 /// every column of every row.
@@ -59,7 +63,7 @@ class CanonicalForm {
   std::size_t used_ = 0;
 };
 
-/// Writes rows: binds every column and forms the hash in the same pass.
+/// Turns records into rows: the value of every column, and the hash, in one pass.
 ///
 /// hash = SHA-256(hash of the row before || canonical form). The canonical form has, per column in
 /// order, one type byte and the value: 'N'; 'I' and 8 bytes little-endian; 'T' or 'B', 4 bytes
@@ -67,15 +71,17 @@ class CanonicalForm {
 /// can recompute it. Keeps its buffers from row to row.
 class AuditRowWriter {
  public:
-  /// Binds all columns of `insert`; views into `record` must live until its reset.
+  /// Forms the row of one record, which must live as long as the row.
   /// @param previous  hash of the row before. @return this row's hash.
-  [[nodiscard]] base::Sha256Digest bind(Statement& insert, std::int64_t seq,
-                                        const AuditRecord& record, const BodyPlace& request,
-                                        const BodyPlace& response,
-                                        const base::Sha256Digest& previous);
+  const base::Sha256Digest& form(std::int64_t seq, const AuditRecord& record,
+                                 const BodyPlace& request, const BodyPlace& response,
+                                 const base::Sha256Digest& previous);
+  /// The kAuditColumns values of the row formed last.
+  [[nodiscard]] const RowValue* row() const noexcept { return values_.data(); }
 
  private:
   class Sink;
+  std::array<RowValue, kAuditColumns> values_;
   CanonicalForm canonical_;
   std::string tags_, attempts_, verdicts_;
   base::Sha256Digest hash_{};

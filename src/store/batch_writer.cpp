@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <system_error>
+#include <unordered_set>
 
 #include "tollgate/config/names.hpp"
 
@@ -11,8 +12,8 @@ namespace tollgate::store {
 namespace {
 
 constexpr std::string_view kInsertLedger =
-    "INSERT INTO ledger(call_id,charge,charged_us,nusd,calls,kind,estimated,overrun,"
-    "key_id,agent,team,org,model,provider) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
+    "INSERT OR ROLLBACK INTO ledger(call_id,charge,charged_us,nusd,calls,kind,estimated,overrun,"
+    "key_id,agent,team,org,model,provider) SELECT * FROM ledger_rows_to_write";
 // Saturates: an overflow would turn the sum into a REAL and fail the batch for ever.
 constexpr std::string_view kAddSpend =
     "INSERT INTO spend_quarter(scope_kind,scope_id,quarter_us,nusd,calls) VALUES(?,?,?,?,?) "
@@ -25,10 +26,6 @@ constexpr std::string_view kAddUnauthenticated =
 constexpr std::string_view kSetSegment =
     "INSERT INTO segment(id,state,last_seq,raw_bytes,file_bytes) VALUES(?1,'open',?2,?3,?3) "
     "ON CONFLICT(id) DO UPDATE SET last_seq=?2, raw_bytes=?3, file_bytes=?3";
-
-std::int64_t micros(base::WallTime t) {
-  return t.time_since_epoch().count();
-}
 
 /// The highest segment number among files left in the directory: never written over, even when the
 /// database beside them is new.
@@ -50,10 +47,20 @@ BatchWriter::BatchWriter(Database& db, FileSystem& files, std::string directory)
     : db_(db), files_(files), directory_(directory), segment_(files, std::move(directory)) {}
 
 base::Result<void> BatchWriter::prepare() {
+  const auto unusable = [&] {
+    return base::Error(base::ErrorCode::audit_unavailable,
+                       "cannot use the audit database: " + db_.error_text());
+  };
+  if (register_source(db_, "audit_rows_to_write", kAuditColumns, audit_rows_) != SQLITE_OK ||
+      register_source(db_, "ledger_rows_to_write", LedgerRows::kColumns, ledger_rows_) !=
+          SQLITE_OK ||
+      spans_.prepare(db_) != SQLITE_OK) {
+    return unusable();
+  }
   const std::pair<std::string, Statement*> statements[] = {
       {"BEGIN IMMEDIATE", &begin_},
       {"COMMIT", &commit_},
-      {audit_insert_sql(), &insert_audit_},
+      {audit_insert_sql("audit_rows_to_write"), &insert_audit_},
       {std::string(kInsertLedger), &insert_ledger_},
       {std::string(kAddSpend), &add_spend_},
       {std::string(kAddUnauthenticated), &add_unauthenticated_},
@@ -63,10 +70,7 @@ base::Result<void> BatchWriter::prepare() {
       {"UPDATE segment SET state='closed' WHERE id=? AND state='open'", &close_segment_},
   };
   for (const auto& [sql, statement] : statements) {
-    if (db_.prepare_kept(sql, *statement) != SQLITE_OK) {
-      return base::Error(base::ErrorCode::audit_unavailable,
-                         "cannot use the audit database: " + db_.error_text());
-    }
+    if (db_.prepare_kept(sql, *statement) != SQLITE_OK) return unusable();
   }
   Statement head;
   if (db_.prepare("SELECT at, hash FROM mark WHERE name='chain_head'", head) != SQLITE_OK ||
@@ -115,7 +119,7 @@ CommitResult BatchWriter::failed(int rc) const {
   const int primary = rc & 0xff;
   result.state = primary == SQLITE_BUSY || primary == SQLITE_LOCKED ? StoreState::locked
                                                                     : StoreState::write_failed;
-  result.detail = "audit database: " + db_.error_text();
+  result.detail = "audit database: " + detail_;
   if (primary == SQLITE_CORRUPT || primary == SQLITE_NOTADB) {
     result.detail += "; stop Tollgate and recover with: sqlite3 OLD.db .recover | sqlite3 NEW.db";
   }
@@ -123,7 +127,7 @@ CommitResult BatchWriter::failed(int rc) const {
 }
 
 void BatchWriter::place_bodies(const Batch& batch, SegmentCursor& cursor) {
-  places_.assign(batch.records.size(), Places{});
+  places_.assign(batch.records.size(), RecordPlace{});
   pieces_.clear();
   const auto place = [&](const AuditBody& body) -> BodyPlace {
     if (!body.captured || body.stored.empty()) return {};
@@ -141,7 +145,6 @@ void BatchWriter::place_bodies(const Batch& batch, SegmentCursor& cursor) {
 CommitResult BatchWriter::commit(const Batch& batch, const Limits& limits) {
   CommitResult result;
   SegmentCursor cursor = cursor_;
-  ChainHead chain = chain_;
   const bool rotates = cursor.id != 0 && cursor.offset >= limits.segment_bytes;
   if (rotates || cursor.id == 0) cursor = {last_segment_ + 1, 0};
   const SegmentCursor begin = cursor;
@@ -155,119 +158,62 @@ CommitResult BatchWriter::commit(const Batch& batch, const Limits& limits) {
     return result;
   }
 
-  sums_.clear();
-  newest_charge_us_ = 0;
-  int rc = begin_.run();
-  if (rc == SQLITE_OK) rc = write_rows(batch, chain, result);
-  if (rc == SQLITE_OK) rc = write_unrecorded(batch, result);
-  if (rc == SQLITE_OK) rc = write_sums();
-  if (rc == SQLITE_OK) rc = write_unauthenticated(batch);
-  if (rc == SQLITE_OK) rc = write_marks(cursor, chain);
-  if (rc == SQLITE_OK) rc = commit_.run();
-  if (rc != SQLITE_OK) {
-    result = failed(rc);
-    db_.rollback();
-    return result;
+  int rc = write(batch, cursor);
+  if ((rc & 0xff) == SQLITE_CONSTRAINT) {
+    // A call that is on record already. Its money is too: the ledger's rows were committed with the
+    // audit row, so the one unique index on the call's id guards both tables. Rare enough to look
+    // for the culprits only now.
+    result.rejected = reject_repeated(batch);
+    if (result.rejected > 0) rc = write(batch, cursor);
   }
+  if (rc != SQLITE_OK) return failed(rc);
   if (cursor.id != cursor_.id) {
     if (cursor_.id != 0) closed_.push_back(cursor_.id);
     last_segment_ = cursor.id;
   }
+  result.audit_rows = static_cast<std::uint64_t>(audit_rows_.head().seq - chain_.seq);
+  result.ledger_rows = ledger_rows_.count();
   cursor_ = cursor;
-  chain_ = chain;
+  chain_ = audit_rows_.head();
   return result;
 }
 
-int BatchWriter::write_rows(const Batch& batch, ChainHead& chain, CommitResult& result) {
+int BatchWriter::write(const Batch& batch, const SegmentCursor& cursor) {
+  audit_rows_.start(batch, places_, chain_);
+  ledger_rows_.start(batch, places_);
+  int rc = begin_.run();
+  if (rc == SQLITE_OK) rc = insert_audit_.run();
+  if (rc == SQLITE_OK) rc = insert_ledger_.run();
+  if (rc == SQLITE_OK) rc = spans_.write(audit_rows_.spans());
+  if (rc == SQLITE_OK) rc = write_sums();
+  if (rc == SQLITE_OK) rc = write_unauthenticated(batch);
+  if (rc == SQLITE_OK) rc = write_marks(cursor, audit_rows_.head());
+  if (rc == SQLITE_OK) rc = commit_.run();
+  if (rc != SQLITE_OK) {
+    detail_ = db_.error_text();  // before the rollback sets its own
+    spans_.forget();
+    db_.rollback();
+  }
+  return rc;
+}
+
+std::uint64_t BatchWriter::reject_repeated(const Batch& batch) {
+  Statement find;
+  if (db_.prepare("SELECT 1 FROM audit WHERE request_id=?", find) != SQLITE_OK) return 0;
+  std::unordered_set<std::string_view> seen;
+  std::uint64_t count = 0;
   for (std::size_t i = 0; i < batch.records.size(); ++i) {
-    const AuditRecord& record = *batch.records[i];
-    const base::Sha256Digest hash = row_.bind(insert_audit_, chain.seq + 1, record,
-                                              places_[i].request, places_[i].response, chain.hash);
-    if (const int rc = insert_audit_.run(); rc != SQLITE_OK) return rc;
-    if (sqlite3_changes(db_.raw()) == 1) {
-      ++chain.seq;
-      chain.hash = hash;
-      ++result.audit_rows;
-    } else {
-      // On record already. Its money is too: the ledger's rows were committed with the audit row,
-      // so the one unique index on the call's id guards both tables.
-      ++result.rejected;
-      continue;
-    }
-    if (const int rc = write_charges(record, result); rc != SQLITE_OK) return rc;
+    const std::string_view id = batch.records[i]->request_id;
+    const ScopedReset reset(find);
+    find.bind(1, id);
+    places_[i].rejected = id.empty() || !seen.insert(id).second || find.step() == SQLITE_ROW;
+    if (places_[i].rejected) ++count;
   }
-  return SQLITE_OK;
-}
-
-int BatchWriter::write_charges(const AuditRecord& record, CommitResult& result) {
-  if (record.charges.empty()) {
-    if (record.cost.value <= 0) return SQLITE_OK;
-    LedgerCharge whole;
-    whole.amount = record.cost;
-    whole.estimated = record.estimated;
-    whole.overrun = record.overrun;
-    return write_charge(record, whole, 0, result);
-  }
-  int index = 0;
-  for (const LedgerCharge& charge : record.charges) {
-    if (const int rc = write_charge(record, charge, index++, result); rc != SQLITE_OK) return rc;
-  }
-  return SQLITE_OK;
-}
-
-int BatchWriter::write_charge(const AuditRecord& r, const LedgerCharge& charge, int index,
-                              CommitResult& result) {
-  if (charge.amount.value <= 0) return SQLITE_OK;
-  const AuditPrincipal& who = r.principal;
-  const ChargeScopes scopes{who.key_id,
-                            who.agent,
-                            who.team,
-                            who.org,
-                            charge.model.empty() ? r.model_asked : charge.model,
-                            charge.provider.empty() ? r.provider : charge.provider};
-  return write_ledger_row(r.request_id, index, micros(charge_time(r, charge)), charge.amount.value,
-                          1, charge.kind, charge.estimated, charge.overrun, scopes, result);
-}
-
-int BatchWriter::write_unrecorded(const Batch& batch, CommitResult& result) {
-  for (const auto& [who, sum] : batch.unrecorded) {
-    const ChargeScopes scopes{who.key, who.agent, who.team, who.org, who.model, who.provider};
-    const int rc =
-        write_ledger_row(sum.call_id, 0, who.quarter_us, sum.nusd, sum.calls, LedgerKind::aggregate,
-                         sum.estimated, sum.overrun, scopes, result);
-    if (rc != SQLITE_OK) return rc;
-  }
-  return SQLITE_OK;
-}
-
-int BatchWriter::write_ledger_row(std::string_view call_id, int index, std::int64_t charged_us,
-                                  std::int64_t nusd, std::int64_t calls, LedgerKind kind,
-                                  bool estimated, bool overrun, const ChargeScopes& scopes,
-                                  CommitResult& result) {
-  Statement& s = insert_ledger_;
-  s.bind(1, call_id);
-  s.bind(2, std::int64_t{index});
-  s.bind(3, charged_us);
-  s.bind(4, nusd);
-  s.bind(5, calls);
-  s.bind(6, to_string(kind));
-  s.bind(7, std::int64_t{estimated});
-  s.bind(8, std::int64_t{overrun});
-  s.bind_or_null(9, scopes.key);
-  s.bind_or_null(10, scopes.agent);
-  s.bind_or_null(11, scopes.team);
-  s.bind_or_null(12, scopes.org);
-  s.bind_or_null(13, scopes.model);
-  s.bind_or_null(14, scopes.provider);
-  if (const int rc = s.run(); rc != SQLITE_OK) return rc;
-  sums_.add(scopes, charged_us, nusd, calls);
-  newest_charge_us_ = std::max(newest_charge_us_, charged_us);
-  ++result.ledger_rows;
-  return SQLITE_OK;
+  return count;
 }
 
 int BatchWriter::write_sums() {
-  for (const auto& [bucket, sum] : sums_) {
+  for (const auto& [bucket, sum] : ledger_rows_.sums()) {
     add_spend_.bind(1, config::name_of(bucket.kind));
     add_spend_.bind(2, bucket.id);
     add_spend_.bind(3, bucket.quarter_us);
@@ -275,8 +221,8 @@ int BatchWriter::write_sums() {
     add_spend_.bind(5, sum.calls);
     if (const int rc = add_spend_.run(); rc != SQLITE_OK) return rc;
   }
-  if (newest_charge_us_ == 0) return SQLITE_OK;
-  set_newest_.bind(1, newest_charge_us_);
+  if (ledger_rows_.newest_us() == 0) return SQLITE_OK;
+  set_newest_.bind(1, ledger_rows_.newest_us());
   return set_newest_.run();
 }
 

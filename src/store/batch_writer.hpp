@@ -4,10 +4,10 @@
 #include <string>
 #include <vector>
 
-#include "store/audit_row.hpp"
 #include "store/batch.hpp"
+#include "store/batch_rows.hpp"
 #include "store/segments.hpp"
-#include "store/spend_sums.hpp"
+#include "store/spans.hpp"
 #include "store/sqlite.hpp"
 #include "tollgate/base/result.hpp"
 #include "tollgate/store/audit_store.hpp"
@@ -45,27 +45,14 @@ class BatchWriter {
   [[nodiscard]] int close_segment();
 
  private:
-  struct Places {
-    BodyPlace request, response;
-  };
-  struct ChainHead {
-    std::int64_t seq = 0;
-    base::Sha256Digest hash{};
-  };
-
   void place_bodies(const Batch& batch, SegmentCursor& cursor);
-  [[nodiscard]] int write_rows(const Batch& batch, ChainHead& chain, CommitResult& result);
-  [[nodiscard]] int write_charges(const AuditRecord& record, CommitResult& result);
-  [[nodiscard]] int write_charge(const AuditRecord& record, const LedgerCharge& charge, int index,
-                                 CommitResult& result);
-  [[nodiscard]] int write_unrecorded(const Batch& batch, CommitResult& result);
-  [[nodiscard]] int write_ledger_row(std::string_view call_id, int index, std::int64_t charged_us,
-                                     std::int64_t nusd, std::int64_t calls, LedgerKind kind,
-                                     bool estimated, bool overrun, const ChargeScopes& scopes,
-                                     CommitResult& result);
+  /// One transaction; an error has rolled it back.
+  [[nodiscard]] int write(const Batch& batch, const SegmentCursor& cursor);
   [[nodiscard]] int write_sums();
   [[nodiscard]] int write_unauthenticated(const Batch& batch);
   [[nodiscard]] int write_marks(const SegmentCursor& cursor, const ChainHead& chain);
+  /// Marks the records whose id is on record already (or missing); how many there are.
+  [[nodiscard]] std::uint64_t reject_repeated(const Batch& batch);
   [[nodiscard]] CommitResult failed(int rc) const;
 
   Database& db_;
@@ -77,11 +64,12 @@ class BatchWriter {
   ChainHead chain_;
   std::vector<std::int64_t> closed_;
 
-  AuditRowWriter row_;
-  std::vector<Places> places_;
+  std::string detail_;  ///< why the last transaction failed
+  std::vector<RecordPlace> places_;
   std::vector<std::string_view> pieces_;
-  SpendSums sums_;
-  std::int64_t newest_charge_us_ = 0;
+  AuditRows audit_rows_;
+  LedgerRows ledger_rows_;
+  SpanWriter spans_;
   Statement begin_, commit_, insert_audit_, insert_ledger_, add_spend_, add_unauthenticated_;
   Statement set_head_, set_newest_, set_segment_, close_segment_;
 };

@@ -4,6 +4,7 @@
 
 #include "store/schema.hpp"
 #include "store/segments.hpp"
+#include "store/spans.hpp"
 
 namespace tollgate::store {
 
@@ -74,6 +75,10 @@ int Retention::delete_calls(std::int64_t cutoff_us, bool over_size, Step& step) 
           "WHERE name='chain_anchor'",
           last);
   if (rc == SQLITE_OK) rc = run("DELETE FROM audit WHERE seq <= ?1", last);
+  // A span goes with the last row it can have; until then it says a little too much.
+  const std::int64_t span = last + 1 - kSpanRows;
+  if (rc == SQLITE_OK) rc = run("DELETE FROM audit_span WHERE first_seq <= ?1", span);
+  if (rc == SQLITE_OK) rc = run("DELETE FROM audit_span_key WHERE first_seq <= ?1", span);
   step.more = step.more || step.rows == kRowsPerStep || over_size;
   return rc;
 }

@@ -41,8 +41,6 @@ class Statement {
   void bind(int index, std::span<const std::uint8_t> blob) noexcept {
     sqlite3_bind_blob64(stmt_, index, blob.data(), blob.size(), SQLITE_STATIC);
   }
-  /// All parameters NULL again.
-  void clear_bindings() noexcept { sqlite3_clear_bindings(stmt_); }
   void bind_null(int index) noexcept { sqlite3_bind_null(stmt_, index); }
 
   int step() noexcept { return sqlite3_step(stmt_); }

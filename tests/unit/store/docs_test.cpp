@@ -13,9 +13,8 @@ std::string document() {
   return tollgate::testing::read_file(std::string(TOLLGATE_SOURCE_DIR) + "/docs/audit-schema.md");
 }
 
-std::vector<std::string> queries() {
+std::vector<std::string> queries(const std::string& text) {
   std::vector<std::string> out;
-  const std::string text = document();
   for (std::size_t at = 0; (at = text.find("```sql\n", at)) != std::string::npos;) {
     at += 7;
     out.push_back(text.substr(at, text.find("```", at) - at));
@@ -67,9 +66,10 @@ class DocsTest : public StoreTest {
 
 TEST_F(DocsTest, TheTenQueriesRunAndAnswer) {
   populate();
-  const auto all = queries();
+  const std::string text = document();
+  const auto all = queries(text.substr(0, text.find("\n## Tables")));
   ASSERT_EQ(all.size(), 10u);
-  for (const std::string& query : all) {
+  for (const std::string& query : queries(text)) {
     const auto table = reader()->sql(query);
     ASSERT_TRUE(table.has_value()) << query << table.error().message();
     EXPECT_FALSE(table->rows.empty()) << query;

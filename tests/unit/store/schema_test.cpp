@@ -71,6 +71,47 @@ TEST_F(SchemaTest, EveryOlderVersionWithItsRowsBecomesTheNewest) {
   }
 }
 
+TEST_F(SchemaTest, RowsOfSchema3GetTheirSpans) {
+  options_.audit.queue = 1'024;
+  open();
+  for (int i = 0; i < 600; ++i) {
+    AuditRecord r = call("req_" + std::to_string(i));
+    r.started = at(kNoonUs + (i % 7 - i) * 1'000);
+    r.principal.key_id = i % 100 == 0 ? "rare" : i < 300 ? "early" : "late";
+    put(std::move(r));
+  }
+  ASSERT_TRUE(store_->flush_now());
+  close();
+  const auto rows = [&](const char* sql) {
+    std::vector<std::string> out;
+    Database db = raw();
+    Statement row;
+    db.prepare(sql, row);
+    while (row.step() == SQLITE_ROW) out.emplace_back(row.text(0));
+    return out;
+  };
+  const char* const spans =
+      "SELECT first_seq || ' ' || last_seq || ' ' || oldest_us || ' ' || newest_us FROM audit_span "
+      "ORDER BY first_seq";
+  const char* const keys =
+      "SELECT first_seq || ' ' || key_id FROM audit_span_key ORDER BY first_seq, key_id";
+  const auto written = rows(spans);
+  const auto written_keys = rows(keys);
+  ASSERT_EQ(written.size(), 3u);
+  ASSERT_EQ(written_keys.size(), 6u);
+  tamper(
+      "DROP TABLE audit_span; DROP TABLE audit_span_key; CREATE INDEX audit_started ON "
+      "audit(started_us); CREATE INDEX audit_key ON audit(key_id, started_us); PRAGMA "
+      "user_version=3");
+  open();
+  EXPECT_EQ(rows(spans), written);
+  EXPECT_EQ(rows(keys), written_keys);
+  EXPECT_EQ(number("SELECT count(*) FROM sqlite_schema WHERE name IN ('audit_started', "
+                   "'audit_key')"),
+            0);
+  EXPECT_EQ(reader()->verify_chain()->problem, "");
+}
+
 TEST_F(SchemaTest, TheFileIsSetUpAsDocumented) {
   open();
   EXPECT_EQ(number("PRAGMA page_size"), 8'192);

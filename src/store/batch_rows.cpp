@@ -1,0 +1,115 @@
+#include "store/batch_rows.hpp"
+
+#include <algorithm>
+
+namespace tollgate::store {
+
+void AuditRows::rewind() noexcept {
+  at_ = 0;
+  head_ = begin_;
+  spans_.start();
+}
+
+const RowValue* AuditRows::next() noexcept {
+  while (at_ < batch_->records.size()) {
+    const RecordPlace& place = (*places_)[at_];
+    const AuditRecord& record = *batch_->records[at_++];
+    if (place.rejected) continue;
+    ++head_.seq;
+    head_.hash = row_.form(head_.seq, record, place.request, place.response, head_.hash);
+    spans_.add(head_.seq, record.started.time_since_epoch().count(), record.principal.key_id);
+    return row_.row();
+  }
+  return nullptr;
+}
+
+void LedgerRows::rewind() noexcept {
+  at_ = charge_ = 0;
+  unrecorded_ = batch_->unrecorded.begin();
+  sums_.clear();
+  newest_us_ = 0;
+  count_ = 0;
+}
+
+const RowValue* LedgerRows::next() noexcept {
+  for (; at_ < batch_->records.size(); ++at_, charge_ = 0) {
+    const AuditRecord& record = *batch_->records[at_];
+    if ((*places_)[at_].rejected) continue;
+    if (record.charges.empty()) {
+      if (record.cost.value <= 0 || charge_ > 0) continue;
+      LedgerCharge whole;
+      whole.amount = record.cost;
+      whole.estimated = record.estimated;
+      whole.overrun = record.overrun;
+      return charge_of(record, whole, charge_++);
+    }
+    while (charge_ < record.charges.size()) {
+      const std::size_t number = charge_++;
+      const LedgerCharge& charge = record.charges[number];
+      if (charge.amount.value > 0) return charge_of(record, charge, number);
+    }
+  }
+  if (unrecorded_ == batch_->unrecorded.end()) return nullptr;
+  const auto& [who, sum] = *unrecorded_++;
+  return give({sum.call_id,
+               0,
+               who.quarter_us,
+               sum.nusd,
+               sum.calls,
+               LedgerKind::aggregate,
+               sum.estimated,
+               sum.overrun,
+               {who.key, who.agent, who.team, who.org, who.model, who.provider}});
+}
+
+const RowValue* LedgerRows::charge_of(const AuditRecord& r, const LedgerCharge& charge,
+                                      std::size_t number) {
+  const AuditPrincipal& who = r.principal;
+  return give({r.request_id,
+               static_cast<std::int64_t>(number),
+               charge_time(r, charge).time_since_epoch().count(),
+               charge.amount.value,
+               1,
+               charge.kind,
+               charge.estimated,
+               charge.overrun,
+               {who.key_id, who.agent, who.team, who.org,
+                charge.model.empty() ? std::string_view(r.model_asked) : charge.model,
+                charge.provider.empty() ? std::string_view(r.provider) : charge.provider}});
+}
+
+const RowValue* LedgerRows::give(const Row& row) {
+  RowValue* next = values_.data();
+  const auto integer = [&](std::int64_t value) {
+    next->type = RowValue::Type::integer;
+    next++->integer = value;
+  };
+  const auto text = [&](std::string_view value) {
+    next->type = RowValue::Type::text;
+    next++->bytes = value;
+  };
+  const auto text_or_null = [&](std::string_view value) {
+    next->type = value.empty() ? RowValue::Type::null : RowValue::Type::text;
+    next++->bytes = value;
+  };
+  text(row.call_id);
+  integer(row.charge);
+  integer(row.charged_us);
+  integer(row.nusd);
+  integer(row.calls);
+  text(to_string(row.kind));
+  integer(row.estimated ? 1 : 0);
+  integer(row.overrun ? 1 : 0);
+  text_or_null(row.scopes.key);
+  text_or_null(row.scopes.agent);
+  text_or_null(row.scopes.team);
+  text_or_null(row.scopes.org);
+  text_or_null(row.scopes.model);
+  text_or_null(row.scopes.provider);
+  sums_.add(row.scopes, row.charged_us, row.nusd, row.calls);
+  newest_us_ = std::max(newest_us_, row.charged_us);
+  ++count_;
+  return values_.data();
+}
+
+}  // namespace tollgate::store

@@ -1,0 +1,95 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "store/audit_row.hpp"
+#include "store/batch.hpp"
+#include "store/row_source.hpp"
+#include "store/spans.hpp"
+#include "store/spend_sums.hpp"
+
+/// The rows of one batch, formed one by one while SQLite reads them.
+namespace tollgate::store {
+
+/// What the writer knows of a record besides the record.
+struct RecordPlace {
+  BodyPlace request, response;
+  bool rejected = false;  ///< on record already, or without an id: writes no row and no charge
+};
+
+/// The newest row of the hash chain.
+struct ChainHead {
+  std::int64_t seq = 0;
+  base::Sha256Digest hash{};
+};
+
+/// Rows of `audit`. Goes on with the chain, and notes each row's time and key for the spans.
+class AuditRows final : public RowSource {
+ public:
+  /// All three must live until the statement that reads the rows has ended.
+  void start(const Batch& batch, const std::vector<RecordPlace>& places, const ChainHead& head) {
+    batch_ = &batch;
+    places_ = &places;
+    begin_ = head;
+    AuditRows::rewind();
+  }
+  void rewind() noexcept override;
+  [[nodiscard]] const RowValue* next() noexcept override;
+  /// The chain's head after the rows read so far.
+  [[nodiscard]] const ChainHead& head() const noexcept { return head_; }
+  [[nodiscard]] SpanNotes& spans() noexcept { return spans_; }
+
+ private:
+  const Batch* batch_ = nullptr;
+  const std::vector<RecordPlace>* places_ = nullptr;
+  std::size_t at_ = 0;
+  ChainHead begin_, head_;
+  AuditRowWriter row_;
+  SpanNotes spans_;
+};
+
+/// Rows of `ledger`: the charges of all records, then the sums of calls that ran unrecorded. Adds
+/// each to the sums per scope.
+class LedgerRows final : public RowSource {
+ public:
+  static constexpr std::size_t kColumns = 14;
+
+  void start(const Batch& batch, const std::vector<RecordPlace>& places) {
+    batch_ = &batch;
+    places_ = &places;
+    LedgerRows::rewind();
+  }
+  void rewind() noexcept override;
+  [[nodiscard]] const RowValue* next() noexcept override;
+  [[nodiscard]] const SpendSums& sums() const noexcept { return sums_; }
+  /// The latest instant of a charge read so far; 0 = none.
+  [[nodiscard]] std::int64_t newest_us() const noexcept { return newest_us_; }
+  [[nodiscard]] std::uint64_t count() const noexcept { return count_; }
+
+ private:
+  struct Row {
+    std::string_view call_id;
+    std::int64_t charge, charged_us, nusd, calls;
+    LedgerKind kind;
+    bool estimated, overrun;
+    ChargeScopes scopes;
+  };
+  const RowValue* give(const Row& row);
+  const RowValue* charge_of(const AuditRecord& record, const LedgerCharge& charge,
+                            std::size_t number);
+
+  const Batch* batch_ = nullptr;
+  const std::vector<RecordPlace>* places_ = nullptr;
+  std::size_t at_ = 0;      ///< record
+  std::size_t charge_ = 0;  ///< of it
+  UnrecordedSums::const_iterator unrecorded_;
+  std::array<RowValue, kColumns> values_;
+  SpendSums sums_;
+  std::int64_t newest_us_ = 0;
+  std::uint64_t count_ = 0;
+};
+
+}  // namespace tollgate::store

@@ -1,0 +1,151 @@
+#include "store/spans.hpp"
+
+#include <random>
+
+#include "faulty_vfs.hpp"
+#include "fixture.hpp"
+
+namespace tollgate::store::testing {
+namespace {
+
+class SpansTest : public StoreTest {
+ protected:
+  SpansTest() {
+    options_.audit.queue = 8'192;
+    options_.audit.batch = 100;
+  }
+  /// Calls that end in another order than they started, of keys of very different weight.
+  void fill(int from, int count) {
+    std::mt19937 random(static_cast<unsigned>(from) + 1);
+    for (int i = from; i < from + count; ++i) {
+      AuditRecord r = call("req_" + std::to_string(i));
+      r.started = at(kNoonUs + i * 1'000 - static_cast<std::int64_t>(random() % 400'000));
+      r.principal.key_id = i % 700 == 3 ? "rare" : "key-" + std::to_string(random() % 3);
+      put(std::move(r));
+    }
+    ASSERT_TRUE(store_->flush_now());
+  }
+  /// Rows that a span or its keys do not account for, and accounts without rows.
+  void expect_exact() {
+    EXPECT_EQ(number("SELECT count(*) FROM (SELECT seq - seq % 256, max(seq), min(started_us), "
+                     "max(started_us) FROM audit GROUP BY 1 EXCEPT SELECT * FROM audit_span)"),
+              0);
+    EXPECT_EQ(number("SELECT count(*) FROM (SELECT DISTINCT seq - seq % 256, key_id FROM audit "
+                     "EXCEPT SELECT * FROM audit_span_key)"),
+              0);
+    EXPECT_EQ(number("SELECT count(*) FROM (SELECT * FROM audit_span_key EXCEPT "
+                     "SELECT seq - seq % 256, key_id FROM audit)"),
+              0);
+    EXPECT_EQ(number("SELECT count(*) FROM audit_span"),
+              number("SELECT count(DISTINCT seq / 256) FROM audit"));
+  }
+  std::vector<std::int64_t> found(const CallFilter& filter) {
+    std::vector<std::int64_t> out;
+    for (const StoredCall& call : *reader()->query(filter)) out.push_back(call.seq);
+    return out;
+  }
+  /// The same by reading every row.
+  std::vector<std::int64_t> expected(const CallFilter& filter) {
+    std::vector<std::int64_t> out;
+    CallFilter all;
+    all.limit = 10'000;
+    for (const StoredCall& call : *reader()->query(all)) {
+      const AuditRecord& r = call.record;
+      if (!filter.key.empty() && r.principal.key_id != filter.key) continue;
+      if (filter.since && r.started < *filter.since) continue;
+      if (filter.until && r.started >= *filter.until) continue;
+      if (filter.before_seq && call.seq >= *filter.before_seq) continue;
+      if (out.size() < filter.limit) out.push_back(call.seq);
+    }
+    return out;
+  }
+};
+
+TEST_F(SpansTest, TheyAccountForEveryRowOverBatchesAndRestarts) {
+  open();
+  fill(0, 1);
+  expect_exact();
+  fill(1, 1'300);
+  reopen();
+  fill(1'301, 100);
+  expect_exact();
+}
+
+TEST_F(SpansTest, QueriesByKeyAndTimeFindWhatAScanFinds) {
+  open();
+  fill(0, 3'000);
+  for (const char* key : {"", "key-1", "rare", "unknown"}) {
+    for (const int since : {-1, 0, 700, 2'900, 9'000}) {
+      for (const int until : {-1, 0, 100, 2'000, 9'000}) {
+        for (const std::int64_t before : {0, 1'500}) {
+          CallFilter filter;
+          filter.key = key;
+          if (since >= 0) filter.since = at(kNoonUs + since * 1'000);
+          if (until >= 0) filter.until = at(kNoonUs + until * 1'000);
+          if (before > 0) filter.before_seq = before;
+          filter.limit = 50;
+          EXPECT_EQ(found(filter), expected(filter))
+              << key << ' ' << since << ' ' << until << ' ' << before;
+        }
+      }
+    }
+  }
+}
+
+TEST_F(SpansTest, ABatchThatFailsAddsNothingAndTheNextAttemptAll) {
+  FaultyVfs vfs;
+  options_.vfs = FaultyVfs::kName;
+  open();
+  fill(0, 10);
+  AuditRecord r = call("req_other");
+  r.principal.key_id = "only once";
+  put(std::move(r));
+  vfs.fail_writes(SQLITE_IOERR_WRITE);
+  EXPECT_FALSE(store_->flush_now());
+  expect_exact();
+  vfs.fail_writes(SQLITE_OK);
+  EXPECT_TRUE(store_->flush_now());
+  EXPECT_EQ(number("SELECT count(*) FROM audit_span_key WHERE key_id='only once'"), 1);
+  expect_exact();
+}
+
+TEST_F(SpansTest, TheyGoWithTheirRows) {
+  options_.audit.retention_age = std::chrono::hours(1);
+  open();
+  fill(0, 1'000);
+  clock_.advance(std::chrono::hours(2));
+  for (int i = 0; i < 100 && store_->step(); ++i) {
+  }
+  EXPECT_EQ(number("SELECT count(*) FROM audit"), 0);
+  EXPECT_EQ(number("SELECT count(*) FROM audit_span"), 1) << "the one that can still get rows";
+  fill(1'000, 100);
+  CallFilter filter;
+  filter.key = "key-1";
+  EXPECT_EQ(found(filter), expected(filter));
+}
+
+TEST_F(SpansTest, RejectedCallsLeaveNoTrace) {
+  open();
+  fill(0, 3);
+  AuditRecord repeated = call("req_1", 5);
+  repeated.principal.key_id = "stranger";
+  AuditRecord nameless = call("", 5);
+  nameless.principal.key_id = "stranger";
+  put(std::move(repeated));
+  put(call("req_new", 7));
+  put(call("req_new", 7));
+  put(std::move(nameless));
+  put(call("req_last", 7));
+  ASSERT_TRUE(store_->flush_now());
+  EXPECT_EQ(store_->stats().rows_rejected, 3u);
+  EXPECT_EQ(store_->stats().rows_written, 5u);
+  EXPECT_EQ(store_->stats().slots_in_use, 0u);
+  EXPECT_EQ(number("SELECT sum(nusd) FROM ledger"), 14);
+  EXPECT_EQ(number("SELECT nusd FROM spend_quarter WHERE scope_kind='team'"), 14);
+  EXPECT_EQ(number("SELECT count(*) FROM audit_span_key WHERE key_id='stranger'"), 0);
+  EXPECT_EQ(reader()->verify_chain()->problem, "");
+  expect_exact();
+}
+
+}  // namespace
+}  // namespace tollgate::store::testing
