@@ -178,6 +178,10 @@ void Channel::on_read(const error_code& error, std::size_t bytes) {
     std::exchange(reader_, {}).resume();
     return;
   }
+  if (sink_ != nullptr) {
+    std::exchange(sink_, nullptr)->on_filled(take_result());
+    return;
+  }
   if (std::exchange(expired_, false)) return arm_watch();
   if (watcher_ == nullptr) return;
   if (error) {
@@ -199,16 +203,29 @@ Channel::FillAwaiter Channel::fill(std::size_t max_buffer) {
 }
 
 void Channel::FillAwaiter::await_suspend(std::coroutine_handle<> caller) {
-  assert(!channel_.reader_);
+  assert(!channel_.reader_ && channel_.sink_ == nullptr);
   channel_.reader_ = caller;
-  if (channel_.reading_) return;
-  if (!channel_.prepare_room(max_)) {
+  channel_.start_fill(max_);
+}
+
+void Channel::fill(std::size_t max_buffer, FillSink& sink) {
+  assert(!reader_ && sink_ == nullptr);
+  sink_ = &sink;
+  start_fill(max_buffer);
+}
+
+void Channel::start_fill(std::size_t max_buffer) {
+  if (reading_) return;
+  if (failed()) {
+    reading_ = true;
+    end_read(read_error_, 0);
+  } else if (prepare_room(max_buffer)) {
+    start_read(data_.get() + end_, capacity_ - end_);
+  } else {
     // The caller's limits refuse a message before the buffer is full; this is the backstop.
-    channel_.reading_ = true;
-    channel_.end_read(asio::error::no_buffer_space, 0);
-    return;
+    reading_ = true;
+    end_read(asio::error::no_buffer_space, 0);
   }
-  channel_.start_read(channel_.data_.get() + channel_.end_, channel_.capacity_ - channel_.end_);
 }
 
 Channel::ReadAwaiter Channel::read_into(char* target, std::size_t size) {

@@ -131,7 +131,7 @@ void Channel::check_deadlines(base::MonoTime now) noexcept {
   if (closed_) return;
   const bool read_late = read_deadline_.passed(now);
   if (!write_deadline_.passed(now) && !(read_late && on_read_deadline_ == OnDeadline::close)) {
-    if (!read_late || !reader_ || !reading_ || writer_) return;
+    if (!read_late || !(reader_ || sink_ != nullptr) || !reading_ || writer_) return;
     if (read_over_) return;  // the bytes came just in time
     expired_ = true;
     end_read(asio::error::operation_aborted, 0);

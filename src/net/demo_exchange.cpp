@@ -62,7 +62,7 @@ base::Task<TransportFailure> DemoExchange::start(const pipeline::WireRequest& re
   }
 }
 
-base::Task<BodyChunk> DemoExchange::read() {
+base::Task<BodyChunk> DemoExchange::play() {
   BodyChunk chunk;
   constexpr auto kForever = std::chrono::hours(24 * 365);
   while (!ended_) {

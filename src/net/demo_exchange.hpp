@@ -17,12 +17,14 @@ class DemoExchange final : public pipeline::UpstreamExchange {
 
   base::Task<pipeline::TransportFailure> start(const pipeline::WireRequest& request) override;
   [[nodiscard]] const protocol::http::ResponseHead& head() const override { return parser_.head(); }
-  base::Task<pipeline::BodyChunk> read() override;
   base::Task<pipeline::TransportFailure> read_all(std::string& into, std::uint64_t limit) override;
   [[nodiscard]] base::MonoTime sent_at() const noexcept override { return sent_at_; }
   [[nodiscard]] base::MonoTime first_byte_at() const noexcept override { return first_byte_at_; }
 
  private:
+  base::Operation<pipeline::BodyChunk>& reading() override { return reading_.run(play()); }
+  /// The script up to the next piece of the body.
+  base::Task<pipeline::BodyChunk> play();
   /// Waits `duration` at most until `limit`; the failure that ended the wait, if any.
   base::Task<pipeline::TransportFailure> wait(std::chrono::nanoseconds duration,
                                               base::Deadline limit,
@@ -30,6 +32,7 @@ class DemoExchange final : public pipeline::UpstreamExchange {
 
   Worker& worker_;
   pipeline::CancelSignal& cancel_;
+  base::TaskOperation<pipeline::BodyChunk> reading_;
   std::optional<domain::demo::Script> script_;
   protocol::http::ResponseParser parser_;
   std::string head_bytes_;

@@ -250,37 +250,50 @@ void UpstreamExchange::give_back() {
   }
 }
 
-base::Task<BodyChunk> UpstreamExchange::read() {
-  BodyChunk chunk;
+// ---- read(), once per piece of a stream ----
+
+std::coroutine_handle<> UpstreamExchange::start(std::coroutine_handle<> caller) {
   pieces_.clear();
-  if (ended_) {
-    chunk.end = true;
+  if (ended_ || !lease_.valid()) return caller;
+  lease_.channel().consume(std::exchange(taken_, 0));
+  if (take_or_fill()) return caller;
+  reader_ = caller;
+  return std::noop_coroutine();
+}
+
+bool UpstreamExchange::take_or_fill() {
+  read_failed_ = take_buffered();
+  if (read_failed_ != TransportFailure::none || !pieces_.empty() || ended_) return true;
+  // Framing alone, perhaps: nobody has to be resumed for that.
+  Channel& channel = lease_.channel();
+  channel.consume(std::exchange(taken_, 0));
+  channel.set_read_deadline(base::Deadline::after(worker_.now(), idle_timeout_).earlier(deadline_));
+  channel.fill(kBodyBuffer, *this);
+  return false;
+}
+
+void UpstreamExchange::on_filled(const IoResult& result) {
+  if (!result.error) {
+    if (!take_or_fill()) return;
+  } else if (parser_.head().body_kind == BodyKind::until_close &&
+             result.error == asio::error::eof) {
+    ended_ = true;
+  } else {
+    read_failed_ = read_failure(result.error);
   }
-  if (lease_.valid()) {
-    Channel& channel = lease_.channel();
-    channel.consume(std::exchange(taken_, 0));
-    while (!ended_ && chunk.failure == TransportFailure::none) {
-      chunk.failure = take_buffered();
-      if (chunk.failure != TransportFailure::none || !pieces_.empty() || ended_) break;
-      channel.consume(std::exchange(taken_, 0));
-      channel.set_read_deadline(
-          base::Deadline::after(worker_.now(), idle_timeout_).earlier(deadline_));
-      const IoResult got = co_await channel.fill(kBodyBuffer);
-      if (!got.error) continue;
-      if (parser_.head().body_kind == BodyKind::until_close && got.error == asio::error::eof) {
-        ended_ = true;
-        break;
-      }
-      chunk.failure = read_failure(got.error);
-    }
-    chunk.pieces = pieces_;
-    chunk.end = ended_;
-    if (chunk.failure != TransportFailure::none) {
-      cancel_.detach();
-      lease_.drop();
-    }
+  std::exchange(reader_, {}).resume();
+}
+
+BodyChunk UpstreamExchange::finish() {
+  BodyChunk chunk;
+  chunk.pieces = pieces_;
+  chunk.end = ended_;
+  chunk.failure = read_failed_;
+  if (read_failed_ != TransportFailure::none && lease_.valid()) {
+    cancel_.detach();
+    lease_.drop();
   }
-  co_return chunk;
+  return chunk;
 }
 
 base::Task<TransportFailure> UpstreamExchange::read_all(std::string& into, std::uint64_t limit) {

@@ -23,7 +23,10 @@ struct ExchangeBuffers {
 using SpareBuffers = std::vector<std::unique_ptr<ExchangeBuffers>>;
 
 /// One HTTP/1.1 exchange over a pooled connection.
-class UpstreamExchange final : public pipeline::UpstreamExchange, private pipeline::CancelSlot {
+class UpstreamExchange final : public pipeline::UpstreamExchange,
+                               private pipeline::CancelSlot,
+                               private base::Operation<pipeline::BodyChunk>,
+                               private FillSink {
  public:
   /// `spares` and the rest outlive the exchange.
   UpstreamExchange(Worker& worker, UpstreamPool& pool, const config::Origin& origin,
@@ -32,12 +35,19 @@ class UpstreamExchange final : public pipeline::UpstreamExchange, private pipeli
 
   base::Task<pipeline::TransportFailure> start(const pipeline::WireRequest& request) override;
   [[nodiscard]] const protocol::http::ResponseHead& head() const override { return parser_.head(); }
-  base::Task<pipeline::BodyChunk> read() override;
   base::Task<pipeline::TransportFailure> read_all(std::string& into, std::uint64_t limit) override;
   [[nodiscard]] base::MonoTime sent_at() const noexcept override { return sent_at_; }
   [[nodiscard]] base::MonoTime first_byte_at() const noexcept override { return first_byte_at_; }
 
  private:
+  // read(): takes what is buffered, or fills until there is something.
+  base::Operation<pipeline::BodyChunk>& reading() override { return *this; }
+  std::coroutine_handle<> start(std::coroutine_handle<> caller) override;
+  pipeline::BodyChunk finish() override;
+  void on_filled(const IoResult& result) override;
+  /// Whether there is something to give: bytes, the end, a failure. If not, the fill is begun.
+  bool take_or_fill();
+
   void on_cancel() noexcept override;
   void compose(const pipeline::WireRequest& request);
   pipeline::TransportFailure judge_write(const IoResult& sent, bool safe_to_repeat);
@@ -67,6 +77,8 @@ class UpstreamExchange final : public pipeline::UpstreamExchange, private pipeli
   std::uint64_t mark_ = 0;  ///< bytes_out() of the connection before the request
   std::uint64_t left_ = 0;  ///< of a body with a length
   bool ended_ = false;
+  pipeline::TransportFailure read_failed_ = pipeline::TransportFailure::none;
+  std::coroutine_handle<> reader_;
   std::size_t taken_ = 0;  ///< buffered bytes the last pieces_ point into
   base::Deadline deadline_;
   std::chrono::nanoseconds idle_timeout_{0};

@@ -26,8 +26,26 @@ void Session::note_written(const IoResult& sent) {
     host_.services().metrics.limit_hits(telemetry::LimitHit::client_write).inc();
 }
 
-base::Task<bool> Session::respond(int status, std::string_view header_lines,
-                                  std::span<const std::string_view> body) {
+std::coroutine_handle<> Session::Sending::start(std::coroutine_handle<> caller) {
+  if (session_.out_.empty()) return caller;
+  net::Channel::WriteAwaiter write = session_.channel_->write(session_.out_);
+  if (write.await_ready()) return caller;
+  write.await_suspend(caller);
+  return std::noop_coroutine();
+}
+
+bool Session::Sending::finish() {
+  if (session_.out_.empty()) return true;
+  const IoResult sent = session_.channel_->write_result();
+  session_.note_written(sent);
+  if (!sent.error) return true;
+  session_.keep_alive_ = false;
+  if (session_.context_) session_.context_->cancel_client_gone();
+  return false;
+}
+
+base::Operation<bool>& Session::responding(int status, std::string_view header_lines,
+                                           std::span<const std::string_view> body) {
   std::size_t length = 0;
   for (const std::string_view piece : body) length += piece.size();
   out_head_.clear();
@@ -43,16 +61,10 @@ base::Task<bool> Session::respond(int status, std::string_view header_lines,
   if (!answer_has_no_body(status)) out_.insert(out_.end(), body.begin(), body.end());
   committed_ = true;
   if (context_) context_->note_first_byte(host_.now());
-  const IoResult sent = co_await channel_->write(out_);
-  note_written(sent);
-  if (sent.error) {
-    keep_alive_ = false;
-    if (context_) context_->cancel_client_gone();
-  }
-  co_return !sent.error;
+  return sending_;
 }
 
-base::Task<bool> Session::start_stream(int status, std::string_view header_lines) {
+bool Session::start_stream(int status, std::string_view header_lines) {
   // RFC 9112 6.3: a client reads no body here, so one byte of framing would be read as the start of
   // the next answer.
   no_body_ = answer_has_no_body(status);
@@ -66,10 +78,10 @@ base::Task<bool> Session::start_stream(int status, std::string_view header_lines
   append_common_headers(out_head_, !keep_alive_);
   out_head_ += header_lines;
   out_head_ += "\r\n";
-  co_return !channel_->failed();
+  return !channel_->failed();
 }
 
-base::Task<bool> Session::write(std::span<const std::string_view> pieces) {
+base::Operation<bool>& Session::writing(std::span<const std::string_view> pieces) {
   std::size_t length = 0;
   if (!no_body_)
     for (const std::string_view piece : pieces) length += piece.size();
@@ -88,17 +100,10 @@ base::Task<bool> Session::write(std::span<const std::string_view> pieces) {
     out_.insert(out_.end(), pieces.begin(), pieces.end());
     if (chunked_out_) out_.push_back(protocol::http::kChunkEnd);
   }
-  if (out_.empty()) co_return true;
-  const IoResult sent = co_await channel_->write(out_);
-  note_written(sent);
-  if (sent.error) {
-    keep_alive_ = false;
-    context_->cancel_client_gone();
-  }
-  co_return !sent.error;
+  return sending_;
 }
 
-base::Task<bool> Session::finish() {
+base::Operation<bool>& Session::finishing() {
   out_.clear();
   if (!committed_) {
     out_.push_back(out_head_);
@@ -106,11 +111,7 @@ base::Task<bool> Session::finish() {
   }
   if (chunked_out_) out_.push_back(protocol::http::kLastChunk);
   streaming_ = false;
-  if (out_.empty()) co_return true;
-  const IoResult sent = co_await channel_->write(out_);
-  note_written(sent);
-  if (sent.error) keep_alive_ = false;
-  co_return !sent.error;
+  return sending_;
 }
 
 void Session::abort() noexcept {

@@ -114,7 +114,7 @@ base::Task<RelayEnd> Relay::finish_stream() {
   if (!started_) {
     // An empty but complete stream.
     const bool begun =
-        co_await context_.downstream->start_stream(exchange_.head().status, header_lines_);
+        context_.downstream->start_stream(exchange_.head().status, header_lines_);
     if (!begun) co_return RelayEnd::client_gone;
   }
   const bool finished = co_await context_.downstream->finish();
@@ -261,7 +261,7 @@ base::Task<bool> Relay::flush() {
     started_ = true;
     context_.status = exchange_.head().status;
     const bool begun =
-        co_await context_.downstream->start_stream(exchange_.head().status, header_lines_);
+        context_.downstream->start_stream(exchange_.head().status, header_lines_);
     if (!begun) co_return false;
   }
   const bool sent = co_await context_.downstream->write(pending());

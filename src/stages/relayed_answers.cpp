@@ -56,7 +56,7 @@ base::Task<AttemptEnd> pass_binary(Attempt& attempt, UpstreamExchange& exchange)
     if (!begun) {
       begun = true;
       context.status = status;
-      const bool ok = co_await context.downstream->start_stream(status, header_lines);
+      const bool ok = context.downstream->start_stream(status, header_lines);
       if (!ok) break;
     }
     for (const std::string_view piece : chunk.pieces) {

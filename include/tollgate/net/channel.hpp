@@ -29,6 +29,16 @@ struct IoResult {
 
 class TlsSession;
 
+/// Told of the end of a fill, for those who do not want to be resumed for every one.
+class FillSink {
+ public:
+  /// The fill is over. May begin the next one.
+  virtual void on_filled(const IoResult& result) = 0;
+
+ protected:
+  ~FillSink() = default;
+};
+
 /// Told when something arrives on a channel that nobody is reading from.
 class ChannelWatcher {
  public:
@@ -88,6 +98,8 @@ class Channel final : public boost::intrusive_ref_counter<Channel, boost::thread
   /// More than `max_buffer` unconsumed bytes end with asio::error::no_buffer_space.
   class FillAwaiter;
   [[nodiscard]] FillAwaiter fill(std::size_t max_buffer);
+  /// The same for a sink, which is told in a later phase of the loop's turn.
+  void fill(std::size_t max_buffer, FillSink& sink);
   /// Awaits up to `size` bytes (> 0) into `target`, buffered bytes first. Straight from the socket
   /// when no read is outstanding; else that read is waited for and copied from.
   class ReadAwaiter;
@@ -106,6 +118,8 @@ class Channel final : public boost::intrusive_ref_counter<Channel, boost::thread
   class WriteAwaiter;
   [[nodiscard]] WriteAwaiter write(std::span<const std::string_view> pieces);
   [[nodiscard]] WriteAwaiter write(std::string_view piece);
+  /// What the last write came to, once it is over.
+  [[nodiscard]] IoResult write_result() const noexcept { return {write_error_, written_}; }
   /// Bytes given to the kernel since the connection was made; ciphertext on TLS.
   [[nodiscard]] std::uint64_t bytes_out() const noexcept { return socket_.bytes_out(); }
   /// Whether the peer's kernel has acknowledged nothing of what was written after `mark` (a former
@@ -157,6 +171,7 @@ class Channel final : public boost::intrusive_ref_counter<Channel, boost::thread
   void end_read(const error_code& error, std::size_t bytes) noexcept;
   void on_read(const error_code& error, std::size_t bytes);
   bool prepare_room(std::size_t max_buffer);
+  void start_fill(std::size_t max_buffer);
   void arm_watch();
   /// What the fill or read that is being resumed came to.
   IoResult take_result() noexcept;
@@ -193,6 +208,7 @@ class Channel final : public boost::intrusive_ref_counter<Channel, boost::thread
   error_code read_error_;
   std::size_t last_read_ = 0;
   std::coroutine_handle<> reader_;
+  FillSink* sink_ = nullptr;  ///< reads in the reader's place
   ChannelWatcher* watcher_ = nullptr;
 
   std::vector<iovec> out_;
@@ -244,7 +260,7 @@ class Channel::WriteAwaiter {
   explicit WriteAwaiter(Channel& channel) : channel_(channel) {}
   [[nodiscard]] bool await_ready() noexcept;
   void await_suspend(std::coroutine_handle<> caller);
-  IoResult await_resume() const noexcept { return {channel_.write_error_, channel_.written_}; }
+  IoResult await_resume() const noexcept { return channel_.write_result(); }
 
  private:
   Channel& channel_;

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "tollgate/base/clock.hpp"
+#include "tollgate/base/operation.hpp"
 #include "tollgate/base/task.hpp"
 #include "tollgate/config/snapshot.hpp"
 #include "tollgate/pipeline/cancel.hpp"
@@ -85,13 +86,16 @@ class UpstreamExchange {
   virtual base::Task<TransportFailure> start(const WireRequest& request) = 0;
   [[nodiscard]] virtual const protocol::http::ResponseHead& head() const = 0;
   /// Awaits more of the body, de-chunked.
-  virtual base::Task<BodyChunk> read() = 0;
+  base::Awaiting<BodyChunk> read() { return base::Awaiting<BodyChunk>(reading()); }
   /// Appends the whole body to `into`; `too_large` past `limit`.
   virtual base::Task<TransportFailure> read_all(std::string& into, std::uint64_t limit) = 0;
   /// When the request's last byte had been handed to the kernel, and when the first answer byte
   /// came.
   [[nodiscard]] virtual base::MonoTime sent_at() const noexcept = 0;
   [[nodiscard]] virtual base::MonoTime first_byte_at() const noexcept = 0;
+
+ protected:
+  virtual base::Operation<BodyChunk>& reading() = 0;
 };
 
 /// Opens exchanges; one per worker, implemented by net.
@@ -111,21 +115,32 @@ class UpstreamClient {
 /// The agent's side of a call: where answers go. Implemented by the session.
 ///
 /// Every write awaits the socket (that is the back-pressure) and returns false when the agent is
-/// gone. The first byte written is the commit point.
+/// gone; what it is given stays valid until then. The first byte written is the commit point.
 class Downstream {
  public:
   virtual ~Downstream() = default;
   [[nodiscard]] virtual bool committed() const noexcept = 0;
   /// A whole answer with Content-Length. `header_lines` as in WireRequest.
-  virtual base::Task<bool> respond(int status, std::string_view header_lines,
-                                   std::span<const std::string_view> body) = 0;
-  /// Starts an answer of unknown length (chunked; close-delimited for HTTP/1.0).
-  virtual base::Task<bool> start_stream(int status, std::string_view header_lines) = 0;
-  virtual base::Task<bool> write(std::span<const std::string_view> pieces) = 0;
+  base::Awaiting<bool> respond(int status, std::string_view header_lines,
+                               std::span<const std::string_view> body) {
+    return base::Awaiting<bool>(responding(status, header_lines, body));
+  }
+  /// Starts an answer of unknown length (chunked; close-delimited for HTTP/1.0), which goes out
+  /// with the first write. False when the agent is gone already.
+  virtual bool start_stream(int status, std::string_view header_lines) = 0;
+  base::Awaiting<bool> write(std::span<const std::string_view> pieces) {
+    return base::Awaiting<bool>(writing(pieces));
+  }
   /// Ends a stream cleanly.
-  virtual base::Task<bool> finish() = 0;
+  base::Awaiting<bool> finish() { return base::Awaiting<bool>(finishing()); }
   /// Ends a stream so that the agent cannot take it for complete: no last chunk, connection closed.
   virtual void abort() noexcept = 0;
+
+ protected:
+  virtual base::Operation<bool>& responding(int status, std::string_view header_lines,
+                                            std::span<const std::string_view> body) = 0;
+  virtual base::Operation<bool>& writing(std::span<const std::string_view> pieces) = 0;
+  virtual base::Operation<bool>& finishing() = 0;
 };
 
 }  // namespace tollgate::pipeline

@@ -49,15 +49,26 @@ class Session final : public pipeline::Downstream,
 
   // ---- Downstream ----
   [[nodiscard]] bool committed() const noexcept override { return committed_; }
-  base::Task<bool> respond(int status, std::string_view header_lines,
-                           std::span<const std::string_view> body) override;
-  base::Task<bool> start_stream(int status, std::string_view header_lines) override;
-  base::Task<bool> write(std::span<const std::string_view> pieces) override;
-  base::Task<bool> finish() override;
+  bool start_stream(int status, std::string_view header_lines) override;
   void abort() noexcept override;
 
  private:
   enum class ReadHead : std::uint8_t { partly, whole, closed, refused };
+  /// Writes `out_` to the agent.
+  class Sending final : public base::Operation<bool> {
+   public:
+    explicit Sending(Session& session) : session_(session) {}
+    std::coroutine_handle<> start(std::coroutine_handle<> caller) override;
+    bool finish() override;
+
+   private:
+    Session& session_;
+  };
+
+  base::Operation<bool>& responding(int status, std::string_view header_lines,
+                                    std::span<const std::string_view> body) override;
+  base::Operation<bool>& writing(std::span<const std::string_view> pieces) override;
+  base::Operation<bool>& finishing() override;
 
   void on_peer_closed(net::Channel& channel) override;
 
@@ -112,6 +123,7 @@ class Session final : public pipeline::Downstream,
   std::string out_head_;
   std::string chunk_head_;
   std::vector<std::string_view> out_;
+  Sending sending_{*this};
   std::size_t head_size_ = 0;
   std::size_t counted_body_ = 0;  ///< of BodyMemory
   std::uint32_t served_ = 0;

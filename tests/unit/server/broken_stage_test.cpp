@@ -50,7 +50,7 @@ class Broken final : public pipeline::Stage {
   base::Task<Verdict> run(RequestContext& context) {
     fail_at(Where::request);
     if (where_ == Where::stream) {
-      co_await context.downstream->start_stream(200, "content-type: text/event-stream\r\n");
+      context.downstream->start_stream(200, "content-type: text/event-stream\r\n");
       const std::string_view piece = "data: 1\n\n";
       co_await context.downstream->write(std::span(&piece, 1));
       fail_at(Where::stream);

@@ -46,7 +46,8 @@ class ScriptedExchange final : public pipeline::UpstreamExchange {
     co_return pipeline::TransportFailure::none;
   }
   [[nodiscard]] const protocol::http::ResponseHead& head() const override { return head_; }
-  base::Task<pipeline::BodyChunk> read() override {
+  base::Operation<pipeline::BodyChunk>& reading() override { return reading_.run(next_piece()); }
+  base::Task<pipeline::BodyChunk> next_piece() {
     std::fill(buffer_.begin(), buffer_.end(), '#');
     pipeline::BodyChunk chunk;
     if (next_ < pieces_.size()) {
@@ -69,6 +70,7 @@ class ScriptedExchange final : public pipeline::UpstreamExchange {
   std::size_t next_ = 0;
   std::string buffer_;
   std::string_view view_;
+  base::TaskOperation<pipeline::BodyChunk> reading_;
   protocol::http::ResponseHead head_;
 };
 
@@ -76,25 +78,31 @@ class ScriptedExchange final : public pipeline::UpstreamExchange {
 class Agent final : public pipeline::Downstream {
  public:
   [[nodiscard]] bool committed() const noexcept override { return started; }
-  base::Task<bool> respond(int, std::string_view, std::span<const std::string_view>) override {
-    co_return true;
-  }
-  base::Task<bool> start_stream(int, std::string_view) override {
+  bool start_stream(int, std::string_view) override {
     started = true;
-    co_return true;
-  }
-  base::Task<bool> write(std::span<const std::string_view> pieces) override {
-    for (const std::string_view piece : pieces) bytes += piece;
-    co_return true;
-  }
-  base::Task<bool> finish() override {
-    finished = true;
-    co_return true;
+    return true;
   }
   void abort() noexcept override { aborted = true; }
 
   std::string bytes;
   bool started = false, finished = false, aborted = false;
+
+ private:
+  base::Operation<bool>& responding(int, std::string_view,
+                                    std::span<const std::string_view>) override {
+    return done_.run(done());
+  }
+  base::Operation<bool>& writing(std::span<const std::string_view> pieces) override {
+    for (const std::string_view piece : pieces) bytes += piece;
+    return done_.run(done());
+  }
+  base::Operation<bool>& finishing() override {
+    finished = true;
+    return done_.run(done());
+  }
+  static base::Task<bool> done() { co_return true; }
+
+  base::TaskOperation<bool> done_;
 };
 
 /// A dialect that calls no piece free: its events are read in full each time.
