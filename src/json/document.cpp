@@ -5,6 +5,7 @@
 
 #include "json/index_builder.hpp"
 #include "json/strings.hpp"
+#include "tollgate/base/same_bytes.hpp"
 
 namespace tollgate::json {
 namespace {
@@ -100,7 +101,7 @@ inline bool key_reads_as(const char* text, const Node& node, std::string_view ke
   const std::size_t size = node.key_end - node.key_begin;
   if (!node.key_has_escape)
     return size == key.size() + 2 &&
-           std::memcmp(text + node.key_begin + 1, key.data(), key.size()) == 0;
+           base::same_bytes(text + node.key_begin + 1, key.data(), key.size());
   return reads_as({text + node.key_begin + 1, size - 2}, true, key);
 }
 }  // namespace

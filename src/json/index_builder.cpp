@@ -25,8 +25,6 @@ constexpr std::array<bool, 256> kEndsToken = [] {
 /// An index begins with room for a usual body.
 constexpr std::uint32_t kFewestNodes = 64;
 
-__extension__ typedef unsigned __int128 uint128;
-
 constexpr bool is_space(char c) {
   return c == ' ' || c == '\n' || c == '\r' || c == '\t';
 }
@@ -34,52 +32,10 @@ constexpr bool is_digit(char c) {
   return c >= '0' && c <= '9';
 }
 
-std::uint64_t load(const char* p, std::size_t bytes) {
-  std::uint64_t value = 0;
-  std::memcpy(&value, p, bytes);
-  return value;
-}
-
-std::uint64_t fold(std::uint64_t a, std::uint64_t b) {
-  const uint128 product = static_cast<uint128>(a) * b;
-  return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
-}
-
-/// Folded multiplication over 16-byte blocks, the last one overlapping (after wyhash).
-std::uint32_t hash_key(std::string_view key, const ParseScratch::HashSecret& with) {
-  const char* p = key.data();
-  std::size_t left = key.size();
-  std::uint64_t state = with.a;
-  while (left > 16) {
-    state = fold(load(p, 8) ^ with.b, load(p + 8, 8) ^ state);
-    p += 16;
-    left -= 16;
-  }
-  std::uint64_t low = 0, high = 0;
-  if (left >= 8) {
-    low = load(p, 8);
-    high = load(p + left - 8, 8);
-  } else if (left >= 4) {
-    low = load(p, 4) << 32 | load(p + left - 4, 4);
-  } else if (left > 0) {
-    const auto byte = [p](std::size_t i) {
-      return std::uint64_t{static_cast<unsigned char>(p[i])};
-    };
-    low = byte(0) << 16 | byte(left / 2) << 8 | byte(left - 1);
-  }
-  const std::uint64_t mixed =
-      fold(low ^ with.b, high ^ state ^ (std::uint64_t{key.size()} * 0x9E3779B97F4A7C15ull));
-  return static_cast<std::uint32_t>(mixed ^ mixed >> 32);
-}
-
-/// What equal keys have in common and different ones mostly not, for a few instructions. The
-/// factors are such that no two members of the model APIs' usual objects have the same.
-TG_INLINE std::uint8_t mark_of(std::string_view key) {
-  if (key.empty()) return 0;
-  const auto byte = [key](std::size_t i) { return static_cast<unsigned char>(key[i]); };
-  const std::size_t size = key.size();
-  return static_cast<std::uint8_t>(size * 45 + byte(0) * 113u + byte(size / 2) * 97u +
-                                   byte(size - 1) * 39u);
+/// The next byte that is no white space, or `end`.
+[[gnu::noinline]] const char* behind_space(const char* p, const char* end) noexcept {
+  while (p != end && is_space(*p)) ++p;
+  return p;
 }
 
 [[gnu::cold, gnu::noinline]] std::uint8_t mark_of_escaped(std::string_view key) {
@@ -135,11 +91,10 @@ bool IndexBuilder::over(base::Limit limit, const char* message, const char* at) 
 
 /// Moves to the next byte that is no white space. @return it; NUL at the end of the text.
 TG_INLINE char IndexBuilder::skip_space(Walk& walk) const noexcept {
-  for (; walk.at != end_; ++walk.at) {
-    const char c = *walk.at;
-    if (static_cast<unsigned char>(c) > ' ' || !is_space(c)) return c;
-  }
-  return '\0';
+  // Bodies that programs write have none.
+  if (walk.at != end_ && static_cast<unsigned char>(*walk.at) > ' ') return *walk.at;
+  walk.at = behind_space(walk.at, end_);
+  return walk.at == end_ ? '\0' : *walk.at;
 }
 
 /// Reads the string whose opening quote is at hand. Most are short: one block of bytes decides.

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "json/key_hash.hpp"
 #include "json/strings.hpp"
 #include "tollgate/base/error.hpp"
 #include "tollgate/json/document.hpp"
@@ -26,11 +27,6 @@ struct ParseScratch {
   struct Key {
     std::uint32_t hash;
     std::uint32_t node;
-  };
-  /// Random per thread: without it a sender could choose keys that all hash alike and make
-  /// duplicate detection quadratic.
-  struct HashSecret {
-    std::uint64_t a, b;
   };
   static constexpr std::uint32_t kDepthLimit = 1024;
 

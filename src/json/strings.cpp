@@ -7,8 +7,8 @@
 
 #include "tollgate/json/document.hpp"
 
-#if defined(__SSE2__)
-#include <emmintrin.h>
+#if defined(__x86_64__)
+#include <immintrin.h>
 #endif
 
 namespace tollgate::json {
@@ -122,6 +122,46 @@ StringBlock look_at_end(const char* p, const char* text, const char* end) noexce
   return {block.stops & there, block.high & there};
 }
 
+const char* skip_plain_blocks(const char* p, const char* end, std::uint32_t& high) {
+  while (end - p >= kBlockBytes) {
+    const StringBlock block = look(p);
+    if (block.stops != 0) break;
+    high |= block.high;
+    p += kBlockBytes;
+  }
+  return p;
+}
+
+#if defined(__x86_64__)
+[[gnu::target("avx2")]] const char* skip_plain_avx2(const char* p, const char* end,
+                                                    std::uint32_t& high) {
+  const __m256i last_control = _mm256_set1_epi8(0x1F);
+  const __m256i quote = _mm256_set1_epi8('"'), backslash = _mm256_set1_epi8('\\');
+  __m256i seen = _mm256_setzero_si256();
+  for (; end - p >= 32; p += 32) {
+    const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+    const __m256i stops = _mm256_or_si256(
+        _mm256_cmpeq_epi8(_mm256_min_epu8(bytes, last_control), bytes),
+        _mm256_or_si256(_mm256_cmpeq_epi8(bytes, quote), _mm256_cmpeq_epi8(bytes, backslash)));
+    if (_mm256_movemask_epi8(stops) != 0) break;
+    seen = _mm256_or_si256(seen, bytes);
+  }
+  high |= static_cast<std::uint32_t>(_mm256_movemask_epi8(seen));
+  return p;
+}
+// False until it is known, should a string be read before.
+const bool has_avx2 = __builtin_cpu_supports("avx2") != 0;
+#endif
+
+/// Moves over bytes that are neither quote, backslash nor control character, as far as that goes
+/// fast: at most to the block in which one stands, or to the last ones before `end`.
+const char* skip_plain(const char* p, const char* end, std::uint32_t& high) {
+#if defined(__x86_64__)
+  if (has_avx2) return skip_plain_avx2(p, end, high);
+#endif
+  return skip_plain_blocks(p, end, high);
+}
+
 }  // namespace
 
 StringEnd read_string(const char* p, const char* text, const char* end,
@@ -131,9 +171,12 @@ StringEnd read_string(const char* p, const char* text, const char* end,
   bool has_escape = false;
   for (;;) {
     StringBlock block{0, 0};
+    int plain = 0;
     while (end - p >= kBlockBytes && (block = look(p)).stops == 0) {
       high |= block.high;
       p += kBlockBytes;
+      // Two blocks without any: prose, likely, of which there is more.
+      if (++plain == 2) p = skip_plain(p, end, high);
     }
     const bool is_last = end - p < kBlockBytes;
     if (is_last) block = look_at_end(p, text, end);

@@ -324,7 +324,7 @@ class RouterStage final : public pipeline::Stage {
     texts_.clear();
     payload.dialect->response_texts(*answer.document, texts_);
     for (const auto& text : texts_)
-      if (text.role != protocol::llm::TextRole::tag)
+      if (!protocol::llm::is_tag(text))
         payload.output_text_bytes += text.ref.end_offset() - text.ref.begin_offset() - 2;
   }
 

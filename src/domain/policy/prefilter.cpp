@@ -12,7 +12,7 @@ namespace {
 void classify_bytes(const char* p, std::size_t blocks, const AnchorTables& tables,
                     BlockMarks* out) {
   for (; blocks > 0; --blocks, p += 64, ++out) {
-    BlockMarks marks;
+    BlockMarks marks{0, 0};
     for (int i = 0; i < 64; ++i) {
       unsigned buckets = 0xFF;
       for (std::size_t k = 0; k < 3; ++k) {
@@ -40,7 +40,7 @@ void classify_bytes(const char* p, std::size_t blocks, const AnchorTables& table
   const __m128i low2 = table_ssse3(tables.low[2]), high2 = table_ssse3(tables.high[2]);
   const __m128i half = _mm_set1_epi8(15), zero = _mm_setzero_si128();
   for (; blocks > 0; --blocks, p += 64, ++out) {
-    BlockMarks marks;
+    BlockMarks marks{0, 0};
     for (int i = 0; i < 64; i += 16) {
       const __m128i a = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p + i - 2));
       const __m128i b = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p + i - 1));
@@ -79,7 +79,7 @@ void classify_bytes(const char* p, std::size_t blocks, const AnchorTables& table
   const __m256i low2 = table_avx2(tables.low[2]), high2 = table_avx2(tables.high[2]);
   const __m256i half = _mm256_set1_epi8(15), zero = _mm256_setzero_si256();
   for (; blocks > 0; --blocks, p += 64, ++out) {
-    BlockMarks marks;
+    BlockMarks marks{0, 0};
     for (int i = 0; i < 64; i += 32) {
       const __m256i a = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + i - 2));
       const __m256i b = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + i - 1));

@@ -17,8 +17,7 @@ namespace tollgate::domain::policy {
 
 /// Bit i is byte i of 64.
 struct BlockMarks {
-  std::uint64_t digits = 0;
-  std::uint64_t anchors = 0;
+  std::uint64_t digits, anchors;
 };
 
 /// Marks the last byte of every anchor, and little else: after "Teddy" of Hyperscan. An anchor is
@@ -57,7 +56,7 @@ template <class Number, class Anchor>
 void each_candidate(std::string_view text, std::size_t from, bool is_final,
                     const AnchorTables& tables, Number&& number, Anchor&& anchor) {
   constexpr std::size_t kBatch = 32;
-  std::array<BlockMarks, kBatch> marks;
+  std::array<BlockMarks, kBatch> marks;  // written before they are read
   std::uint64_t carry = from > 0 && is(text[from - 1], kDigit) ? 1 : 0;  // a digit stands before
   while (from < text.size()) {
     const std::size_t count = mark_blocks(text, from, tables, marks);

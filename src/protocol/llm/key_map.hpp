@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "tollgate/base/same_bytes.hpp"
 #include "tollgate/json/document.hpp"
 
 namespace tollgate::protocol::llm {
@@ -44,7 +45,9 @@ class KeyMap {
             : std::string_view(document.text().data() + node.key_begin + 1, quoted - 2);
     for (std::size_t slot = slot_of(key); slots_[slot] != 0; slot = (slot + 1) % kSlots) {
       const NamedField<Field>& named = fields_[slots_[slot] - 1u];
-      if (named.name == key) return named.field;
+      if (named.name.size() == key.size() &&
+          base::same_bytes(named.name.data(), key.data(), key.size()))
+        return named.field;
     }
     return Field{};
   }

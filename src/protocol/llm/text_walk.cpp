@@ -3,16 +3,12 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <cstring>
 
+#include "tollgate/base/same_bytes.hpp"
 #include "tollgate/base/strings.hpp"
 
 namespace tollgate::protocol::llm {
 namespace {
-
-/// Shorter strings are read whatever their name says: nothing encrypted or encoded is that short,
-/// and a key or a card number is.
-constexpr std::size_t kShortestOpaque = 64;
 
 /// Long, without escapes and white space: what encodings look like and prose does not.
 bool looks_encoded(json::NodeRef node) {
@@ -38,7 +34,7 @@ class KeySet {
     if (raw.size() < 2 || raw.size() - 2 > kLongest) return false;
     const std::string_view key = raw.substr(1, raw.size() - 2);
     for (std::size_t i = first_[key.size()]; i != first_[key.size() + 1]; ++i)
-      if (std::memcmp(keys_[i].data(), key.data(), key.size()) == 0) return true;
+      if (base::same_bytes(keys_[i].data(), key.data(), key.size())) return true;
     return false;
   }
 
@@ -71,14 +67,17 @@ bool is_data_url(json::NodeRef node) noexcept {
   return raw.size() > 6 && base::iequals(raw.substr(1, 5), "data:");
 }
 
-bool is_opaque(json::NodeRef member) {
-  if (member.is_string()) {
-    // The length decides nearly always.
-    return looks_encoded(member) &&
-           (kOpaque.has(member) || (is_data_url(member) && kUrls.has(member)));
-  }
-  // Vectors have a thousand numbers each.
-  return member.is_array() && member.key_is("embedding") && member.at(0).is_number();
+bool is_opaque_string(json::NodeRef member) {
+  return looks_encoded(member) &&
+         (kOpaque.has(member) || (is_data_url(member) && kUrls.has(member)));
+}
+
+bool is_vector(json::NodeRef member) {
+  return member.key_is("embedding") && member.at(0).is_number();
+}
+
+bool is_tag(const TextSpan& span) {
+  return span.in_structure && !span.ref.is_key && kTags.has(span.ref.node);
 }
 
 bool may_be_opaque(json::NodeRef member) {
@@ -104,7 +103,7 @@ bool is_binary_data(json::NodeRef member) {
 
 void TextWalk::add(json::NodeRef node, TextRole role, bool read_only) {
   if (!node.is_string() || node.raw().size() <= 2) return;
-  out_.push_back({{node, false}, kTags.has(node) ? TextRole::tag : role, read_only});
+  out_.push_back({{node, false}, role, read_only, true});
 }
 
 void TextWalk::structured(json::NodeRef node, TextRole role, bool read_only) {
@@ -132,7 +131,7 @@ void TextWalk::below(json::NodeRef container, TextRole role, bool read_only) {
       if (is_object && size >= kShortestOpaque &&
           (is_opaque(ref) || (is_binary_data(ref) && holds_binary(container))))
         continue;
-      out_.push_back({{ref, false}, kTags.has(ref) ? TextRole::tag : role, read_only});
+      out_.push_back({{ref, false}, role, read_only, true});
     } else if (child.count > 0) {
       if (is_object && is_opaque(ref)) continue;
       below(ref, role, read_only);

@@ -33,7 +33,7 @@ class TextWalk {
 
 /// A member that is no text where structure is expected: a signature, encrypted or binary data.
 /// Judged with its value: a `signature` that is short or holds a space is text.
-[[nodiscard]] bool is_opaque(json::NodeRef member);
+[[nodiscard]] inline bool is_opaque(json::NodeRef member);
 /// Whether is_opaque depends on what the member's string says.
 [[nodiscard]] bool may_be_opaque(json::NodeRef member);
 /// A string that looks encoded: long, without white space and escapes.
@@ -44,5 +44,21 @@ class TextWalk {
 
 /// `data:` URLs, whose content no guardrail can read.
 [[nodiscard]] bool is_data_url(json::NodeRef node) noexcept;
+
+/// Shorter strings are read whatever their name says: nothing encrypted or encoded is that short,
+/// and a key or a card number is.
+inline constexpr std::size_t kShortestOpaque = 64;
+
+[[nodiscard]] bool is_opaque_string(json::NodeRef member);
+/// Vectors have a thousand numbers each.
+[[nodiscard]] bool is_vector(json::NodeRef member);
+
+inline bool is_opaque(json::NodeRef member) {
+  // The length decides nearly always.
+  if (member.is_string())
+    return member.end_offset() - member.begin_offset() >= kShortestOpaque + 2 &&
+           is_opaque_string(member);
+  return member.is_array() && is_vector(member);
+}
 
 }  // namespace tollgate::protocol::llm

@@ -37,8 +37,6 @@ std::string_view to_string(TextRole role) noexcept {
       return "reasoning";
     case TextRole::refusal:
       return "refusal";
-    case TextRole::tag:
-      return "tag";
     case TextRole::other:
       return "other";
   }

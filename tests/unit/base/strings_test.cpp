@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tollgate/base/same_bytes.hpp"
+
 namespace tollgate::base {
 namespace {
 
@@ -139,6 +141,19 @@ TEST(Printable, EndsCutSequencesAndLongTexts) {
 
 TEST(StringHash, FindsByViewWhatWasStoredAsString) {
   EXPECT_EQ(StringHash{}("abc"), StringHash{}(std::string("abc")));
+}
+
+TEST(SameBytes, SeesEveryByteOfEverySize) {
+  for (std::size_t size = 0; size < 40; ++size) {
+    const std::string a(size, 'x');
+    std::string b = a;
+    EXPECT_TRUE(same_bytes(a.data(), b.data(), size)) << size;
+    for (std::size_t at = 0; at < size; ++at) {
+      b[at] = 'y';
+      EXPECT_FALSE(same_bytes(a.data(), b.data(), size)) << size << " at " << at;
+      b[at] = 'x';
+    }
+  }
 }
 
 }  // namespace

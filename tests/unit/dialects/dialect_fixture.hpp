@@ -34,9 +34,9 @@ struct Scanned {
     std::vector<std::string> lines;
     std::string scratch;
     for (const llm::TextSpan& span : spans) {
-      lines.push_back(std::string(to_string(span.role)) + (span.ref.is_key ? " key" : "") +
-                      (span.read_only ? " read-only" : "") + ": " +
-                      std::string(span.ref.text(scratch)));
+      lines.push_back(std::string(is_tag(span) ? "tag" : to_string(span.role)) +
+                      (span.ref.is_key ? " key" : "") + (span.read_only ? " read-only" : "") +
+                      ": " + std::string(span.ref.text(scratch)));
     }
     return lines;
   }

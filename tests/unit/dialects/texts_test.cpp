@@ -167,5 +167,14 @@ TEST(Texts, WhatMayNotChangeIsReadOnly) {
               testing::ElementsAre("tool_definition key read-only: name", "tool_definition: f"));
 }
 
+// A tag is not counted as generated: only a vendor's own fields are, not what a model wrote.
+TEST(Texts, WhatAModelWroteIsNoTagWhateverItIsCalled) {
+  const Scanned use = messages(
+      R"("messages":[{"role":"assistant","content":[{"type":"tool_use","id":"t","input":{"id":"x","type":"y"}}]}])");
+  EXPECT_THAT(use.texts(), testing::ElementsAre("tag: assistant", "tag: tool_use", "tag: t",
+                                                "tool_arguments key: id", "tool_arguments: x",
+                                                "tool_arguments key: type", "tool_arguments: y"));
+}
+
 }  // namespace
 }  // namespace tollgate::protocol

@@ -97,7 +97,6 @@ enum class TextRole : std::uint8_t {
   tool_definition,
   reasoning,
   refusal,
-  tag,  ///< an id, a type, the name of a model
   other,
 };
 [[nodiscard]] std::string_view to_string(TextRole role) noexcept;
@@ -108,7 +107,11 @@ struct TextSpan {
   TextRole role = TextRole::other;
   /// Must go on unchanged (thinking with a signature): a guardrail may block, not mask.
   bool read_only = false;
+  /// Stands where a vendor's structure is expected, so that names mean what the vendor says.
+  bool in_structure = false;
 };
+/// An id, a type, the name of a model: text like any, but nobody generated it.
+[[nodiscard]] bool is_tag(const TextSpan& span);
 
 /// Tokens of one call, each counted once, whatever the provider's own way of counting.
 struct Usage {
