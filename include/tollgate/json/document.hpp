@@ -123,9 +123,9 @@ class NodeRef {
 ///           which one wins, and a policy that read the other one would be bypassed.
 /// Memory:   the text is not copied and must stay in place while NodeRefs are used. The index is
 ///           reused: no allocation once it has grown (see trim). Needs no padding after the text.
-/// Cost:     on a busy EPYC core 0.4 us for a 1 KB chat body, 9 us for 100 KB of prose, 33 us for
-///           100 KB of code with an escape every 12 bytes (bench/micro/json_bench.cpp). Linear in
-///           the text, duplicate keys included.
+/// Cost:     on a busy EPYC core 0.26 us for a 1 KB chat body, 2.3 us for 100 KB of prose, 27 us
+///           for 100 KB of code with an escape every 12 bytes (bench/micro/json_bench.cpp). Linear
+///           in the text, duplicate keys included.
 /// Threads:  one at a time. Address-stable while referred to (no copies, no moves).
 class Document {
  public:

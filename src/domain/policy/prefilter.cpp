@@ -177,12 +177,13 @@ std::size_t AnchorTables::add(std::string_view literal) noexcept {
   AnchorTables best;
   std::uint64_t fewest = ~std::uint64_t{0};
   std::size_t best_last = 0;
-  for (std::size_t last = std::min<std::size_t>(2, literal.size() - 1); last < literal.size();
-       ++last) {
-    for (unsigned bucket = 1; bucket < 256; bucket <<= 1) {
+  for (unsigned bucket = 1; bucket < 256; bucket <<= 1) {
+    const std::uint64_t before = passing(*this, bucket);
+    for (std::size_t last = std::min<std::size_t>(2, literal.size() - 1); last < literal.size();
+         ++last) {
       AnchorTables with = *this;
       admit(with, literal, last, bucket);
-      const std::uint64_t more = passing(with, bucket) - passing(*this, bucket);
+      const std::uint64_t more = passing(with, bucket) - before;
       if (more >= fewest) continue;
       fewest = more;
       best = with;

@@ -19,7 +19,9 @@ void check(hs_error_t error, const char* what) {
 
 }  // namespace
 
-ScanState::ScanState() = default;
+ScanState::ScanState() {
+  LiteralSet::instance();  // made when the workers start, not in their first call
+}
 
 ScanState::~ScanState() {
   hs_free_scratch(scratch_);

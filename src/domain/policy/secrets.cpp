@@ -52,6 +52,8 @@ std::size_t Secrets::next(const Literal& literal, std::string_view text,
 }
 
 bool Secrets::in(std::string_view text) const noexcept {
+  // The shortest stands first: most texts asked about are names that cannot hold it.
+  if (literals_.empty() || text.size() < literals_.front().text.size()) return false;
   return std::any_of(literals_.begin(), literals_.end(), [text](const Literal& literal) {
     return next(literal, text, 0) != std::string_view::npos;
   });
