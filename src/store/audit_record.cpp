@@ -42,6 +42,24 @@ std::string_view to_string(LedgerKind kind) noexcept {
   return "call";
 }
 
+void AuditAttempt::clear() noexcept {
+  deployment.clear();
+  outcome.clear();
+  error_code.clear();
+  http_status = 0;
+  started_us = duration_us = 0;
+  billed = {};
+}
+
+void LedgerCharge::clear() noexcept {
+  provider.clear();
+  model.clear();
+  amount = {};
+  estimated = overrun = false;
+  kind = LedgerKind::call;
+  charged_at = {};
+}
+
 void AuditRecord::clear() noexcept {
   for (std::string* text :
        {&request_id,          &trace_id,        &session_id,     &parent_id,

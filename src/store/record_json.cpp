@@ -104,7 +104,7 @@ void append_json(std::string& out, const std::vector<std::string>& texts) {
   out.push_back(']');
 }
 
-void append_json(std::string& out, const std::vector<AuditAttempt>& attempts) {
+void append_json(std::string& out, std::span<const AuditAttempt> attempts) {
   out.push_back('[');
   for (std::size_t i = 0; i < attempts.size(); ++i) {
     const AuditAttempt& attempt = attempts[i];

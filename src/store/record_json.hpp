@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,7 +14,7 @@
 namespace tollgate::store {
 
 void append_json(std::string& out, const std::vector<std::string>& texts);
-void append_json(std::string& out, const std::vector<AuditAttempt>& attempts);
+void append_json(std::string& out, std::span<const AuditAttempt> attempts);
 void append_json(std::string& out, const std::vector<AuditVerdict>& verdicts);
 void append_json(std::string& out, const config::Allow& allow);
 

@@ -7,6 +7,7 @@
 
 #include "tollgate/base/clock.hpp"
 #include "tollgate/base/digest.hpp"
+#include "tollgate/base/kept_list.hpp"
 #include "tollgate/base/units.hpp"
 
 /// What one call leaves behind: the value the audit stage fills and the store writes down.
@@ -53,6 +54,7 @@ struct AuditAttempt {
   std::int64_t duration_us = 0;
   std::string error_code;  ///< empty when the attempt gave the answer
   base::NanoUsd billed;    ///< what this attempt was charged
+  void clear() noexcept;
   bool operator==(const AuditAttempt&) const = default;
 };
 
@@ -98,6 +100,7 @@ struct LedgerCharge {
   /// domain::budget::Settlement::charged_at: picks the window the money belongs to. Zero: the
   /// record's `held_at`.
   base::WallTime charged_at{};
+  void clear() noexcept;
   bool operator==(const LedgerCharge&) const = default;
 };
 
@@ -117,7 +120,7 @@ struct AuditRecord {
   std::string rpc_target;  ///< MCP server or A2A agent
   std::string tool, task_id;
 
-  std::vector<AuditAttempt> attempts;
+  base::KeptList<AuditAttempt> attempts;
   std::vector<AuditVerdict> verdicts;
   AuditTokens tokens;
   bool estimated = false;    ///< tokens or cost are not the provider's own figures
@@ -125,7 +128,7 @@ struct AuditRecord {
   base::NanoUsd held;        ///< the largest hold
   std::string price_source;  ///< "catalogue", "override", "per_call", "unpriced_hold", ...
   bool overrun = false;      ///< the cost was over the hold
-  std::vector<LedgerCharge> charges;
+  base::KeptList<LedgerCharge> charges;
   /// When the hold was made (Settlement::charged_at), for charges that do not say. Zero: `started`.
   base::WallTime held_at{};
 

@@ -16,7 +16,8 @@ Records filled(std::size_t count, std::size_t body_bytes) {
     record->request_body.stored = std::string(body_bytes, 'b');
     record->request_body.captured = true;
     record->status = 200;
-    record->attempts.emplace_back();
+    record->attempts.emplace_back().deployment = std::string(40, 'd');
+    record->charges.emplace_back().model = std::string(40, 'm');
     records.push_back(std::move(record));
   }
   return records;
@@ -34,6 +35,12 @@ TEST(RecordPool, GivesBackClearedRecordsThatKeptTheirMemory) {
     EXPECT_EQ(*record, AuditRecord());
     EXPECT_GE(record->request_id.capacity(), 30u);
     EXPECT_GE(record->request_body.stored.capacity(), 1'000u);
+    const AuditAttempt& attempt = record->attempts.emplace_back();
+    EXPECT_EQ(attempt, AuditAttempt());
+    EXPECT_GE(attempt.deployment.capacity(), 40u);
+    const LedgerCharge& charge = record->charges.emplace_back();
+    EXPECT_EQ(charge, LedgerCharge());
+    EXPECT_GE(charge.model.capacity(), 40u);
   }
   pool.take(taken);
   EXPECT_EQ(taken.size(), 3u) << "nothing more";
