@@ -40,8 +40,8 @@ base::Result<void> check_kind(json::NodeRef node, std::string_view param, json::
   return field_error(param, kind == json::Kind::array ? "an array" : "an object");
 }
 
-std::int64_t read_count(json::NodeRef node) noexcept {
-  return std::clamp<std::int64_t>(node.as_int64().value_or(0), 0, kMaxTokens);
+std::int64_t clamped_count(json::NodeRef number) noexcept {
+  return std::clamp<std::int64_t>(number.as_int64().value_or(0), 0, kMaxTokens);
 }
 
 }  // namespace tollgate::protocol::llm

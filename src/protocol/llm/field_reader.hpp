@@ -27,9 +27,20 @@ namespace tollgate::protocol::llm {
                                             json::Kind kind);
 
 /// A token count from a provider: never negative, never absurd; 0 for anything that is no count.
-[[nodiscard]] std::int64_t read_count(json::NodeRef node) noexcept;
+[[nodiscard]] inline std::int64_t read_count(json::NodeRef node) noexcept;
+/// The same of a member of `details`, which are mostly not there.
+[[nodiscard]] inline std::int64_t read_count_in(json::NodeRef details,
+                                                std::string_view name) noexcept {
+  return details ? read_count(details.find(name)) : 0;
+}
 
 /// Tokens are at most this many wherever they are counted, so that sums cannot overflow.
 inline constexpr std::int64_t kMaxTokens = 1'000'000'000'000;
+
+[[nodiscard]] std::int64_t clamped_count(json::NodeRef number) noexcept;
+
+inline std::int64_t read_count(json::NodeRef node) noexcept {
+  return node.is_number() ? clamped_count(node) : 0;
+}
 
 }  // namespace tollgate::protocol::llm

@@ -64,4 +64,26 @@ class KeyMap {
   std::array<std::uint8_t, kSlots> slots_{};  ///< index + 1 of the field; 0: free
 };
 
+/// The members of an object by what they are, those that are not there as nothing. `Field::end` is
+/// one past the last field.
+template <class Field, std::size_t N>
+class Members {
+ public:
+  Members(json::NodeRef object, const KeyMap<Field, N>& map) {
+    if (!object.is_object()) return;
+    for (const json::NodeRef member : object.children())
+      found_[static_cast<std::size_t>(map.of(member))] = member;
+  }
+  [[nodiscard]] json::NodeRef operator[](Field field) const {
+    return found_[static_cast<std::size_t>(field)];
+  }
+  /// The first of two names that is there.
+  [[nodiscard]] json::NodeRef either(Field a, Field b) const {
+    return (*this)[a] ? (*this)[a] : (*this)[b];
+  }
+
+ private:
+  std::array<json::NodeRef, static_cast<std::size_t>(Field::end)> found_;
+};
+
 }  // namespace tollgate::protocol::llm

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <array>
 
 #include "protocol/llm/field_reader.hpp"
 #include "protocol/llm/key_map.hpp"
@@ -10,6 +9,7 @@ namespace tollgate::protocol::openai {
 namespace {
 
 using llm::read_count;
+using llm::read_count_in;
 using llm::TextRole;
 using llm::TextWalk;
 
@@ -116,27 +116,6 @@ constexpr llm::NamedField<AnswerField> kAnswerNames[] = {
 };
 constexpr llm::KeyMap kAnswerFields(kAnswerNames);
 
-/// The members of an object by what they are, those that are not there as nothing.
-template <class Field, std::size_t N>
-class Members {
- public:
-  Members(json::NodeRef object, const llm::KeyMap<Field, N>& map) {
-    if (!object.is_object()) return;
-    for (const json::NodeRef member : object.children())
-      found_[static_cast<std::size_t>(map.of(member))] = member;
-  }
-  [[nodiscard]] json::NodeRef operator[](Field field) const {
-    return found_[static_cast<std::size_t>(field)];
-  }
-  /// The first of two names that is there.
-  [[nodiscard]] json::NodeRef either(Field a, Field b) const {
-    return (*this)[a] ? (*this)[a] : (*this)[b];
-  }
-
- private:
-  std::array<json::NodeRef, static_cast<std::size_t>(Field::end)> found_;
-};
-
 }  // namespace
 
 // Chat completions, embeddings: OpenAI API reference, read 2026-11. Responses names the same counts
@@ -144,7 +123,7 @@ class Members {
 // added.
 void read_usage(json::NodeRef node, llm::Usage& usage) {
   if (!node.is_object()) return;
-  const Members told(node, kCounts);
+  const llm::Members told(node, kCounts);
   const std::int64_t input = read_count(told.either(Count::prompt, Count::input));
   const std::int64_t stated = read_count(told.either(Count::completion, Count::output));
   const json::NodeRef in_details = told.either(Count::prompt_details, Count::input_details);
@@ -155,20 +134,20 @@ void read_usage(json::NodeRef node, llm::Usage& usage) {
   if (!cached.is_number()) cached = told[Count::cache_hits];
   usage.cache_read = std::min(read_count(cached), input);
   usage.cache_write_5m =
-      std::min(read_count(in_details.find("cache_write_tokens")), input - usage.cache_read);
+      std::min(read_count_in(in_details, "cache_write_tokens"), input - usage.cache_read);
   usage.cache_write_1h = 0;
   usage.input = input - usage.cache_read - usage.cache_write_5m;
   // Some hosts (xAI, Gemini's compatible API) leave reasoning out of completion_tokens, not out of
   // total_tokens, and bill it.
   usage.output = std::max(stated, read_count(told[Count::total]) - input);
-  usage.reasoning = read_count(out_details.find("reasoning_tokens"));
-  usage.audio_in = read_count(in_details.find("audio_tokens"));
-  usage.audio_out = read_count(out_details.find("audio_tokens"));
+  usage.reasoning = read_count_in(out_details, "reasoning_tokens");
+  usage.audio_in = read_count_in(in_details, "audio_tokens");
+  usage.audio_out = read_count_in(out_details, "audio_tokens");
 }
 
 llm::ResponseFacts read_response(const json::Document& body) {
   llm::ResponseFacts facts;
-  const Members told(body.root(), kAnswerFields);
+  const llm::Members told(body.root(), kAnswerFields);
   const json::NodeRef error = told[AnswerField::error];
   facts.is_error = error && !error.is_null();
   facts.model = told[AnswerField::model].text();
