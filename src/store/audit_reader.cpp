@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <limits>
 #include <system_error>
 
 #include "store/audit_row.hpp"
@@ -114,20 +115,27 @@ base::Result<std::optional<StoredCall>> AuditReader::show(std::string_view reque
 
 base::Result<std::vector<StoredCall>> AuditReader::query(const CallFilter& filter) {
   const Connection::Limited limited(*connection_);
+  const bool has_key = !filter.key.empty();
+  const bool has_time = filter.since || filter.until;
   Conditions where;
   std::string from = "audit";
   std::string order = "seq DESC";
-  std::string place = "seq";
-  if (!filter.key.empty()) {
-    // Only the spans that have the key, the newest first, so that the limit ends the walk. Without
-    // the + SQLite would first build an index on the key, for this one query.
-    from =
-        "(SELECT first_seq AS span FROM audit_span_key WHERE key_id=?1) CROSS JOIN audit "
-        "ON seq BETWEEN span AND span+255";
-    order = "span DESC, seq DESC";
-    place = "span";
-    where.text("+key_id=?1", filter.key);
+  if (has_key || has_time) {
+    // Only the spans that can have such calls, the newest first, so that the limit ends the walk.
+    // Without the + SQLite would first build an index on the key, for this one query.
+    using Limits = std::numeric_limits<std::int64_t>;
+    where.number("started_us>=?1", filter.since ? micros(*filter.since) : Limits::min());
+    where.number("started_us<?2", filter.until ? micros(*filter.until) : Limits::max());
+    where.text("+key_id=?3", filter.key);
     where.number("span<?", filter.before_seq);
+    std::string spans = "SELECT first_seq FROM audit_span WHERE newest_us>=?1 AND oldest_us<?2";
+    if (has_key) {
+      const std::string in_time = has_time ? " AND first_seq IN (" + spans + ")" : "";
+      spans = "SELECT first_seq FROM audit_span_key WHERE key_id=?3" + in_time;
+    }
+    from = "(SELECT first_seq AS span FROM (" + spans +
+           ")) CROSS JOIN audit ON seq BETWEEN span AND span+255";
+    order = "span DESC, seq DESC";
   }
   where.text("agent=?", filter.agent);
   where.text("team=?", filter.team);
@@ -136,16 +144,6 @@ base::Result<std::vector<StoredCall>> AuditReader::query(const CallFilter& filte
   where.text("session_id=?", filter.session);
   where.text("error_code=?", filter.error_code);
   if (filter.outcome) where.text("outcome=?", std::string(to_string(*filter.outcome)));
-  if (filter.since) {
-    where.number(place + ">=(SELECT min(first_seq) FROM audit_span WHERE newest_us>=?)",
-                 micros(*filter.since));
-    where.number("started_us>=?", micros(*filter.since));
-  }
-  if (filter.until) {
-    where.number(place + "<=(SELECT max(last_seq) FROM audit_span WHERE oldest_us<?)",
-                 micros(*filter.until));
-    where.number("started_us<?", micros(*filter.until));
-  }
   if (filter.status) where.number("status=?", *filter.status);
   where.number("seq<?", filter.before_seq);
   Statement row;

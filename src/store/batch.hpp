@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -40,6 +41,14 @@ using UnrecordedSums = std::map<UnrecordedKey, UnrecordedSum>;
   constexpr base::WallTime kUnset{};
   if (charge.charged_at != kUnset) return charge.charged_at;
   return record.held_at != kUnset ? record.held_at : record.started;
+}
+
+/// Asks for a record that is needed soon. A worker on another core wrote it, and a batch is larger
+/// than the second-level cache: without, each of its twenty lines is waited for, in every pass.
+inline void prefetch(const AuditRecord& record) noexcept {
+  constexpr std::size_t kLine = 64;
+  const char* const begin = reinterpret_cast<const char*>(&record);
+  for (std::size_t at = 0; at < sizeof record; at += kLine) __builtin_prefetch(begin + at);
 }
 
 /// What goes to disk in one transaction. Kept whole until it has been committed.

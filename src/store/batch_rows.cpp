@@ -2,22 +2,37 @@
 
 #include <algorithm>
 
+#include "tollgate/config/names.hpp"
+
 namespace tollgate::store {
+namespace {
+
+void set(RowValue& out, std::int64_t value) noexcept {
+  out.type = RowValue::Type::integer;
+  out.integer = value;
+}
+void set(RowValue& out, std::string_view value) noexcept {
+  out.type = RowValue::Type::text;
+  out.bytes = value;
+}
+
+}  // namespace
 
 void AuditRows::rewind() noexcept {
   at_ = 0;
   head_ = begin_;
-  spans_.start();
+  keys_.clear();
 }
 
 const RowValue* AuditRows::next() noexcept {
   while (at_ < batch_->records.size()) {
     const RecordPlace& place = (*places_)[at_];
     const AuditRecord& record = *batch_->records[at_++];
+    if (at_ < batch_->records.size()) prefetch(*batch_->records[at_]);
     if (place.rejected) continue;
     ++head_.seq;
     head_.hash = row_.form(head_.seq, record, place.request, place.response, head_.hash);
-    spans_.add(head_.seq, record.started.time_since_epoch().count(), record.principal.key_id);
+    keys_.add(head_.seq, record.principal.key_id);
     return row_.row();
   }
   return nullptr;
@@ -34,6 +49,7 @@ void LedgerRows::rewind() noexcept {
 const RowValue* LedgerRows::next() noexcept {
   for (; at_ < batch_->records.size(); ++at_, charge_ = 0) {
     const AuditRecord& record = *batch_->records[at_];
+    if (at_ + 1 < batch_->records.size()) prefetch(*batch_->records[at_ + 1]);
     if ((*places_)[at_].rejected) continue;
     if (record.charges.empty()) {
       if (record.cost.value <= 0 || charge_ > 0) continue;
@@ -80,17 +96,12 @@ const RowValue* LedgerRows::charge_of(const AuditRecord& r, const LedgerCharge& 
 
 const RowValue* LedgerRows::give(const Row& row) {
   RowValue* next = values_.data();
-  const auto integer = [&](std::int64_t value) {
-    next->type = RowValue::Type::integer;
-    next++->integer = value;
-  };
-  const auto text = [&](std::string_view value) {
-    next->type = RowValue::Type::text;
-    next++->bytes = value;
-  };
+  const auto integer = [&](std::int64_t value) { set(*next++, value); };
+  const auto text = [&](std::string_view value) { set(*next++, value); };
   const auto text_or_null = [&](std::string_view value) {
-    next->type = value.empty() ? RowValue::Type::null : RowValue::Type::text;
-    next++->bytes = value;
+    set(*next, value);
+    if (value.empty()) next->type = RowValue::Type::null;
+    ++next;
   };
   text(row.call_id);
   integer(row.charge);
@@ -109,6 +120,17 @@ const RowValue* LedgerRows::give(const Row& row) {
   sums_.add(row.scopes, row.charged_us, row.nusd, row.calls);
   newest_us_ = std::max(newest_us_, row.charged_us);
   ++count_;
+  return values_.data();
+}
+
+const RowValue* SpendRows::next() noexcept {
+  if (at_ == sums_.size()) return nullptr;
+  const SpendSums::Entry& entry = sums_[at_++];
+  set(values_[0], config::name_of(entry.bucket.kind));
+  set(values_[1], entry.bucket.id);
+  set(values_[2], entry.bucket.quarter_us);
+  set(values_[3], entry.nusd);
+  set(values_[4], entry.calls);
   return values_.data();
 }
 

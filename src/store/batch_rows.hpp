@@ -26,7 +26,7 @@ struct ChainHead {
   base::Sha256Digest hash{};
 };
 
-/// Rows of `audit`. Goes on with the chain, and notes each row's time and key for the spans.
+/// Rows of `audit`. Goes on with the chain, and collects the keys for the spans.
 class AuditRows final : public RowSource {
  public:
   /// All three must live until the statement that reads the rows has ended.
@@ -40,7 +40,7 @@ class AuditRows final : public RowSource {
   [[nodiscard]] const RowValue* next() noexcept override;
   /// The chain's head after the rows read so far.
   [[nodiscard]] const ChainHead& head() const noexcept { return head_; }
-  [[nodiscard]] SpanNotes& spans() noexcept { return spans_; }
+  [[nodiscard]] const SpanKeys& keys() const noexcept { return keys_; }
 
  private:
   const Batch* batch_ = nullptr;
@@ -48,7 +48,7 @@ class AuditRows final : public RowSource {
   std::size_t at_ = 0;
   ChainHead begin_, head_;
   AuditRowWriter row_;
-  SpanNotes spans_;
+  SpanKeys keys_;
 };
 
 /// Rows of `ledger`: the charges of all records, then the sums of calls that ran unrecorded. Adds
@@ -64,6 +64,7 @@ class LedgerRows final : public RowSource {
   }
   void rewind() noexcept override;
   [[nodiscard]] const RowValue* next() noexcept override;
+  /// The sums of the charges read so far.
   [[nodiscard]] const SpendSums& sums() const noexcept { return sums_; }
   /// The latest instant of a charge read so far; 0 = none.
   [[nodiscard]] std::int64_t newest_us() const noexcept { return newest_us_; }
@@ -90,6 +91,21 @@ class LedgerRows final : public RowSource {
   SpendSums sums_;
   std::int64_t newest_us_ = 0;
   std::uint64_t count_ = 0;
+};
+
+/// Rows to add to `spend_quarter`.
+class SpendRows final : public RowSource {
+ public:
+  static constexpr std::size_t kColumns = 5;
+  /// The sums may be filled until the rows are read.
+  explicit SpendRows(const SpendSums& sums) : sums_(sums) {}
+  void rewind() noexcept override { at_ = 0; }
+  [[nodiscard]] const RowValue* next() noexcept override;
+
+ private:
+  const SpendSums& sums_;
+  std::size_t at_ = 0;
+  std::array<RowValue, kColumns> values_;
 };
 
 }  // namespace tollgate::store

@@ -6,8 +6,6 @@
 #include <system_error>
 #include <unordered_set>
 
-#include "tollgate/config/names.hpp"
-
 namespace tollgate::store {
 namespace {
 
@@ -16,7 +14,8 @@ constexpr std::string_view kInsertLedger =
     "key_id,agent,team,org,model,provider) SELECT * FROM ledger_rows_to_write";
 // Saturates: an overflow would turn the sum into a REAL and fail the batch for ever.
 constexpr std::string_view kAddSpend =
-    "INSERT INTO spend_quarter(scope_kind,scope_id,quarter_us,nusd,calls) VALUES(?,?,?,?,?) "
+    "INSERT OR ROLLBACK INTO spend_quarter(scope_kind,scope_id,quarter_us,nusd,calls) "
+    "SELECT * FROM spend_rows_to_write WHERE true "
     "ON CONFLICT DO UPDATE SET calls = calls + excluded.calls, nusd = CASE "
     "WHEN nusd > 9223372036854775807 - excluded.nusd THEN 9223372036854775807 "
     "ELSE nusd + excluded.nusd END";
@@ -54,6 +53,7 @@ base::Result<void> BatchWriter::prepare() {
   if (register_source(db_, "audit_rows_to_write", kAuditColumns, audit_rows_) != SQLITE_OK ||
       register_source(db_, "ledger_rows_to_write", LedgerRows::kColumns, ledger_rows_) !=
           SQLITE_OK ||
+      register_source(db_, "spend_rows_to_write", SpendRows::kColumns, spend_rows_) != SQLITE_OK ||
       spans_.prepare(db_) != SQLITE_OK) {
     return unusable();
   }
@@ -184,7 +184,8 @@ int BatchWriter::write(const Batch& batch, const SegmentCursor& cursor) {
   int rc = begin_.run();
   if (rc == SQLITE_OK) rc = insert_audit_.run();
   if (rc == SQLITE_OK) rc = insert_ledger_.run();
-  if (rc == SQLITE_OK) rc = spans_.write(audit_rows_.spans());
+  const std::int64_t last = audit_rows_.head().seq;
+  if (rc == SQLITE_OK) rc = spans_.write(chain_.seq, last, audit_rows_.keys());
   if (rc == SQLITE_OK) rc = write_sums();
   if (rc == SQLITE_OK) rc = write_unauthenticated(batch);
   if (rc == SQLITE_OK) rc = write_marks(cursor, audit_rows_.head());
@@ -213,15 +214,8 @@ std::uint64_t BatchWriter::reject_repeated(const Batch& batch) {
 }
 
 int BatchWriter::write_sums() {
-  for (const auto& [bucket, sum] : ledger_rows_.sums()) {
-    add_spend_.bind(1, config::name_of(bucket.kind));
-    add_spend_.bind(2, bucket.id);
-    add_spend_.bind(3, bucket.quarter_us);
-    add_spend_.bind(4, sum.nusd);
-    add_spend_.bind(5, sum.calls);
-    if (const int rc = add_spend_.run(); rc != SQLITE_OK) return rc;
-  }
-  if (ledger_rows_.newest_us() == 0) return SQLITE_OK;
+  if (ledger_rows_.count() == 0) return SQLITE_OK;
+  if (const int rc = add_spend_.run(); rc != SQLITE_OK) return rc;
   set_newest_.bind(1, ledger_rows_.newest_us());
   return set_newest_.run();
 }

@@ -69,6 +69,7 @@ class BatchWriter {
   std::vector<std::string_view> pieces_;
   AuditRows audit_rows_;
   LedgerRows ledger_rows_;
+  SpendRows spend_rows_{ledger_rows_.sums()};
   SpanWriter spans_;
   Statement begin_, commit_, insert_audit_, insert_ledger_, add_spend_, add_unauthenticated_;
   Statement set_head_, set_newest_, set_segment_, close_segment_;

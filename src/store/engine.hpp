@@ -65,7 +65,8 @@ class AuditStore::Engine {
     bool more = false;  ///< a full batch: more records are waiting
   };
   void run();
-  [[nodiscard]] Turn turn();
+  enum class Gather : std::uint8_t { now, later };  ///< whether to begin a batch
+  [[nodiscard]] Turn turn(Gather when);
   void gather(bool everything);
   [[nodiscard]] bool commit_batch(bool now);
   [[nodiscard]] bool drain();

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "store/batch.hpp"
+
 namespace tollgate::store {
 
 void RecordPool::take(std::vector<std::unique_ptr<AuditRecord>>& into) {
@@ -14,7 +16,9 @@ void RecordPool::take(std::vector<std::unique_ptr<AuditRecord>>& into) {
 }
 
 void RecordPool::give_back(std::vector<std::unique_ptr<AuditRecord>>& records) noexcept {
-  for (const auto& record : records) {
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    AuditRecord* const record = records[i].get();
+    if (i + 1 < records.size()) prefetch(*records[i + 1]);
     record->clear();
     for (AuditBody* body : {&record->request_body, &record->response_body})
       if (body->stored.capacity() > kKeepBody) std::string().swap(body->stored);

@@ -180,7 +180,12 @@ CREATE TABLE audit_span (
   newest_us INTEGER NOT NULL
 ) STRICT;
 INSERT INTO audit_span
-  SELECT seq - seq % 256, max(seq), min(started_us), max(started_us) FROM audit GROUP BY 1;
+  SELECT seq - seq % 256, seq - seq % 256 + 255, min(started_us), max(started_us)
+  FROM audit GROUP BY 1;
+-- The span that the next rows belong to, from the chain's head: its row may have expired.
+INSERT OR REPLACE INTO audit_span
+  SELECT at - at % 256, at - at % 256 + 255, 0, 9223372036854775807
+  FROM mark WHERE name = 'chain_head';
 
 CREATE TABLE audit_span_key (
   first_seq INTEGER NOT NULL,

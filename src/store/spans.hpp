@@ -16,44 +16,44 @@ namespace tollgate::store {
 
 /// Rows per span: seq / kSpanRows is the same. Part of the schema (docs/audit-schema.md).
 inline constexpr std::int64_t kSpanRows = 256;
+[[nodiscard]] constexpr std::int64_t span_of(std::int64_t seq) noexcept {
+  return seq - seq % kSpanRows;
+}
 
-/// What the rows of one batch add to the spans; collected row by row. Keeps its memory.
-class SpanNotes {
+/// The keys of one batch's rows, each at least once per span. Keeps its memory.
+class SpanKeys {
  public:
-  struct Span {
-    std::int64_t first_seq, last_seq, oldest_us, newest_us;
-  };
   struct Key {
     std::int64_t first_seq;
     std::string_view key_id;  ///< of the record
   };
-
-  void start() noexcept {
-    spans_.clear();
-    keys_.clear();
+  void clear() noexcept { keys_.clear(); }
+  void add(std::int64_t seq, std::string_view key_id) {
+    if (key_id.empty()) return;
+    const std::int64_t first = span_of(seq);
+    if (keys_.empty() || keys_.back().first_seq != first || keys_.back().key_id != key_id) {
+      keys_.push_back({first, key_id});
+    }
   }
-  /// `seq` grows from call to call.
-  void add(std::int64_t seq, std::int64_t started_us, std::string_view key_id);
-  [[nodiscard]] const std::vector<Span>& spans() const noexcept { return spans_; }
-  /// Each pair at least once, not more often than keys alternate.
-  [[nodiscard]] const std::vector<Key>& keys() const noexcept { return keys_; }
+  [[nodiscard]] auto begin() const noexcept { return keys_.begin(); }
+  [[nodiscard]] auto end() const noexcept { return keys_.end(); }
 
  private:
-  std::vector<Span> spans_;
   std::vector<Key> keys_;
 };
 
-/// Writes the notes, inside the batch's transaction. Writer thread only.
+/// Writes spans inside the batch's transaction. Writer thread only.
 class SpanWriter {
  public:
   [[nodiscard]] int prepare(Database& db);
+  /// The rows after `before` up to `last` have been inserted; `keys` are theirs.
   /// @return SQLite's result code.
-  [[nodiscard]] int write(const SpanNotes& notes);
+  [[nodiscard]] int write(std::int64_t before, std::int64_t last, const SpanKeys& keys);
   /// The transaction did not commit: nothing that was written counts as known.
   void forget() noexcept { known_.clear(); }
 
  private:
-  Statement add_span_, add_key_;
+  Statement close_span_, open_span_, add_key_;
   std::int64_t known_span_ = -1;
   std::set<std::string, std::less<>> known_;  ///< keys on record for that span
 };

@@ -1,11 +1,13 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <limits>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "store/schema.hpp"
 #include "tollgate/config/snapshot.hpp"
@@ -24,18 +26,20 @@ struct ChargeScopes {
 };
 
 /// Money per scope and quarter of an hour, summed over a batch before it goes to `spend_quarter`:
-/// the calls of a batch share nearly all their scopes. Views must outlive the batch.
+/// the calls of a batch share nearly all their scopes. Views must outlive the batch. Keeps its
+/// memory.
 class SpendSums {
  public:
-  struct Sum {
-    std::int64_t nusd = 0;
-    std::int64_t calls = 0;
-  };
   struct Bucket {
     config::ScopeKind kind;
     std::string_view id;
     std::int64_t quarter_us;
     bool operator==(const Bucket&) const = default;
+  };
+  struct Entry {
+    Bucket bucket;
+    std::int64_t nusd = 0;
+    std::int64_t calls = 0;
   };
 
   void add(const ChargeScopes& s, std::int64_t charged_us, std::int64_t nusd, std::int64_t calls) {
@@ -48,9 +52,13 @@ class SpendSums {
     add_one({model, s.model, quarter}, nusd, calls);
     add_one({provider, s.provider, quarter}, nusd, calls);
   }
-  void clear() noexcept { sums_.clear(); }
-  [[nodiscard]] auto begin() const noexcept { return sums_.begin(); }
-  [[nodiscard]] auto end() const noexcept { return sums_.end(); }
+  void clear() noexcept {
+    entries_.clear();
+    places_.clear();
+    latest_.fill(0);
+  }
+  [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }
+  [[nodiscard]] const Entry& operator[](std::size_t i) const noexcept { return entries_[i]; }
 
  private:
   struct Hash {
@@ -62,11 +70,20 @@ class SpendSums {
   };
   void add_one(const Bucket& bucket, std::int64_t nusd, std::int64_t calls) {
     if (bucket.id.empty()) return;
-    Sum& sum = sums_[bucket];
+    // Nearly always the bucket of the charge before: a comparison instead of a hash.
+    std::size_t& latest = latest_[static_cast<std::size_t>(bucket.kind)];
+    if (latest >= entries_.size() || entries_[latest].bucket != bucket) {
+      const auto [found, is_new] = places_.try_emplace(bucket, entries_.size());
+      if (is_new) entries_.push_back({bucket});
+      latest = found->second;
+    }
+    Entry& sum = entries_[latest];
     sum.nusd = add_saturated(sum.nusd, nusd);
     sum.calls += calls;
   }
-  std::unordered_map<Bucket, Sum, Hash> sums_;
+  std::vector<Entry> entries_;
+  std::unordered_map<Bucket, std::size_t, Hash> places_;
+  std::array<std::size_t, 6> latest_{};  ///< per kind of scope
 };
 
 }  // namespace tollgate::store

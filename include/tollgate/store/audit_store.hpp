@@ -82,7 +82,8 @@ enum class Admission : std::uint8_t {
 ///            rest from the owner; the futures of key requests may be waited for anywhere.
 /// Invariant: a record that took a slot is never refused and never lost while the process lives;
 ///            money of a call is committed in one transaction with its audit row, once per id.
-/// Crash:     what was committed survives kill -9; the rows of about one flush interval do not.
+/// Crash:     what was committed survives kill -9; the rows of about one flush interval do not, or,
+///            while they are fewer than 16, of up to four.
 /// Power:     audit.sync_full decides whether a commit is flushed; without, the last commits may
 /// go.
 class AuditStore {

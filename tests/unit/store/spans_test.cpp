@@ -25,11 +25,17 @@ class SpansTest : public StoreTest {
     }
     ASSERT_TRUE(store_->flush_now());
   }
-  /// Rows that a span or its keys do not account for, and accounts without rows.
+  /// Full spans have their rows' bounds, the newest holds for any row; keys are those of the rows.
   void expect_exact() {
-    EXPECT_EQ(number("SELECT count(*) FROM (SELECT seq - seq % 256, max(seq), min(started_us), "
-                     "max(started_us) FROM audit GROUP BY 1 EXCEPT SELECT * FROM audit_span)"),
+    EXPECT_EQ(number("SELECT count(*) FROM (SELECT seq - seq % 256, seq - seq % 256 + 255, "
+                     "min(started_us), max(started_us) FROM audit GROUP BY 1 "
+                     "HAVING max(seq) / 256 < (SELECT at / 256 FROM mark WHERE name='chain_head') "
+                     "EXCEPT SELECT * FROM audit_span)"),
               0);
+    EXPECT_EQ(number("SELECT count(*) FROM audit_span, mark WHERE name='chain_head' AND "
+                     "first_seq = at - at % 256 AND last_seq = first_seq + 255 AND oldest_us = 0 "
+                     "AND newest_us = 9223372036854775807"),
+              1);
     EXPECT_EQ(number("SELECT count(*) FROM (SELECT DISTINCT seq - seq % 256, key_id FROM audit "
                      "EXCEPT SELECT * FROM audit_span_key)"),
               0);
@@ -63,11 +69,17 @@ class SpansTest : public StoreTest {
 
 TEST_F(SpansTest, TheyAccountForEveryRowOverBatchesAndRestarts) {
   open();
+  EXPECT_EQ(number("SELECT count(*) FROM audit_span"), 1);
   fill(0, 1);
   expect_exact();
   fill(1, 1'300);
+  expect_exact();
   reopen();
   fill(1'301, 100);
+  expect_exact();
+  fill(1'401, 7 * 256 - 1 - 1'401);  // the last row of a span
+  expect_exact();
+  fill(7 * 256 - 1, 1);
   expect_exact();
 }
 

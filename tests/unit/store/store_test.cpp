@@ -254,6 +254,26 @@ TEST_F(StoreTest, ReloadTakesOver) {
   EXPECT_EQ(store_->admit(), Admission::unrecorded);
 }
 
+TEST_F(StoreTest, FewRecordsWaitForMoreAndManyDoNot) {
+  constexpr std::chrono::milliseconds kInterval(300);
+  options_.audit.flush_interval = kInterval;
+  open();
+  store_->start();
+  const auto time_to_write = [&](int records) {
+    const std::uint64_t before = store_->stats().rows_written;
+    const auto begin = std::chrono::steady_clock::now();
+    for (int i = 0; i < records; ++i) {
+      put(call("req_" + std::to_string(before) + "_" + std::to_string(i)));
+    }
+    while (store_->stats().rows_written < before + static_cast<std::uint64_t>(records)) {
+      std::this_thread::yield();
+    }
+    return std::chrono::steady_clock::now() - begin;
+  };
+  EXPECT_GE(time_to_write(15), 3 * kInterval);
+  EXPECT_LT(time_to_write(16), 3 * kInterval);
+}
+
 TEST_F(StoreTest, AllRecordsOfManyThreadsArrive) {
   options_.audit.queue = 256;
   options_.audit.flush_interval = std::chrono::milliseconds(1);
