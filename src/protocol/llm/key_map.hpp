@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <string_view>
 
-#include "tollgate/base/same_bytes.hpp"
 #include "tollgate/json/document.hpp"
 
 namespace tollgate::protocol::llm {
@@ -15,6 +14,31 @@ struct NamedField {
   std::string_view name;
   Field field;
 };
+
+namespace detail {
+
+/// Names by a hash of length and two characters.
+struct NameTable {
+  struct Name {
+    const char* text = nullptr;
+    std::uint32_t size = 0;
+    std::uint32_t field = 0;
+  };
+  static constexpr std::size_t kMost = 64, kSlots = 256;
+
+  static constexpr std::size_t slot_of(std::string_view name) {
+    const auto byte = [](char c) { return std::size_t{static_cast<unsigned char>(c)}; };
+    return (name.size() * 37 + byte(name.front()) * 7 + byte(name.back()) * 13) % kSlots;
+  }
+  /// The field of the member's key; 0 when it is none. One function for all tables: objects are
+  /// read one after the other, and each copy of it would have to be fetched.
+  [[nodiscard]] std::uint32_t find(json::NodeRef member) const;
+
+  std::array<std::uint8_t, kSlots> slots{};  ///< index + 1 of the name; 0: free
+  std::array<Name, kMost> names{};
+};
+
+}  // namespace detail
 
 /// Tells a member's key among names known when compiling, in a comparison or two: objects are read
 /// member by member, once, where a find() per name would read them again for each.
@@ -26,42 +50,22 @@ class KeyMap {
   // An array, so that N follows from the list.
   explicit consteval KeyMap(const NamedField<Field> (&fields)[N]) {  // NOLINT: modernize
     for (std::size_t i = 0; i < N; ++i) {
-      fields_[i] = fields[i];
-      std::size_t slot = slot_of(fields[i].name);
-      while (slots_[slot] != 0) slot = (slot + 1) % kSlots;
-      slots_[slot] = static_cast<std::uint8_t>(i + 1);
+      table_.names[i] = {fields[i].name.data(), static_cast<std::uint32_t>(fields[i].name.size()),
+                         static_cast<std::uint32_t>(fields[i].field)};
+      std::size_t slot = detail::NameTable::slot_of(fields[i].name);
+      while (table_.slots[slot] != 0) slot = (slot + 1) % table_.slots.size();
+      table_.slots[slot] = static_cast<std::uint8_t>(i + 1);
     }
   }
 
   /// However the key is spelled. Field{} also for what has no key.
   [[nodiscard]] Field of(json::NodeRef member) const {
-    const json::Document& document = *member.document();
-    const json::Node& node = document.node(member.index());
-    const std::uint32_t quoted = node.key_end - node.key_begin;
-    if (quoted <= 2) return Field{};
-    const std::string_view key =
-        node.key_has_escape
-            ? member.key()
-            : std::string_view(document.text().data() + node.key_begin + 1, quoted - 2);
-    for (std::size_t slot = slot_of(key); slots_[slot] != 0; slot = (slot + 1) % kSlots) {
-      const NamedField<Field>& named = fields_[slots_[slot] - 1u];
-      if (named.name.size() == key.size() &&
-          base::same_bytes(named.name.data(), key.data(), key.size()))
-        return named.field;
-    }
-    return Field{};
+    return static_cast<Field>(table_.find(member));
   }
 
  private:
-  static_assert(N < 64);
-  static constexpr std::size_t kSlots = N < 16 ? 64 : 256;
-  static constexpr std::size_t slot_of(std::string_view name) {
-    const auto byte = [](char c) { return std::size_t{static_cast<unsigned char>(c)}; };
-    return (name.size() * 37 + byte(name.front()) * 7 + byte(name.back()) * 13) % kSlots;
-  }
-
-  std::array<NamedField<Field>, N> fields_{};
-  std::array<std::uint8_t, kSlots> slots_{};  ///< index + 1 of the field; 0: free
+  static_assert(N < detail::NameTable::kMost);
+  detail::NameTable table_;
 };
 
 /// The members of an object by what they are, those that are not there as nothing. `Field::end` is
