@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "tollgate/base/task.hpp"
 #include "tollgate/net/upstream_pool.hpp"
 #include "tollgate/pipeline/exchange.hpp"
 #include "tollgate/protocol/http/chunked.hpp"
@@ -32,6 +33,12 @@ class UpstreamExchange final : public pipeline::UpstreamExchange,
   UpstreamExchange(Worker& worker, UpstreamPool& pool, const config::Origin& origin,
                    pipeline::CancelSignal& cancel, SpareBuffers& spares);
   ~UpstreamExchange() override;
+
+  // One for each attempt: from the worker's cache of coroutine frames, which live as long.
+  static void* operator new(std::size_t size) { return base::detail::frame_allocate(size); }
+  static void operator delete(void* memory, std::size_t size) noexcept {
+    base::detail::frame_deallocate(memory, size);
+  }
 
   base::Task<pipeline::TransportFailure> start(const pipeline::WireRequest& request) override;
   [[nodiscard]] const protocol::http::ResponseHead& head() const override { return parser_.head(); }
