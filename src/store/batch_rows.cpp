@@ -21,7 +21,7 @@ void set(RowValue& out, std::string_view value) noexcept {
 void AuditRows::rewind() noexcept {
   at_ = 0;
   head_ = begin_;
-  keys_.clear();
+  spans_.clear();
 }
 
 const RowValue* AuditRows::next() noexcept {
@@ -32,7 +32,7 @@ const RowValue* AuditRows::next() noexcept {
     if (place.rejected) continue;
     ++head_.seq;
     head_.hash = row_.form(head_.seq, record, place.request, place.response, head_.hash);
-    keys_.add(head_.seq, record.principal.key_id);
+    spans_.add(head_.seq, record.started.time_since_epoch().count(), record.principal.key_id);
     return row_.row();
   }
   return nullptr;

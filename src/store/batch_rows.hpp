@@ -26,7 +26,7 @@ struct ChainHead {
   base::Sha256Digest hash{};
 };
 
-/// Rows of `audit`. Goes on with the chain, and collects the keys for the spans.
+/// Rows of `audit`. Goes on with the chain, and notes each row's time and key for the spans.
 class AuditRows final : public RowSource {
  public:
   /// All three must live until the statement that reads the rows has ended.
@@ -40,7 +40,7 @@ class AuditRows final : public RowSource {
   [[nodiscard]] const RowValue* next() noexcept override;
   /// The chain's head after the rows read so far.
   [[nodiscard]] const ChainHead& head() const noexcept { return head_; }
-  [[nodiscard]] const SpanKeys& keys() const noexcept { return keys_; }
+  [[nodiscard]] const SpanNotes& spans() const noexcept { return spans_; }
 
  private:
   const Batch* batch_ = nullptr;
@@ -48,7 +48,7 @@ class AuditRows final : public RowSource {
   std::size_t at_ = 0;
   ChainHead begin_, head_;
   AuditRowWriter row_;
-  SpanKeys keys_;
+  SpanNotes spans_;
 };
 
 /// Rows of `ledger`: the charges of all records, then the sums of calls that ran unrecorded. Adds

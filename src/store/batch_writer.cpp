@@ -184,8 +184,7 @@ int BatchWriter::write(const Batch& batch, const SegmentCursor& cursor) {
   int rc = begin_.run();
   if (rc == SQLITE_OK) rc = insert_audit_.run();
   if (rc == SQLITE_OK) rc = insert_ledger_.run();
-  const std::int64_t last = audit_rows_.head().seq;
-  if (rc == SQLITE_OK) rc = spans_.write(chain_.seq, last, audit_rows_.keys());
+  if (rc == SQLITE_OK) rc = spans_.write(chain_.seq, audit_rows_.spans());
   if (rc == SQLITE_OK) rc = write_sums();
   if (rc == SQLITE_OK) rc = write_unauthenticated(batch);
   if (rc == SQLITE_OK) rc = write_marks(cursor, audit_rows_.head());

@@ -8,7 +8,7 @@
 namespace tollgate::store {
 namespace {
 
-/// 16 MB of 16 KB pages: larger logs save rewriting hot pages, and cost start-up time.
+/// 8 MB: larger logs save rewriting hot pages, and cost start-up time.
 constexpr std::int64_t kCheckpointPages = 1'000;
 constexpr std::chrono::seconds kCheckpointInterval(5);
 constexpr std::chrono::milliseconds kCheckpointPause(200);
@@ -131,7 +131,7 @@ void AuditStore::Engine::checkpoint(int mode) {
     stats.writer_errors.fetch_add(1, std::memory_order_relaxed);
   }
   is_checkpointed_ = rc == SQLITE_OK && in_log == done;
-  // A reader may hold pages back: then wait for another 16 MB before trying again.
+  // A reader may hold pages back: then wait for another 8 MB before trying again.
   checkpoint_at_ = is_checkpointed_ ? 0 : wal_pages_ + kCheckpointPages;
   if (mode == SQLITE_CHECKPOINT_TRUNCATE && is_checkpointed_) {
     wal_pages_ = 0;

@@ -20,25 +20,28 @@ inline constexpr std::int64_t kSpanRows = 256;
   return seq - seq % kSpanRows;
 }
 
-/// The keys of one batch's rows, each at least once per span. Keeps its memory.
-class SpanKeys {
+/// What the rows of one batch say about their spans; collected row by row. Keeps its memory.
+class SpanNotes {
  public:
+  struct Range {
+    std::int64_t first_seq, oldest_us, newest_us;
+  };
   struct Key {
     std::int64_t first_seq;
     std::string_view key_id;  ///< of the record
   };
-  void clear() noexcept { keys_.clear(); }
-  void add(std::int64_t seq, std::string_view key_id) {
-    if (key_id.empty()) return;
-    const std::int64_t first = span_of(seq);
-    if (keys_.empty() || keys_.back().first_seq != first || keys_.back().key_id != key_id) {
-      keys_.push_back({first, key_id});
-    }
+  void clear() noexcept {
+    ranges_.clear();
+    keys_.clear();
   }
-  [[nodiscard]] auto begin() const noexcept { return keys_.begin(); }
-  [[nodiscard]] auto end() const noexcept { return keys_.end(); }
+  /// `seq` grows from call to call.
+  void add(std::int64_t seq, std::int64_t started_us, std::string_view key_id);
+  [[nodiscard]] const std::vector<Range>& ranges() const noexcept { return ranges_; }
+  /// Each pair at least once, not more often than keys alternate.
+  [[nodiscard]] const std::vector<Key>& keys() const noexcept { return keys_; }
 
  private:
+  std::vector<Range> ranges_;
   std::vector<Key> keys_;
 };
 
@@ -46,16 +49,23 @@ class SpanKeys {
 class SpanWriter {
  public:
   [[nodiscard]] int prepare(Database& db);
-  /// The rows after `before` up to `last` have been inserted; `keys` are theirs.
+  /// The rows after number `before` that `notes` are about have been inserted.
   /// @return SQLite's result code.
-  [[nodiscard]] int write(std::int64_t before, std::int64_t last, const SpanKeys& keys);
+  [[nodiscard]] int write(std::int64_t before, const SpanNotes& notes);
   /// The transaction did not commit: nothing that was written counts as known.
-  void forget() noexcept { known_.clear(); }
+  void forget() noexcept {
+    keys_.clear();
+    is_open_known_ = false;
+  }
 
  private:
-  Statement close_span_, open_span_, add_key_;
-  std::int64_t known_span_ = -1;
-  std::set<std::string, std::less<>> known_;  ///< keys on record for that span
+  [[nodiscard]] int close(std::int64_t first_seq);
+
+  Statement read_bounds_, close_span_, open_span_, add_key_;
+  SpanNotes::Range open_{};  ///< bounds of the span that is not full, when they are known
+  bool is_open_known_ = false;
+  std::int64_t keys_of_ = -1;
+  std::set<std::string, std::less<>> keys_;  ///< keys on record for span keys_of_
 };
 
 }  // namespace tollgate::store

@@ -167,7 +167,8 @@ TEST_F(CommandLine, AuditSaysWhatHappenedAndRefusesWhatItDoesNotKnow) {
   EXPECT_EQ(run({"audit", "query", "--outcome", "upstream_cut"}).exit_code, 1);
   EXPECT_EQ(run({"audit", "query", "--sql", "SELECT 1", "--key", "k1"}).exit_code, 2);
   EXPECT_EQ(run({"audit", "query", "--sql", "SELECT 1", "--limit", "5"}).exit_code, 2);
-  const CommandResult lines = run({"audit", "query", "--json", "--sql", "SELECT seq FROM audit"});
+  const CommandResult lines =
+      run({"audit", "query", "--json", "--sql", "SELECT seq FROM audit ORDER BY seq"});
   EXPECT_EQ(lines.out, "{\"seq\":1}\n{\"seq\":2}\n");
 
   const std::string id = daemon.rows(2)[0].at("request_id");
