@@ -20,6 +20,7 @@ class DemoExchange final : public pipeline::UpstreamExchange {
   base::Task<pipeline::TransportFailure> read_all(std::string& into, std::uint64_t limit) override;
   [[nodiscard]] base::MonoTime sent_at() const noexcept override { return sent_at_; }
   [[nodiscard]] base::MonoTime first_byte_at() const noexcept override { return first_byte_at_; }
+  [[nodiscard]] base::MonoTime read_at() const noexcept override { return worker_.now(); }
 
  private:
   base::Operation<pipeline::BodyChunk>& reading() override { return reading_.run(play()); }

@@ -89,6 +89,7 @@ bool Loop::has_work() const noexcept {
 void Loop::turn(base::MonoTime limit) {
   wait(limit);
   read();
+  read_time_ = std::chrono::steady_clock::now();
   run_posted();
   run_timers();
   resume();
@@ -133,9 +134,7 @@ void Loop::run_posted() {
 }
 
 void Loop::run_timers() {
-  if (timers_.empty()) return;
-  const base::MonoTime now = std::chrono::steady_clock::now();
-  while (!timers_.empty() && timers_.begin()->at_ <= now) {
+  while (!timers_.empty() && timers_.begin()->at_ <= read_time_) {
     Timer& timer = *timers_.begin();
     timers_.erase(timers_.begin());
     const auto then = std::move(timer.then_);  // `timer` may be destroyed by what it calls

@@ -175,7 +175,7 @@ void UpstreamExchange::begin_head(const WireRequest& request) {
 TransportFailure UpstreamExchange::take_head(bool& complete) {
   Channel& channel = lease_.channel();
   while (!channel.buffered().empty()) {
-    if (!any_byte()) first_byte_at_ = worker_.now();
+    if (!any_byte()) first_byte_at_ = worker_.read_time();
     const auto progress = parser_.feed(channel.buffered());
     if (progress.has_error()) {
       if (progress.error().limit() == base::Limit::upstream_header_bytes) pool_.note_head_overrun();
@@ -267,7 +267,8 @@ bool UpstreamExchange::take_or_fill() {
   // Framing alone, perhaps: nobody has to be resumed for that.
   Channel& channel = lease_.channel();
   channel.consume(std::exchange(taken_, 0));
-  channel.set_read_deadline(base::Deadline::after(worker_.now(), idle_timeout_).earlier(deadline_));
+  channel.set_read_deadline(
+      base::Deadline::after(worker_.read_time(), idle_timeout_).earlier(deadline_));
   channel.fill(kBodyBuffer, *this);
   return false;
 }
@@ -309,7 +310,7 @@ base::Task<TransportFailure> UpstreamExchange::read_all(std::string& into, std::
                              std::min<std::uint64_t>(left_, std::max(kFirstRoom, at))));
       if (channel.buffered().empty())
         channel.set_read_deadline(
-            base::Deadline::after(worker_.now(), idle_timeout_).earlier(deadline_));
+            base::Deadline::after(worker_.read_time(), idle_timeout_).earlier(deadline_));
       const IoResult got = co_await channel.read_into(into.data() + at, into.size() - at);
       if (got.error) {
         into.resize(at);

@@ -45,6 +45,8 @@ class UpstreamExchange final : public pipeline::UpstreamExchange,
   base::Task<pipeline::TransportFailure> read_all(std::string& into, std::uint64_t limit) override;
   [[nodiscard]] base::MonoTime sent_at() const noexcept override { return sent_at_; }
   [[nodiscard]] base::MonoTime first_byte_at() const noexcept override { return first_byte_at_; }
+  // What is given out was read in the turn that gives it.
+  [[nodiscard]] base::MonoTime read_at() const noexcept override { return worker_.read_time(); }
 
  private:
   // read(): takes what is buffered, or fills until there is something.

@@ -120,7 +120,7 @@ void UpstreamPool::Lease::release() {
   channel.set_write_limit(base::Deadline::never());
   pool.owner.counters_.busy.fetch_sub(1, std::memory_order_relaxed);
   pool.owner.counters_.idle.fetch_add(1, std::memory_order_relaxed);
-  pool.idle.push_back({channel_, pool.owner.worker_.now()});
+  pool.idle.push_back({channel_, pool.owner.worker_.read_time()});
   const ChannelPtr keep = std::move(channel_);
   pool_ = nullptr;
   if (!pool.waiters.empty()) pool.wake_one();

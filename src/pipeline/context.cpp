@@ -12,11 +12,12 @@ constexpr std::size_t kKeepBytes = 64 * 1024;
 constexpr std::size_t kDigestPiece = 4 * 1024;
 }  // namespace
 
-void RequestContext::begin(RuntimePtr pinned, Services& with, Downstream& agent) {
+void RequestContext::begin(RuntimePtr pinned, Services& with, Downstream& agent,
+                           base::MonoTime received) {
   runtime = std::move(pinned);
   services = &with;
   downstream = &agent;
-  received_at = with.clock.mono();
+  received_at = received;
   started = with.clock.wall();
   deadline = base::Deadline::after(received_at, config().timeouts.total);
   with.ids.next("req_", started, request_id);

@@ -172,7 +172,7 @@ Session::ReadHead Session::take_head() {
   if (!head_begun_) {
     head_begun_ = true;
     channel_->set_read_deadline(
-        base::Deadline::after(host_.now(), host_.runtime()->snapshot->timeouts.header),
+        base::Deadline::after(host_.read_time(), host_.runtime()->snapshot->timeouts.header),
         net::Channel::OnDeadline::report);
   }
   return ReadHead::partly;
@@ -203,7 +203,7 @@ void Session::begin_call() {
   if (!context_) context_ = std::make_unique<RequestContext>();
   RequestContext& context = *context_;
   context.reset();
-  context.begin(host_.runtime(), host_.services(), *this);
+  context.begin(host_.runtime(), host_.services(), *this, host_.read_time());
   const config::Snapshot& config = context.config();
   const auto& head = parser_.head();
   keep_alive_ = head.keep_alive && !closing_ && served_ < config.limits.requests_per_connection;
@@ -260,7 +260,7 @@ base::Task<void> Session::serve() {
       }
     }
     if (!verdict.refused() && !context.cancel.cancelled()) {
-      context.body_read_at = host_.now();
+      context.body_read_at = host_.read_time();
       channel_->set_read_deadline(base::Deadline::never());
       channel_->watch(this);
       verdict = pipeline::interpret(context);

@@ -70,7 +70,11 @@ Attempt::Attempt(RequestContext& context, domain::routing::AttemptLoop& loop, st
 
 base::MonoTime Attempt::end(std::string_view outcome, int status, telemetry::AttemptResult result,
                             std::string_view error_code) {
-  const base::MonoTime now = context_.services->clock.mono();
+  return end(context_.services->clock.mono(), outcome, status, result, error_code);
+}
+
+base::MonoTime Attempt::end(base::MonoTime now, std::string_view outcome, int status,
+                            telemetry::AttemptResult result, std::string_view error_code) {
   context_.upstream_time += now - started_;
   const auto& series = context_.alias->of(context_.plan.candidates[candidate_]).series;
   context_.services->metrics.attempts(series, result).inc();
@@ -83,11 +87,10 @@ base::MonoTime Attempt::end(std::string_view outcome, int status, telemetry::Att
   return now;
 }
 
-base::MonoTime Attempt::succeeded(int status) {
-  const base::MonoTime now = end("ok", status, telemetry::attempt_status(status));
-  const auto final = loop_.on_outcome(AttemptOutcome::status(status), true, now);
+void Attempt::succeeded(int status, base::MonoTime at) {
+  end(at, "ok", status, telemetry::attempt_status(status), {});
+  const auto final = loop_.on_outcome(AttemptOutcome::status(status), true, at);
   static_cast<void>(final);  // nothing follows a success
-  return now;
 }
 
 domain::routing::Verdict Attempt::answered_with_error(int status,

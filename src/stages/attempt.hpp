@@ -37,9 +37,9 @@ class Attempt {
   }
   [[nodiscard]] base::MonoTime started() const noexcept { return started_; }
 
-  /// The agent gets an answer with this status, as far as it is the upstream's to give. Returns the
-  /// time it was read, which is now.
-  base::MonoTime succeeded(int status);
+  /// The agent gets an answer with this status, as far as it is the upstream's to give; the last of
+  /// it was read at `at`.
+  void succeeded(int status, base::MonoTime at);
   /// An error status came back. Says whether the agent gets to read it (final) or another attempt
   /// may follow.
   [[nodiscard]] domain::routing::Verdict answered_with_error(
@@ -53,6 +53,8 @@ class Attempt {
   void cancelled(int status);
 
  private:
+  base::MonoTime end(base::MonoTime now, std::string_view outcome, int status,
+                     telemetry::AttemptResult result, std::string_view error_code);
   base::MonoTime end(std::string_view outcome, int status, telemetry::AttemptResult result,
                      std::string_view error_code = {});
 

@@ -32,7 +32,7 @@ base::Task<AttemptEnd> relay_stream(Attempt& attempt, UpstreamExchange& exchange
   if (end == RelayEnd::cut) {
     attempt.broke_off(head.status, relay.failure());
   } else {
-    attempt.succeeded(head.status);
+    attempt.succeeded(head.status, exchange.read_at());
   }
   co_return AttemptEnd::answered;
 }
@@ -68,7 +68,7 @@ base::Task<AttemptEnd> pass_binary(Attempt& attempt, UpstreamExchange& exchange)
       if (!sent) break;
     }
     if (!chunk.end) continue;
-    attempt.succeeded(status);
+    attempt.succeeded(status, exchange.read_at());
     const bool finished = co_await context.downstream->finish();
     co_return finished ? AttemptEnd::answered : AttemptEnd::client_gone;
   }

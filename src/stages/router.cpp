@@ -199,7 +199,8 @@ class RouterStage final : public pipeline::Stage {
         services.metrics.limit_hits(telemetry::LimitHit::response_body_bytes).inc();
       co_return served(context, books.failed(*exchange, failure, body.size()));
     }
-    const base::MonoTime read_at = books.succeeded(head.status);
+    const base::MonoTime read_at = exchange->read_at();
+    books.succeeded(head.status, read_at);
     Answer answer;
     answer.body = &body;
     if (!prepare(context, head, books.number(), answer, memory->answer_lines)) {

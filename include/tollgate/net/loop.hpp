@@ -82,6 +82,10 @@ class Loop {
 
   /// One turn: waits for events until `limit` at most, or for none when there is work already.
   void turn(base::MonoTime limit);
+  /// When this turn had read its bytes. For deadlines and as the time bytes came, without asking
+  /// the clock once per connection; who runs late in a turn counts his wait for the others as his
+  /// own.
+  [[nodiscard]] base::MonoTime read_time() const noexcept { return read_time_; }
   /// No timer is set and nothing is left to run. Descriptors may be watched.
   [[nodiscard]] bool is_idle() const noexcept { return timers_.empty() && !has_work(); }
 
@@ -98,6 +102,7 @@ class Loop {
   void resume();
   void write();
 
+  base::MonoTime read_time_ = std::chrono::steady_clock::now();
   int epoll_ = -1;
   int wake_fd_ = -1;
   std::unique_ptr<Wake> wake_;

@@ -37,6 +37,8 @@ class Worker {
   [[nodiscard]] Loop& loop() noexcept { return loop_; }
   [[nodiscard]] const base::Clock& clock() const noexcept { return clock_; }
   [[nodiscard]] base::MonoTime now() const noexcept { return clock_.mono(); }
+  /// When the bytes were read that are being handled now (Loop::read_time).
+  [[nodiscard]] base::MonoTime read_time() const noexcept { return loop_.read_time(); }
   void post(std::function<void()> work);
 
   /// Puts a channel under the deadline sweep; it leaves by itself when destroyed.

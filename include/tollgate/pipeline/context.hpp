@@ -70,8 +70,8 @@ class RequestContext {
 
   /// Forgets the last call. Nothing of it may still be held (end() saw to that).
   void reset();
-  /// Starts a call: ids, times, the runtime it is pinned to.
-  void begin(RuntimePtr pinned, Services& with, Downstream& agent);
+  /// Starts a call: ids, times, the runtime it is pinned to. `received`: when its head was read.
+  void begin(RuntimePtr pinned, Services& with, Downstream& agent, base::MonoTime received);
   /// After completion: drops what must not outlive a call (hold, runtime, key).
   void end();
 

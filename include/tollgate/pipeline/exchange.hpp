@@ -89,10 +89,11 @@ class UpstreamExchange {
   base::Awaiting<BodyChunk> read() { return base::Awaiting<BodyChunk>(reading()); }
   /// Appends the whole body to `into`; `too_large` past `limit`.
   virtual base::Task<TransportFailure> read_all(std::string& into, std::uint64_t limit) = 0;
-  /// When the request's last byte had been handed to the kernel, and when the first answer byte
-  /// came.
+  /// When the request's last byte had been handed to the kernel, when the first answer byte had
+  /// been read, and when the last that was given out had been.
   [[nodiscard]] virtual base::MonoTime sent_at() const noexcept = 0;
   [[nodiscard]] virtual base::MonoTime first_byte_at() const noexcept = 0;
+  [[nodiscard]] virtual base::MonoTime read_at() const noexcept = 0;
 
  protected:
   virtual base::Operation<BodyChunk>& reading() = 0;

@@ -95,6 +95,7 @@ class WorkerHost {
 
   [[nodiscard]] net::Worker& worker() noexcept { return worker_; }
   [[nodiscard]] base::MonoTime now() const noexcept { return worker_.now(); }
+  [[nodiscard]] base::MonoTime read_time() const noexcept { return worker_.read_time(); }
   [[nodiscard]] pipeline::RuntimePtr runtime() const noexcept { return runtime_; }
   [[nodiscard]] pipeline::Services& services() noexcept { return services_; }
   [[nodiscard]] pipeline::Chain& chain() noexcept { return *chain_; }

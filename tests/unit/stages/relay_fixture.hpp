@@ -64,6 +64,7 @@ class ScriptedExchange final : public pipeline::UpstreamExchange {
   }
   [[nodiscard]] base::MonoTime sent_at() const noexcept override { return {}; }
   [[nodiscard]] base::MonoTime first_byte_at() const noexcept override { return {}; }
+  [[nodiscard]] base::MonoTime read_at() const noexcept override { return {}; }
 
  private:
   std::vector<std::string> pieces_;
@@ -233,7 +234,7 @@ class RelayBench {
   Outcome relay(const protocol::llm::Dialect& dialect, std::vector<std::string> pieces) {
     Agent agent;
     pipeline::RequestContext context;
-    context.begin(runtime_, *services_, agent);
+    context.begin(runtime_, *services_, agent, clock_.mono());
     context.request_id = "req_test";
     context.chain = &*chain_;
     context.rules = rules_;
