@@ -129,6 +129,7 @@ Channel::~Channel() = default;
 
 void Channel::check_deadlines(base::MonoTime now) noexcept {
   if (closed_) return;
+  if (tls_) tls_->release_idle_buffers();
   const bool read_late = read_deadline_.passed(now);
   if (!write_deadline_.passed(now) && !(read_late && on_read_deadline_ == OnDeadline::close)) {
     if (!read_late || !(reader_ || sink_ != nullptr) || !reading_ || writer_) return;

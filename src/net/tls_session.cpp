@@ -14,6 +14,12 @@ struct FreeBio {
   void operator()(BIO* bio) const noexcept { BIO_free(bio); }
 };
 
+/// The thread's queue may hold another connection's error, which would be taken for this one's.
+/// Looking is cheaper than clearing.
+void forget_errors() noexcept {
+  if (ERR_peek_error() != 0) ERR_clear_error();
+}
+
 bool is_address(const char* name) {
   error_code error;
   asio::ip::make_address(name, error);
@@ -44,8 +50,9 @@ TlsSession::TlsSession(SSL_CTX* context, Socket& socket, bool server)
   BIO* const owned = bio.release();
   SSL_set_bio(ssl_.get(), owned, owned);
   // A write that has to wait is repeated from wherever its bytes then are.
-  SSL_set_mode(ssl_.get(), SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
-  SSL_clear_mode(ssl_.get(), SSL_MODE_ENABLE_PARTIAL_WRITE);
+  SSL_set_mode(ssl_.get(), SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+  // Released when the connection is idle, not after every record: see release_idle_buffers.
+  SSL_clear_mode(ssl_.get(), SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_RELEASE_BUFFERS);
   SSL_set_read_ahead(ssl_.get(), 1);
   if (server) {
     SSL_set_accept_state(ssl_.get());
@@ -126,31 +133,42 @@ error_code TlsSession::failure(int result) const noexcept {
 }
 
 void TlsSession::handshake(error_code& error) noexcept {
-  // The thread's queue may hold another connection's error, which would be taken for this one's.
-  ERR_clear_error();
+  forget_errors();
   const int result = SSL_do_handshake(ssl_.get());
   error = result == 1 ? error_code() : failure(result);
 }
 
 std::size_t TlsSession::read(char* into, std::size_t size, error_code& error) noexcept {
-  ERR_clear_error();
+  forget_errors();
   std::size_t got = 0;
   const int result = SSL_read_ex(ssl_.get(), into, size, &got);
+  ++records_;
   error = result == 1 ? error_code() : failure(result);
   return got;
 }
 
 void TlsSession::write(const char* from, std::size_t size, error_code& error) noexcept {
-  ERR_clear_error();
+  forget_errors();
   std::size_t put = 0;
   const int result = SSL_write_ex(ssl_.get(), from, size, &put);
+  ++records_;
   error = result == 1 ? error_code() : failure(result);
 }
 
 void TlsSession::close_notify() noexcept {
   if (SSL_is_init_finished(ssl_.get()) != 1) return;
-  ERR_clear_error();
+  forget_errors();
   (void)SSL_shutdown(ssl_.get());
+}
+
+void TlsSession::release_idle_buffers() noexcept {
+  if (records_ != records_before_) {
+    records_before_ = records_;
+    buffers_ = true;
+  } else if (buffers_) {
+    // Refused while something lies in them: then it is tried again at the next call.
+    buffers_ = SSL_free_buffers(ssl_.get()) != 1;
+  }
 }
 
 }  // namespace tollgate::net

@@ -3,6 +3,7 @@
 #include <openssl/ssl.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -38,6 +39,10 @@ class TlsSession {
   [[nodiscard]] bool has_pending() const noexcept {
     return !early_.empty() || SSL_has_pending(ssl_.get()) == 1;
   }
+  /// Called now and then: gives back the record buffers (some 33 KB) of a connection on which
+  /// nothing happened since the last time; the next record takes them anew. OpenSSL can do so after
+  /// every record by itself, at the price of two large malloc and free a call.
+  void release_idle_buffers() noexcept;
   /// Tells the peer that nothing follows, if the socket takes it.
   void close_notify() noexcept;
 
@@ -53,6 +58,8 @@ class TlsSession {
   [[nodiscard]] error_code failure(int result) const noexcept;
 
   Socket& socket_;
+  std::uint32_t records_ = 0, records_before_ = 0;  ///< reads and writes tried
+  bool buffers_ = true;                             ///< OpenSSL may hold some
   std::string early_;
   error_code socket_error_;
   std::unique_ptr<SSL, Free> ssl_;

@@ -172,6 +172,30 @@ TEST_F(Tls, TheNameMustBeTheCertificatesUnlessVerificationIsOff) {
   EXPECT_FALSE(shake().second) << "an address is looked for among the addresses";
 }
 
+TEST_F(Tls, BuffersThatWereGivenBackAreTakenAgain) {
+  start();
+  shake();
+  error_code error;
+  for (int round = 0; round < 3; ++round) {
+    server->release_idle_buffers();
+    server->release_idle_buffers();
+    client->write("abcdef", 6, error);
+    edge();
+    char room[4];
+    EXPECT_EQ(server->read(room, 4, error), 4u);
+    // Two bytes lie in them: they must not go.
+    server->release_idle_buffers();
+    server->release_idle_buffers();
+    EXPECT_EQ(server->read(room, 4, error), 2u);
+    server->write("x", 1, error);
+    EXPECT_FALSE(error);
+    edge();
+    std::string got;
+    EXPECT_EQ(drain(*client, got), asio::error::would_block);
+    EXPECT_EQ(got, "x");
+  }
+}
+
 TEST_F(Tls, BytesThatWereReadBeforeTheHandshakeBelongToIt) {
   start();
   error_code error;
