@@ -7,7 +7,7 @@ namespace tollgate::base {
 namespace {
 
 constexpr std::size_t kClassBytes = 128;
-constexpr std::size_t kClasses = 32;       // frames up to 4 KiB
+constexpr std::size_t kClasses = 32;  // frames up to 4 KiB
 // Bounds what an idle thread holds on to, and covers what one turn of the loop frees: its calls end
 // together, a hundred at a time.
 constexpr std::size_t kKeepPerClass = 256;
