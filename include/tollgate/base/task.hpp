@@ -6,13 +6,11 @@
 #include <optional>
 #include <utility>
 
+#include "tollgate/base/frame_memory.hpp"
+
 namespace tollgate::base {
 
 namespace detail {
-/// Coroutine frames recycled per thread by size class: a request makes a few dozen of them.
-void* frame_allocate(std::size_t size);
-void frame_deallocate(void* frame, std::size_t size) noexcept;
-
 struct PromiseBase {
   std::coroutine_handle<> continuation;
   std::exception_ptr exception;
@@ -118,9 +116,9 @@ class [[nodiscard]] Task<void> {
 class DetachedTask {
  public:
   struct promise_type {
-    static void* operator new(std::size_t size) { return detail::frame_allocate(size); }
+    static void* operator new(std::size_t size) { return frame_allocate(size); }
     static void operator delete(void* frame, std::size_t size) noexcept {
-      detail::frame_deallocate(frame, size);
+      frame_deallocate(frame, size);
     }
     DetachedTask get_return_object() noexcept { return {}; }
     std::suspend_never initial_suspend() noexcept { return {}; }

@@ -205,35 +205,35 @@ TEST(Task, ManyAwaitsInALoopNeedNoStack) {
 }
 
 TEST(Frames, AreRecycledBySizeClass) {
-  void* const first = detail::frame_allocate(300);
-  detail::frame_deallocate(first, 300);
-  void* const again = detail::frame_allocate(384);  // the same class of 128-byte steps
+  void* const first = frame_allocate(300);
+  frame_deallocate(first, 300);
+  void* const again = frame_allocate(384);  // the same class of 128-byte steps
   EXPECT_EQ(again, first);
-  void* const other = detail::frame_allocate(385);
+  void* const other = frame_allocate(385);
   EXPECT_NE(other, first);
-  detail::frame_deallocate(other, 385);
-  detail::frame_deallocate(again, 384);
+  frame_deallocate(other, 385);
+  frame_deallocate(again, 384);
 }
 
 TEST(Frames, AllOfAClassComeBack) {
-  void* const first = detail::frame_allocate(900);
-  void* const second = detail::frame_allocate(900);
-  detail::frame_deallocate(first, 900);
-  detail::frame_deallocate(second, 900);
-  EXPECT_EQ(detail::frame_allocate(900), second);
-  EXPECT_EQ(detail::frame_allocate(900), first);
-  detail::frame_deallocate(first, 900);
-  detail::frame_deallocate(second, 900);
+  void* const first = frame_allocate(900);
+  void* const second = frame_allocate(900);
+  frame_deallocate(first, 900);
+  frame_deallocate(second, 900);
+  EXPECT_EQ(frame_allocate(900), second);
+  EXPECT_EQ(frame_allocate(900), first);
+  frame_deallocate(first, 900);
+  frame_deallocate(second, 900);
 }
 
 TEST(Frames, LargeOnesAndFloodsGoBackToTheHeap) {
-  void* const large = detail::frame_allocate(1 << 20);
-  detail::frame_deallocate(large, 1 << 20);
+  void* const large = frame_allocate(1 << 20);
+  frame_deallocate(large, 1 << 20);
   std::vector<void*> frames;
-  for (int i = 0; i < 200; ++i) frames.push_back(detail::frame_allocate(256));
-  for (void* frame : frames) detail::frame_deallocate(frame, 256);
-  for (int i = 0; i < 200; ++i) frames[static_cast<std::size_t>(i)] = detail::frame_allocate(256);
-  for (void* frame : frames) detail::frame_deallocate(frame, 256);
+  for (int i = 0; i < 200; ++i) frames.push_back(frame_allocate(256));
+  for (void* frame : frames) frame_deallocate(frame, 256);
+  for (int i = 0; i < 200; ++i) frames[static_cast<std::size_t>(i)] = frame_allocate(256);
+  for (void* frame : frames) frame_deallocate(frame, 256);
 }
 
 }  // namespace
