@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "tollgate/base/task.hpp"
+#include "tollgate/base/frame_memory.hpp"
 #include "tollgate/net/upstream_pool.hpp"
 #include "tollgate/pipeline/exchange.hpp"
 #include "tollgate/protocol/http/chunked.hpp"
@@ -35,9 +36,9 @@ class UpstreamExchange final : public pipeline::UpstreamExchange,
   ~UpstreamExchange() override;
 
   // One for each attempt: from the worker's cache of coroutine frames, which live as long.
-  static void* operator new(std::size_t size) { return base::detail::frame_allocate(size); }
+  static void* operator new(std::size_t size) { return base::frame_allocate(size); }
   static void operator delete(void* memory, std::size_t size) noexcept {
-    base::detail::frame_deallocate(memory, size);
+    base::frame_deallocate(memory, size);
   }
 
   base::Task<pipeline::TransportFailure> start(const pipeline::WireRequest& request) override;

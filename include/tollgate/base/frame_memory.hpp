@@ -4,9 +4,8 @@
 
 namespace tollgate::base {
 
-/// Memory for coroutine frames, and for what lives as long as one: recycled per thread and class of
-/// 128 bytes, since a request makes a few dozen of them. Up to 64 pieces of a class are kept, and
-/// none above 4 KiB.
+/// Memory for coroutine frames, and for what lives as long as one: recycled per thread and size
+/// class, since a request makes a few dozen of them. Bounded per class; large pieces are not kept.
 ///
 /// Allocate and free on one thread; freeing on another is no error, it only fills that thread's
 /// cache. Throws std::bad_alloc.
