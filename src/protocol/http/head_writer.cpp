@@ -59,7 +59,10 @@ void LineAppender::line(std::string_view name, std::string_view value) {
 }
 
 bool LineAppender::field(std::string_view name, std::string_view value) {
-  return field(HeaderField{name, value, detail::find_header_id(name)});
+  if (detail::find_header_id(name) == HeaderId::other && !is_token(name)) return false;
+  if (!detail::is_value_text(value)) return false;
+  line(name, value);
+  return true;
 }
 
 bool LineAppender::field(FieldName name, std::string_view value) {
@@ -71,9 +74,7 @@ bool LineAppender::field(FieldName name, std::string_view value) {
 bool LineAppender::field(const HeaderField& field) {
   // Checked again although the parser has seen it: these lines reach a socket, and a head built by
   // hand must not get round the rule.
-  const bool is_known =
-      field.id != HeaderId::other && field.name.size() == header_name(field.id).size();
-  if (!is_known && (field.id != HeaderId::other || !is_token(field.name))) return false;
+  if (!detail::is_name_of(field.id, field.name)) return false;
   if (!detail::is_value_text(field.value)) return false;
   line(field.name, field.value);
   return true;
@@ -81,11 +82,6 @@ bool LineAppender::field(const HeaderField& field) {
 
 void LineAppender::field(FieldName name, std::uint64_t value) {
   line(name.text(), Digits(value).view());
-}
-
-void LineAppender::raw_lines(std::string_view lines) {
-  make_room(lines.size());
-  at_ = copy(at_, lines);
 }
 
 void append_number(std::string& out, std::uint64_t value) {

@@ -104,6 +104,13 @@ inline bool same_name(const char* text, const char* lower, std::size_t n) noexce
   return true;
 }
 
+/// Whether a field of that number may have that name: any token where the number is `other`.
+inline bool is_name_of(HeaderId id, std::string_view name) noexcept {
+  if (id == HeaderId::other) return is_token(name);
+  const PackedName& known = kPacked[static_cast<std::size_t>(id)];
+  return known.size == name.size() && same_name(name.data(), known.text, name.size());
+}
+
 /// Of any text: what is not a token is `other`.
 inline HeaderId find_header_id(std::string_view name) noexcept {
   if (name.empty()) return HeaderId::other;

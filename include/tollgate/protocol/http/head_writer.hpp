@@ -42,10 +42,8 @@ class LineAppender {
   bool field(std::string_view name, std::string_view value);
   bool field(FieldName name, std::string_view value);
   void field(FieldName name, std::uint64_t value);
-  /// The same of a field that was read, whose name needs no second look when it has a number.
+  /// The same of a field that was read, whose name is compared with that of its number.
   bool field(const HeaderField& field);
-  /// Lines made by this library or by the configuration ("name: value\r\n"...), not checked again.
-  void raw_lines(std::string_view lines);
 
   /// Bytes of a line in excess of its name and value.
   static constexpr std::size_t kLineExtra = 4;
