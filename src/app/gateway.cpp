@@ -220,7 +220,7 @@ void Gateway::open_listeners() {
       if (auto cidr = protocol::http::Cidr::parse(block)) state->trusted_proxies.push_back(*cidr);
     auto on_accept = [this, state](net::Worker& worker, net::Socket socket,
                                    const net::tcp::endpoint& peer) {
-      workers_[worker.index()]->accept(state, std::move(socket), peer);
+      return workers_[worker.index()]->accept(state, std::move(socket), peer);
     };
     auto acceptor = std::make_unique<net::Acceptor>(listener, snapshot_->accept_balance, loops,
                                                     std::move(on_accept));

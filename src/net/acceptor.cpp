@@ -14,7 +14,8 @@ namespace {
 constexpr int kBacklog = 4096;
 /// Connections taken at one event; the rest are told of again, behind what else is ready.
 constexpr int kAtOnce = 64;
-/// After an accept error (EMFILE): do not spin, the condition needs time to pass.
+/// After an error (EMFILE, or no watch left in epoll): do not spin, the condition needs time to
+/// pass.
 constexpr auto kErrorPause = std::chrono::milliseconds(50);
 
 void set_option(int fd, int option, error_code& error) {
@@ -39,6 +40,8 @@ class Acceptor::Listening final : private Loop::Source {
 
  private:
   void on_events(std::uint32_t events) noexcept override;
+  /// Counts an error and watches again after a pause.
+  void pause();
   void hand_over(Socket socket, const tcp::endpoint& peer);
 
   Acceptor& acceptor_;
@@ -74,7 +77,12 @@ std::uint16_t Acceptor::Listening::port() const {
 
 void Acceptor::Listening::watch() {
   // By level, not by edge: what one event leaves is told of again.
-  if (socket_.is_open()) owner_.loop().add(socket_.fd(), *this, EPOLLIN);
+  if (socket_.is_open() && owner_.loop().add(socket_.fd(), *this, EPOLLIN)) pause();
+}
+
+void Acceptor::Listening::pause() {
+  acceptor_.errors_.fetch_add(1, std::memory_order_relaxed);
+  pause_.start(std::chrono::steady_clock::now() + kErrorPause, [this] { watch(); });
 }
 
 void Acceptor::Listening::close() {
@@ -97,9 +105,9 @@ void Acceptor::Listening::on_events(std::uint32_t) noexcept {
     if (errno == EAGAIN || errno == EWOULDBLOCK) return;
     // The connection is gone again already; that is no trouble of ours (accept(2)).
     if (errno == ECONNABORTED || errno == EINTR || errno == EPROTO) continue;
-    acceptor_.errors_.fetch_add(1, std::memory_order_relaxed);
+    // Watched by level, it would be told of in every turn meanwhile.
     owner_.loop().remove(socket_.fd());
-    pause_.start(std::chrono::steady_clock::now() + kErrorPause, [this] { watch(); });
+    pause();
     return;
   }
 }
@@ -110,7 +118,8 @@ void Acceptor::Listening::hand_over(Socket socket, const tcp::endpoint& peer) {
   // wants a copyable callable, so the socket travels in a shared_ptr, once per connection.
   auto moved = std::make_shared<Socket>(std::move(socket));
   target.post([&acceptor = acceptor_, moved, &target, peer] {
-    acceptor.on_accept_(target, std::move(*moved), peer);
+    if (!acceptor.on_accept_(target, std::move(*moved), peer))
+      acceptor.errors_.fetch_add(1, std::memory_order_relaxed);
   });
 }
 

@@ -3,6 +3,7 @@
 #include <sys/epoll.h>
 
 #include <boost/asio/error.hpp>
+#include <boost/asio/ssl/error.hpp>
 #include <cassert>
 #include <cstring>
 
@@ -23,7 +24,13 @@ constexpr std::uint32_t kEdges = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
 
 Channel::Channel(Loop& loop, Cohort cohort, Socket socket)
     : loop_(loop), socket_(std::move(socket)), cohort_(cohort) {
-  if (socket_.is_open()) loop_.add(socket_.fd(), *this, kEdges);
+  if (!socket_.is_open()) return;
+  read_error_ = loop_.add(socket_.fd(), *this, kEdges);
+  if (read_error_) close();
+}
+
+bool is_end(const error_code& error) noexcept {
+  return error == asio::error::eof || error == asio::ssl::error::stream_truncated;
 }
 
 error_code Channel::translate(const error_code& error) const noexcept {
@@ -74,12 +81,9 @@ Channel::SetupAwaiter Channel::handshake(asio::ssl::context& context, bool serve
 
 Channel::SetupAwaiter Channel::connect(const tcp::endpoint& peer) {
   setup_ = Setup::connecting;
-  const error_code error = socket_.connect(peer);
-  if (error) {
-    end_setup(error);
-  } else {
-    loop_.add(socket_.fd(), *this, kEdges);
-  }
+  error_code error = socket_.connect(peer);
+  if (!error) error = loop_.add(socket_.fd(), *this, kEdges);
+  if (error) end_setup(error);
   return SetupAwaiter(*this);
 }
 
@@ -246,7 +250,7 @@ bool Channel::ReadAwaiter::await_ready() noexcept {
 }
 
 void Channel::ReadAwaiter::await_suspend(std::coroutine_handle<> caller) {
-  assert(!channel_.reader_);
+  assert(!channel_.reader_ && channel_.sink_ == nullptr);
   channel_.reader_ = caller;
   // A second read on one socket would take its bytes out of order, and into memory that may be
   // gone: the read that watched the last call is waited for, its bytes are copied from the buffer.

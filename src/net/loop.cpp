@@ -13,8 +13,9 @@
 namespace tollgate::net {
 namespace {
 
-/// Events taken at one look. More than a turn's cohort needs to be to fill the caches' gain, few
-/// enough that the first of them is not kept waiting for long.
+/// Events taken at one look. The code of a phase stays in the cache for that many connections,
+/// which is nearly all there is to gain; the first of them waits for the others to be read, some
+/// hundred microseconds. More events wait for the next turn.
 constexpr int kEventsPerTurn = 128;
 
 [[noreturn]] void fail(const char* what) {
@@ -38,7 +39,11 @@ Loop::Loop() : wake_(std::make_unique<Wake>()) {
     ::close(epoll_);
     fail("eventfd");
   }
-  add(wake_fd_, *wake_, EPOLLIN | EPOLLET);
+  if (const error_code error = add(wake_fd_, *wake_, EPOLLIN | EPOLLET)) {
+    ::close(wake_fd_);
+    ::close(epoll_);
+    throw std::system_error(error, "epoll_ctl");
+  }
 }
 
 Loop::~Loop() {
@@ -46,11 +51,12 @@ Loop::~Loop() {
   ::close(epoll_);
 }
 
-void Loop::add(int fd, Source& source, std::uint32_t events) {
+error_code Loop::add(int fd, Source& source, std::uint32_t events) noexcept {
   epoll_event event{};
   event.events = events;
   event.data.ptr = &source;
-  if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) != 0) fail("epoll_ctl");
+  if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) == 0) return {};
+  return {errno, boost::system::system_category()};
 }
 
 void Loop::remove(int fd) noexcept {

@@ -34,6 +34,12 @@ struct UpstreamPool::OriginPool final : ChannelWatcher {
     }
   }
   void wake_one();
+  /// A busy connection is no more.
+  void leave() {
+    owner.counters_.busy.fetch_sub(1, std::memory_order_relaxed);
+    --total;
+    wake_one();
+  }
 
   UpstreamPool& owner;
   std::uint32_t max_total = 0, max_idle = 0;
@@ -95,6 +101,25 @@ void UpstreamPool::OriginPool::wake_one() {
   next->grant();
 }
 
+/// The place in its pool of a connection that is being made: given back unless passed on to a
+/// lease, also when something throws.
+class UpstreamPool::Slot {
+ public:
+  explicit Slot(OriginPool& pool) noexcept : pool_(&pool) {
+    ++pool.total;
+    pool.owner.counters_.busy.fetch_add(1, std::memory_order_relaxed);
+  }
+  Slot(const Slot&) = delete;
+  Slot& operator=(const Slot&) = delete;
+  ~Slot() {
+    if (pool_ != nullptr) pool_->leave();
+  }
+  void pass_on() noexcept { pool_ = nullptr; }
+
+ private:
+  OriginPool* pool_;
+};
+
 // ---- lease ----
 
 UpstreamPool::Lease& UpstreamPool::Lease::operator=(Lease&& other) noexcept {
@@ -132,10 +157,7 @@ void UpstreamPool::Lease::drop() {
   channel_->unwatch();
   channel_->close();
   channel_ = nullptr;
-  OriginPool& pool = *std::exchange(pool_, nullptr);
-  pool.owner.counters_.busy.fetch_sub(1, std::memory_order_relaxed);
-  --pool.total;
-  pool.wake_one();
+  std::exchange(pool_, nullptr)->leave();
 }
 
 // ---- pool ----
@@ -163,7 +185,10 @@ UpstreamPool::Lease UpstreamPool::pop_idle(OriginPool& pool) {
     pool.idle.pop_back();
     counters_.idle.fetch_sub(1, std::memory_order_relaxed);
     channel->unwatch();
-    if (channel->failed()) {
+    // What it read in this turn it has not told yet: its end, or bytes nobody asked for, which must
+    // not be taken for the answer to a request that is not out yet.
+    if (channel->failed() || channel->has_news()) {
+      channel->close();
       --pool.total;
       continue;
     }
@@ -215,15 +240,10 @@ base::Task<UpstreamPool::AcquireResult> UpstreamPool::acquire(const config::Orig
       co_return result;
     }
   }
-  ++pool.total;
-  counters_.busy.fetch_add(1, std::memory_order_relaxed);
+  Slot slot(pool);
   counters_.connects.fetch_add(1, std::memory_order_relaxed);
   result = co_await connect(origin, pool, request, cancel);
-  if (!result.lease.valid()) {
-    --pool.total;
-    counters_.busy.fetch_sub(1, std::memory_order_relaxed);
-    pool.wake_one();
-  }
+  if (result.lease.valid()) slot.pass_on();
   co_return result;
 }
 

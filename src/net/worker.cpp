@@ -44,10 +44,8 @@ void Worker::sweep() {
   const base::MonoTime now = clock_.mono();
   if (now >= next_sweep_) lag_ns_.store((now - next_sweep_).count(), std::memory_order_relaxed);
   next_sweep_ = now + kSweepInterval;
-  for (auto it = channels_.begin(); it != channels_.end();) {
-    Channel& channel = *it++;  // closing completes later, but may drop the last owner's reference
-    channel.check_deadlines(now);
-  }
+  // Who waited is resumed in a later phase: no channel leaves the list in here.
+  for (Channel& channel : channels_) channel.check_deadlines(now);
   for (const auto& hook : sweep_hooks_) hook(now);
   // While releasing, sweep on only as long as connections are left to be timed out.
   if (releasing_ && channels_.empty()) return;

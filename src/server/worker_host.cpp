@@ -71,7 +71,7 @@ WorkerHost::~WorkerHost() {
   worker_.join();
 }
 
-void WorkerHost::accept(std::shared_ptr<const ListenerState> listener, net::Socket socket,
+bool WorkerHost::accept(std::shared_ptr<const ListenerState> listener, net::Socket socket,
                         const net::tcp::endpoint& peer) {
   const config::Limits& limits = runtime_->snapshot->limits;
   const auto address = to_ip(peer.address());
@@ -92,10 +92,13 @@ void WorkerHost::accept(std::shared_ptr<const ListenerState> listener, net::Sock
       net::error_code ignored;
       socket.send({&why, 1}, ignored);
     }
-    return;
+    return true;
   }
-  net::ChannelPtr channel(
-      new net::Channel(worker_.loop(), net::Cohort::agents, std::move(socket)));
+  net::ChannelPtr channel(new net::Channel(worker_.loop(), net::Cohort::agents, std::move(socket)));
+  if (channel->closed()) {
+    shared_.connections.leave(counts ? std::optional(address) : std::nullopt);
+    return false;
+  }
   worker_.track(*channel);
   auto session =
       std::make_unique<Session>(*this, std::move(listener), std::move(channel), address, counts);
@@ -104,6 +107,7 @@ void WorkerHost::accept(std::shared_ptr<const ListenerState> listener, net::Sock
   services_.metrics.connections_accepted().inc();
   services_.metrics.connections().inc();
   base::spawn("session", run_session(std::move(session)));
+  return true;
 }
 
 bool WorkerHost::count_address(const protocol::http::IpAddress& address) {

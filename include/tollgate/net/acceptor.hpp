@@ -20,8 +20,9 @@ namespace tollgate::net {
 /// worker.
 class Acceptor {
  public:
-  /// Receives an accepted socket on the thread of the worker it belongs to.
-  using OnAccept = std::function<void(Worker&, Socket, tcp::endpoint peer)>;
+  /// Receives an accepted socket on the thread of the worker it belongs to. False: the kernel had
+  /// not what a connection needs, and it was closed; counted with the accept errors.
+  using OnAccept = std::function<bool(Worker&, Socket, tcp::endpoint peer)>;
 
   Acceptor(const config::Listener& listener, config::AcceptBalance balance,
            std::vector<Worker*> workers, OnAccept on_accept);
@@ -39,7 +40,7 @@ class Acceptor {
   [[nodiscard]] bool listening() const noexcept {
     return listening_.load(std::memory_order_acquire);
   }
-  /// Accept errors (out of descriptors, say), for /metrics.
+  /// Accept errors (out of descriptors or of epoll watches, say), for /metrics.
   [[nodiscard]] std::uint64_t errors() const noexcept {
     return errors_.load(std::memory_order_relaxed);
   }

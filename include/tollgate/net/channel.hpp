@@ -27,6 +27,10 @@ struct IoResult {
   std::size_t bytes = 0;
 };
 
+/// Whether the peer has ended the connection, with close_notify or without. Where an end completes
+/// a message, only asio::error::eof will do: over TLS anybody on the way can forge the other one.
+[[nodiscard]] bool is_end(const error_code& error) noexcept;
+
 class TlsSession;
 
 /// Told of the end of a fill, for those who do not want to be resumed for every one.
@@ -57,15 +61,17 @@ class ChannelWatcher {
 /// resumed from within the call that asked for it.
 ///
 /// Lifetime: reference-counted; who awaits an operation keeps a reference. Threads: the loop's
-/// only. Deadlines: `set_read_deadline`/`set_write_deadline` are checked by the worker's sweep
-/// (about every 50 ms, so late by that much, never early); passing one closes the socket and the
-/// pending operation ends with asio::error::timed_out. There is no timer per operation.
+/// only. Deadlines: `set_read_deadline`/`set_write_limit` and the write timeout are checked by the
+/// worker's sweep, about every 50 ms: late by a sweep at most, and early by a turn at most where
+/// they were counted from Loop::read_time(). Passing one closes the socket and the pending
+/// operation ends with asio::error::timed_out. There is no timer per operation.
 class Channel final : public boost::intrusive_ref_counter<Channel, boost::thread_unsafe_counter>,
                       public boost::intrusive::list_base_hook<
                           boost::intrusive::link_mode<boost::intrusive::auto_unlink>>,
                       private Loop::Source {
  public:
-  /// Over an accepted connection, or over none yet (connect).
+  /// Over an accepted connection, or over none yet (connect). One that the loop cannot watch is
+  /// closed from the start.
   Channel(Loop& loop, Cohort cohort, Socket socket = {});
   ~Channel();
   Channel(const Channel&) = delete;
@@ -94,7 +100,8 @@ class Channel final : public boost::intrusive_ref_counter<Channel, boost::thread
   void pin(std::size_t bytes) noexcept;
   void unpin() noexcept;
 
-  /// Awaits the next bytes (appended to buffered()), or the end: asio::error::eof and the like.
+  /// Awaits the next bytes (appended to buffered()), or the end: asio::error::eof and the like;
+  /// asio::ssl::error::stream_truncated for one that TLS did not announce (is_end).
   /// More than `max_buffer` unconsumed bytes end with asio::error::no_buffer_space.
   class FillAwaiter;
   [[nodiscard]] FillAwaiter fill(std::size_t max_buffer);
@@ -110,6 +117,8 @@ class Channel final : public boost::intrusive_ref_counter<Channel, boost::thread
   void watch(ChannelWatcher* watcher);
   void unwatch() noexcept { watcher_ = nullptr; }
   [[nodiscard]] bool failed() const noexcept { return static_cast<bool>(read_error_) || closed_; }
+  /// Whether the read that watches has met something in this turn that nobody was told of yet.
+  [[nodiscard]] bool has_news() const noexcept { return read_over_; }
 
   // ---- output ----
 

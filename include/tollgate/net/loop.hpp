@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "tollgate/base/clock.hpp"
+#include "tollgate/net/socket.hpp"
 
 namespace tollgate::net {
 
@@ -31,6 +32,8 @@ enum class Cohort : std::uint8_t { agents, upstreams };
 /// turn's connections, and a peer that was woken by one send finds the others without being woken.
 ///
 /// Threads: `post` from any; everything else on the thread that turns it (or before it turns).
+/// Exceptions of posted work and timers end the process: what a connection's code throws is caught
+/// in its coroutine, so only memory that is exhausted is left (ADR 9).
 class Loop {
  public:
   /// Told of a descriptor's events, in a turn's first phase: reads from the kernel and notes what
@@ -69,8 +72,9 @@ class Loop {
   Loop& operator=(const Loop&) = delete;
 
   /// `source` hears of `events` (EPOLL...) of `fd` until the descriptor is closed or removed; it
-  /// lives as long. Throws std::system_error (watches are limited per user).
-  void add(int fd, Source& source, std::uint32_t events);
+  /// lives as long. Fails when the kernel has no memory or no watch left (limited per user):
+  /// ENOMEM, ENOSPC.
+  [[nodiscard]] error_code add(int fd, Source& source, std::uint32_t events) noexcept;
   void remove(int fd) noexcept;
 
   /// In this turn's end or the next turn: the channel reads, is resumed, or writes.
@@ -84,7 +88,8 @@ class Loop {
   void turn(base::MonoTime limit);
   /// When this turn had read its bytes. For deadlines and as the time bytes came, without asking
   /// the clock once per connection; who runs late in a turn counts his wait for the others as his
-  /// own.
+  /// own, and a deadline after it is early by that wait. Earlier than what was noted of the clock
+  /// in this turn: a duration from the one to the other is made of the later of both.
   [[nodiscard]] base::MonoTime read_time() const noexcept { return read_time_; }
   /// No timer is set and nothing is left to run. Descriptors may be watched.
   [[nodiscard]] bool is_idle() const noexcept { return timers_.empty() && !has_work(); }

@@ -99,6 +99,7 @@ class UpstreamPool {
 
  private:
   class SlotAwaiter;
+  class Slot;
   base::Task<AcquireResult> connect(const config::Origin& origin, OriginPool& pool,
                                     const pipeline::WireRequest& request,
                                     pipeline::CancelSignal& cancel);

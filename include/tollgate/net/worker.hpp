@@ -43,7 +43,6 @@ class Worker {
 
   /// Puts a channel under the deadline sweep; it leaves by itself when destroyed.
   void track(Channel& channel) { channels_.push_back(channel); }
-  [[nodiscard]] std::size_t channel_count() const { return channels_.size(); }
 
   /// Runs at every sweep (about 50 ms): lag measurement, idle trimming.
   void on_sweep(std::function<void(base::MonoTime)> hook) {

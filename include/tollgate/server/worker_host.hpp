@@ -109,8 +109,9 @@ class WorkerHost {
       "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\n"
       "Content-Length: 0\r\n\r\n";
 
-  /// Takes a connection on this worker's thread (Acceptor::OnAccept).
-  void accept(std::shared_ptr<const ListenerState> listener, net::Socket socket,
+  /// Takes a connection on this worker's thread, or refuses it. False: it could not be watched, and
+  /// is closed (Acceptor::OnAccept).
+  bool accept(std::shared_ptr<const ListenerState> listener, net::Socket socket,
               const net::tcp::endpoint& peer);
 
   /// Any thread: calls begun after this use the new runtime.

@@ -2,6 +2,7 @@
 #include "tollgate/net/loop.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -229,6 +230,34 @@ TEST_F(Turn, AChannelDroppedByAReaderOfItsTurnHarmsNobody) {
   test::settle(loop);
   char byte = 0;
   EXPECT_EQ(::recv(dropped.peer, &byte, 1, 0), 0) << "its socket went with it";
+}
+
+TEST(Loop, ADescriptorThatEpollRefusesIsAnErrorAndNoException) {
+  Loop loop;
+  const int file = ::memfd_create("file", 0);
+  ChannelPtr channel(new Channel(loop, Cohort::agents, Socket(file)));
+  EXPECT_TRUE(channel->closed()) << "nobody would ever hear of it";
+  EXPECT_TRUE(channel->failed());
+  char byte = 0;
+  EXPECT_EQ(::read(file, &byte, 1), -1) << "and its descriptor is closed";
+}
+
+TEST(Loop, AConnectThatCannotBeWatchedFailsLikeOne) {
+  Loop loop;
+  const test::NoWatches exhausted(loop);
+  ChannelPtr channel(new Channel(loop, Cohort::upstreams));
+  std::optional<error_code> result;
+  struct Connect {
+    static base::Task<void> run(Channel& channel, tcp::endpoint peer,
+                                std::optional<error_code>& into) {
+      into = co_await channel.connect(peer);
+    }
+  };
+  asio::io_context io;
+  const tcp::acceptor listening(io, tcp::endpoint(asio::ip::address_v4::loopback(), 0));
+  base::spawn("connect", Connect::run(*channel, listening.local_endpoint(), result));
+  EXPECT_TRUE(run_until(loop, [&] { return result.has_value(); }));
+  EXPECT_TRUE(*result);
 }
 
 TEST(Socket, AfterAShortReadTheKernelIsNotAskedAgainBeforeAnEdge) {

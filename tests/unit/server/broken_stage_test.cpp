@@ -1,10 +1,12 @@
 // A stage that throws is a bug, and its call still completes: nothing it holds may leak.
 #include <gtest/gtest.h>
-
-#include <chrono>
-#include <thread>
+#include <sys/mman.h>
 
 #include <atomic>
+#include <chrono>
+#include <future>
+#include <optional>
+#include <thread>
 
 #include "support/raw_client.hpp"
 #include "support/temp_dir.hpp"
@@ -181,6 +183,20 @@ TEST_F(BrokenStage, WhenTheErrorCannotBeToldEitherTheConnectionEnds) {
   where = Where::nowhere;
   RawClient next = connect();
   EXPECT_EQ(call(next).status, 404) << "and the worker goes on";
+}
+
+TEST_F(BrokenStage, AConnectionThatCannotBeWatchedIsNotTakenAndNotCounted) {
+  std::promise<bool> taken;
+  host->worker().post([&] {
+    net::Socket refused(::memfd_create("file", 0));  // epoll takes no files
+    taken.set_value(host->accept(listener, std::move(refused), acceptor.local_endpoint()));
+  });
+  EXPECT_FALSE(taken.get_future().get());
+  EXPECT_EQ(host->sessions(), 0);
+  EXPECT_TRUE(connections.try_enter(1)) << "the place is free";
+  connections.leave(std::nullopt);
+  const auto address = protocol::http::IpAddress::v4({127, 0, 0, 1});
+  EXPECT_TRUE(connections.try_enter_address(address, 1)) << "and the address's too";
 }
 
 }  // namespace
