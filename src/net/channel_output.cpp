@@ -1,5 +1,6 @@
 // Channel: writing, deadlines, and the end.
 #include <boost/asio/error.hpp>
+#include <cassert>
 
 #include "net/tcp_delivery.hpp"
 #include "net/tls_session.hpp"
@@ -16,6 +17,7 @@ constexpr std::size_t kPieces = 64;
 // ---- output ----
 
 Channel::WriteAwaiter Channel::write(std::span<const std::string_view> pieces) {
+  assert(!writer_ && !write_blocked_);
   out_.clear();
   out_at_ = 0;
   written_ = 0;

@@ -4,6 +4,7 @@
 #include <openssl/x509v3.h>
 
 #include <boost/asio/error.hpp>
+#include <boost/asio/ssl/error.hpp>
 #include <cstring>
 #include <new>
 
@@ -128,6 +129,7 @@ error_code TlsSession::failure(int result) const noexcept {
     case SSL_ERROR_ZERO_RETURN:
       return asio::error::eof;
     default:
+      if (socket_error_ == asio::error::eof) return asio::ssl::error::stream_truncated;
       return socket_error_ ? socket_error_ : make_error_code(boost::system::errc::protocol_error);
   }
 }

@@ -17,8 +17,9 @@ namespace tollgate::net {
 /// Nothing waits: what the socket cannot do now is would_block, and is tried again with the same
 /// arguments at the socket's next edge, of whichever kind. A read takes what one `recv` brought
 /// (read-ahead), however many records that is; a write is one record and one `send`. Errors: eof
-/// when the peer ended the connection, with close_notify or without (the framing above decides
-/// whether its message was complete), the socket's error, or errc::protocol_error.
+/// when the peer said that nothing follows (close_notify), ssl::error::stream_truncated when the
+/// connection ended without that (anybody on the way can do it), the socket's error, or
+/// errc::protocol_error.
 /// Lifetime: `socket` outlives it. Threads: one at a time.
 class TlsSession {
  public:

@@ -1,5 +1,8 @@
 #include "net/upstream_exchange.hpp"
 
+#include <algorithm>
+#include <cassert>
+
 #include "tollgate/protocol/http/head_writer.hpp"
 
 namespace tollgate::net {
@@ -156,7 +159,7 @@ TransportFailure UpstreamExchange::closed_early(const error_code& end, bool safe
   if (!lease_.reused() || channel.closed()) return TransportFailure::reset;
   // A FIN acknowledges all that arrived before it; a reset may come from a peer that read
   // everything and acknowledged nothing yet.
-  const bool never_arrived = end == asio::error::eof && channel.nothing_arrived_since(mark_);
+  const bool never_arrived = is_end(end) && channel.nothing_arrived_since(mark_);
   const bool at_once = worker_.now() - sent_at_ <= kClosingPeer;
   return never_arrived || (safe_to_repeat && at_once) ? TransportFailure::stale_connection
                                                       : TransportFailure::reset;
@@ -175,7 +178,8 @@ void UpstreamExchange::begin_head(const WireRequest& request) {
 TransportFailure UpstreamExchange::take_head(bool& complete) {
   Channel& channel = lease_.channel();
   while (!channel.buffered().empty()) {
-    if (!any_byte()) first_byte_at_ = worker_.read_time();
+    // An answer that came before the request was out, or in the turn that sent it: not earlier.
+    if (!any_byte()) first_byte_at_ = std::max(worker_.read_time(), sent_at_);
     const auto progress = parser_.feed(channel.buffered());
     if (progress.has_error()) {
       if (progress.error().limit() == base::Limit::upstream_header_bytes) pool_.note_head_overrun();
@@ -253,7 +257,9 @@ void UpstreamExchange::give_back() {
 // ---- read(), once per piece of a stream ----
 
 std::coroutine_handle<> UpstreamExchange::start(std::coroutine_handle<> caller) {
+  assert(!reader_);
   pieces_.clear();
+  if (read_failed_ != TransportFailure::none) give_back();
   if (ended_ || !lease_.valid()) return caller;
   lease_.channel().consume(std::exchange(taken_, 0));
   if (take_or_fill()) return caller;
@@ -278,6 +284,7 @@ void UpstreamExchange::on_filled(const IoResult& result) {
     if (!take_or_fill()) return;
   } else if (parser_.head().body_kind == BodyKind::until_close &&
              result.error == asio::error::eof) {
+    // Over TLS that is a close_notify: an end without one is no end of a body (RFC 9112 9.8).
     ended_ = true;
   } else {
     read_failed_ = read_failure(result.error);
@@ -290,10 +297,6 @@ BodyChunk UpstreamExchange::finish() {
   chunk.pieces = pieces_;
   chunk.end = ended_;
   chunk.failure = read_failed_;
-  if (read_failed_ != TransportFailure::none && lease_.valid()) {
-    cancel_.detach();
-    lease_.drop();
-  }
   return chunk;
 }
 
@@ -327,7 +330,10 @@ base::Task<TransportFailure> UpstreamExchange::read_all(std::string& into, std::
       if (into.size() + piece.size() > limit) co_return TransportFailure::too_large;
       into.append(piece);
     }
-    if (chunk.failure != TransportFailure::none) co_return chunk.failure;
+    if (chunk.failure != TransportFailure::none) {
+      give_back();
+      co_return chunk.failure;
+    }
   }
   give_back();
   co_return TransportFailure::none;

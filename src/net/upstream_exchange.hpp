@@ -1,11 +1,12 @@
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "tollgate/base/task.hpp"
 #include "tollgate/base/frame_memory.hpp"
+#include "tollgate/base/task.hpp"
 #include "tollgate/net/upstream_pool.hpp"
 #include "tollgate/pipeline/exchange.hpp"
 #include "tollgate/protocol/http/chunked.hpp"
@@ -46,8 +47,10 @@ class UpstreamExchange final : public pipeline::UpstreamExchange,
   base::Task<pipeline::TransportFailure> read_all(std::string& into, std::uint64_t limit) override;
   [[nodiscard]] base::MonoTime sent_at() const noexcept override { return sent_at_; }
   [[nodiscard]] base::MonoTime first_byte_at() const noexcept override { return first_byte_at_; }
-  // What is given out was read in the turn that gives it.
-  [[nodiscard]] base::MonoTime read_at() const noexcept override { return worker_.read_time(); }
+  // What is given out was read in the turn that gives it; see take_head() for the other bound.
+  [[nodiscard]] base::MonoTime read_at() const noexcept override {
+    return std::max(worker_.read_time(), sent_at_);
+  }
 
  private:
   // read(): takes what is buffered, or fills until there is something.
@@ -71,7 +74,8 @@ class UpstreamExchange final : public pipeline::UpstreamExchange,
   pipeline::TransportFailure read_failure(const error_code& error) const noexcept;
   /// Takes what is buffered into `pieces_`; sets ended_.
   pipeline::TransportFailure take_buffered();
-  /// After the last use of pieces_: the connection goes back to its pool, or is closed.
+  /// After the last use of pieces_, which point into its buffer: the connection goes back to its
+  /// pool, or is closed.
   void give_back();
 
   Worker& worker_;

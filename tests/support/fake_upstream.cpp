@@ -344,6 +344,9 @@ bool FakeUpstream::play(const Answer& answer, Transport& transport, std::size_t 
       return true;
     case Answer::End::close:
       return false;
+    case Answer::End::truncate:
+      transport.arm_truncation();
+      return false;
     case Answer::End::reset:
       transport.arm_reset();
       return false;

@@ -46,7 +46,13 @@ struct SeenRequest {
 class Answer {
  public:
   enum class Framing : std::uint8_t { length, chunked, until_close, verbatim };
-  enum class End : std::uint8_t { keep, close, reset, silent };
+  enum class End : std::uint8_t {
+    keep,
+    close,
+    truncate,  ///< close; over TLS without close_notify
+    reset,
+    silent,
+  };
 
   static Answer json(int status, std::string body);
   /// `events` are written verbatim, each as one chunk and one write; see sse_data().

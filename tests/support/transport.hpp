@@ -80,6 +80,8 @@ class Transport {
   void shutdown_write() noexcept;
   /// Makes the next close() send RST instead of FIN.
   void arm_reset() noexcept;
+  /// Makes the next close() send FIN without close_notify, as somebody on the way could.
+  void arm_truncation() noexcept { ssl_.reset(); }
   void close() noexcept;
 
  private:
