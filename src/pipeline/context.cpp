@@ -49,6 +49,7 @@ void RequestContext::reset() {
   largest_hold = {};
   free_of_charge = true;
   priced.reset();
+  hold_awaited = false;
   usage_complete = answer_unmeasured = false;
   edits.reset({});
   request_inspected = false;

@@ -117,6 +117,7 @@ class BudgetStage final : public pipeline::Stage {
       co_await context.services->upstream.sleep_until(until, waiter->wake);
       waiting.dec();
     }
+      context.hold_awaited = true;
     if (!waiter->outcome) {
       ledger.cancel(*waiter);
       // An outcome that is already on its way here is dropped, and its hold with it.

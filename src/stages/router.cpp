@@ -88,6 +88,10 @@ class RouterStage final : public pipeline::Stage {
   }
 
   void on_event(RequestContext& context, pipeline::StreamEvent& event) override {
+    if (context.hold_awaited) {
+      now = context.services->clock.mono();
+      domain::routing::readmit(context.plan, now);
+    }
     rewrite_peer_event(context, event);
   }
 
@@ -97,7 +101,7 @@ class RouterStage final : public pipeline::Stage {
 
  private:
   base::Task<Verdict> route(RequestContext& context) {
-    // Nothing has been awaited since, or not for long: cooldowns and budgets are of milliseconds.
+    // Nothing has been awaited since, unless the call stood in line for its money.
     base::MonoTime now = context.body_read_at;
     context.services->retry_budget.on_call(now);
     const Repeat repeat = context.payload.safe_to_repeat ? Repeat::safe : Repeat::only_unsent;

@@ -314,25 +314,5 @@ TEST(Budget, AlertsAreRaisedOncePerThresholdAndPostedWithRetry) {
   EXPECT_TRUE(daemon.wait_log("budget", 1s));
 }
 
-TEST(Budget, AWaitingCallGetsTheMoneyAnotherCallReleases) {
-  FakeUpstream upstream;
-  // Held $0.05 each, settled $0.0005: the second must wait for the first, then both fit.
-  upstream.on("POST", kPath,
-              {Answer::json(200, completion("ok", 10, 10)).after(400ms),
-               Answer::json(200, completion("ok", 10, 10))});
-  std::string yaml = kFiveCents;
-  yaml.replace(yaml.find("1.00, window: total"), 19, "0.06, window: day");
-  yaml += "spending: {hold_wait: 5s, min_output_tokens: 900}\n";
-  Daemon daemon(yaml, {.variables = {{"UP", upstream.url()}}});
-  Response first;
-  std::thread slow([&] { first = daemon.post(kPath, five_cents()); });
-  ASSERT_TRUE(upstream.wait_for_requests(1));
-  const Response second = daemon.post(kPath, five_cents());
-  slow.join();
-  EXPECT_EQ(first.status, 200);
-  EXPECT_EQ(second.status, 200) << second.body;
-  EXPECT_EQ(daemon.metrics().value("tollgate_holds_nusd"), 0);
-}
-
 }  // namespace
 }  // namespace tollgate::testing

@@ -150,6 +150,7 @@ class RequestContext {
   // ---- policy ----
   json::Splicer edits;                       ///< masked request text; the router adds to a copy
   std::unique_ptr<StageState> policy_state;  ///< stream guards
+  bool hold_awaited = false;   ///< the call stood in line for its money (spending.hold_wait)
   bool request_inspected = false;            ///< guardrails have seen the request and let it pass
 
   // ---- router ----

@@ -16,6 +16,10 @@ struct Entry {
 };
 using Tier = boost::container::small_vector<Entry, 8>;
 
+bool is_cooling(SkipReason reason) noexcept {
+  return reason == SkipReason::cooling_asked || reason == SkipReason::cooling_failures;
+}
+
 SkipReason why_not(const RoutableDeployment& target, Dialect dialect,
                    const ProviderFilter& provider_allowed, base::MonoTime now) {
   if (!provider_allowed(*target.provider)) return SkipReason::provider_not_allowed;
@@ -109,10 +113,9 @@ void make_plan(const RoutableAlias& alias, Dialect dialect, ProviderFilter provi
         reason == SkipReason::none) {
       tier.push_back({&target, target.deployment->weight});
     } else {
-      const bool cooling =
-          reason == SkipReason::cooling_asked || reason == SkipReason::cooling_failures;
-      const auto left = cooling ? std::chrono::ceil<milliseconds>(target.cooldown->until() - now)
-                                : milliseconds(0);
+      const auto left = is_cooling(reason)
+                            ? std::chrono::ceil<milliseconds>(target.cooldown->until() - now)
+                            : milliseconds(0);
       plan.skipped.push_back({&target, reason, std::max(left, milliseconds(0))});
     }
     const bool tier_ends = i + 1 == deployments.size() ||
@@ -124,6 +127,18 @@ void make_plan(const RoutableAlias& alias, Dialect dialect, ProviderFilter provi
       order_tier(tier, rng, plan);
     }
     tier.clear();
+  }
+}
+
+void readmit(RoutePlan& plan, base::MonoTime now) {
+  for (auto it = plan.skipped.begin(); it != plan.skipped.end();) {
+    const RoutableDeployment& target = *it->target;
+    if (is_cooling(it->reason) && target.deployment->weight > 0 && !target.cooldown->active(now)) {
+      plan.candidates.push_back({&target});
+      it = plan.skipped.erase(it);
+    } else {
+      ++it;
+    }
   }
 }
 
@@ -142,9 +157,7 @@ base::Error empty_plan_error(const RoutePlan& plan) {
   for (const Skipped& skipped : plan.skipped) {
     any_dialect |= skipped.reason == SkipReason::dialect;
     any_not_allowed |= skipped.reason == SkipReason::provider_not_allowed;
-    if (skipped.reason != SkipReason::cooling_asked &&
-        skipped.reason != SkipReason::cooling_failures)
-      continue;
+    if (!is_cooling(skipped.reason)) continue;
     all_asked &= skipped.reason == SkipReason::cooling_asked;
     if (!soonest || skipped.remaining < *soonest) soonest = skipped.remaining;
   }

@@ -169,5 +169,26 @@ TEST(SkipReason, NamesAreStable) {
   EXPECT_EQ(to_string(SkipReason::unpriced), "unpriced");
 }
 
+TEST(Plan, ReadmitsBehindTheOthersWhoseCooldownEndedDuringAWait) {
+  World world({{"first", 0},
+               {"second", 1},
+               {"drained", 2, 0},
+               {"third", 3},
+               {"other", 4, 1, config::ProviderKind::anthropic}});
+  world.cooldown("first")->on_asked_to_wait(world.rules, seconds(2), at(seconds(0)));
+  world.cooldown("drained")->on_asked_to_wait(world.rules, seconds(2), at(seconds(0)));
+  world.cooldown("third")->on_asked_to_wait(world.rules, seconds(9), at(seconds(0)));
+  RoutePlan plan = world.plan_at(at(seconds(1)));
+  ASSERT_THAT(names(plan), ElementsAre("second"));
+  readmit(plan, at(milliseconds(1'999)));
+  EXPECT_THAT(names(plan), ElementsAre("second"));
+  readmit(plan, at(seconds(2)));
+  EXPECT_THAT(names(plan), ElementsAre("second", "first"));
+  EXPECT_THAT(skipped(plan), UnorderedElementsAre("drained:cooling_asked", "third:cooling_asked",
+                                                  "other:dialect"));
+  readmit(plan, at(seconds(2)));
+  EXPECT_THAT(names(plan), ElementsAre("second", "first")) << "once";
+}
+
 }  // namespace
 }  // namespace tollgate::domain::routing

@@ -106,6 +106,11 @@ void make_plan(const RoutableAlias& alias, Dialect dialect, ProviderFilter provi
 [[nodiscard]] RoutePlan plan(const RoutableAlias& alias, Dialect dialect,
                              ProviderFilter provider_allowed, Rng& rng, base::MonoTime now);
 
+/// For a plan that has waited: deployments that were left out for a cooldown that has ended since
+/// become its last candidates. The others keep their places, since money may be held for one. Those
+/// of weight 0 stay out: whether one may serve is a question about its whole tier.
+void readmit(RoutePlan& plan, base::MonoTime now);
+
 /// What to answer when a plan has no candidate: upstream_rate_limited or no_deployment with the
 /// smallest Retry-After, else not_supported, else permission_denied, whichever is nearest to
 /// working.
