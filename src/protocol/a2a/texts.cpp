@@ -54,27 +54,21 @@ void append_push_config(NodeRef config, Texts& out) {
   }
 }
 
+void append_member(NodeRef member, Texts& out) {
+  jsonrpc::append_odd_key(member, out.editable);
+  if (is_push_config(member)) {
+    append_push_config(member, out);
+  } else if (is_fixed(member)) {
+    json::append_texts(member, true, out.fixed);
+  } else if (key_is_one_of(member, {"data", "metadata"})) {
+    json::append_texts(member, true, out.editable);  // free-form: keys count, nothing is opaque
+  } else if (!is_binary(member)) {
+    jsonrpc::append_shaped(member, out, append_member);
+  }
+}
+
 void append_readable(NodeRef node, Texts& out) {
-  if (node.is_array()) {
-    for (const NodeRef child : node.children()) append_readable(child, out);
-    return;
-  }
-  if (!node.is_object()) {
-    json::append_texts(node, false, out.editable);
-    return;
-  }
-  for (const NodeRef member : node.children()) {
-    jsonrpc::append_odd_key(member, out.editable);
-    if (is_push_config(member)) {
-      append_push_config(member, out);
-    } else if (is_fixed(member)) {
-      json::append_texts(member, true, out.fixed);
-    } else if (key_is_one_of(member, {"data", "metadata"})) {
-      json::append_texts(member, true, out.editable);  // free-form: keys count, nothing is opaque
-    } else if (!is_binary(member)) {
-      append_readable(member, out);
-    }
-  }
+  jsonrpc::append_shaped(node, out, append_member);
 }
 
 }  // namespace

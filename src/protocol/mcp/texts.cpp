@@ -40,28 +40,21 @@ bool is_free_form(NodeRef member) noexcept {
          (member.key_is("content") && member.is_object() && !member.find("type"));
 }
 
-/// All text below `node`, whose shape the protocol gives.
+void append_member(NodeRef member, Texts& out) {
+  jsonrpc::append_odd_key(member, out.editable);
+  if (member.key_is("_meta")) {
+    append_meta(member, out);
+  } else if (is_fixed(member)) {
+    json::append_texts(member, true, out.fixed);
+  } else if (is_free_form(member)) {
+    json::append_texts(member, true, out.editable);
+  } else if (!is_binary(member)) {
+    jsonrpc::append_shaped(member, out, append_member);
+  }
+}
+
 void append_readable(NodeRef node, Texts& out) {
-  if (node.is_array()) {
-    for (const NodeRef child : node.children()) append_readable(child, out);
-    return;
-  }
-  if (!node.is_object()) {
-    json::append_texts(node, false, out.editable);
-    return;
-  }
-  for (const NodeRef member : node.children()) {
-    jsonrpc::append_odd_key(member, out.editable);
-    if (member.key_is("_meta")) {
-      append_meta(member, out);
-    } else if (is_fixed(member)) {
-      json::append_texts(member, true, out.fixed);
-    } else if (is_free_form(member)) {
-      json::append_texts(member, true, out.editable);
-    } else if (!is_binary(member)) {
-      append_readable(member, out);
-    }
-  }
+  jsonrpc::append_shaped(node, out, append_member);
 }
 
 /// A tool offered: its name is matched against lists, and the rest is for a model to read, keys of
@@ -92,16 +85,7 @@ void append_result(NodeRef result, Texts& out) {
       for (const NodeRef tool : member.children()) append_tool(tool, out);
       continue;
     }
-    jsonrpc::append_odd_key(member, out.editable);
-    if (member.key_is("_meta")) {
-      append_meta(member, out);
-    } else if (is_fixed(member)) {
-      json::append_texts(member, true, out.fixed);
-    } else if (is_free_form(member)) {
-      json::append_texts(member, true, out.editable);
-    } else if (!is_binary(member)) {
-      append_readable(member, out);
-    }
+    append_member(member, out);
   }
 }
 

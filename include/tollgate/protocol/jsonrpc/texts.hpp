@@ -34,6 +34,19 @@ void append_free_form(json::NodeRef member, std::vector<json::TextRef>& out);
 /// which no detector finds anything. For objects whose shape a protocol gives.
 void append_odd_key(json::NodeRef member, std::vector<json::TextRef>& out);
 
+/// All text below `node`, whose shape a protocol gives: `append_member(member)` takes each member
+/// of the objects in it, key and value, and comes back here for those that have a shape too.
+template <class AppendMember>
+void append_shaped(json::NodeRef node, Texts& out, AppendMember& append_member) {
+  if (node.is_object()) {
+    for (const json::NodeRef member : node.children()) append_member(member, out);
+  } else if (node.is_array()) {
+    for (const json::NodeRef child : node.children()) append_shaped(child, out, append_member);
+  } else {
+    json::append_texts(node, false, out.editable);
+  }
+}
+
 /// Strings below this are scanned even where base64 belongs: a credential is valid base64 too.
 inline constexpr std::size_t kMinBase64Bytes = 256;
 /// Whether this is a string of that size or more that decodes as base64 (either alphabet).
