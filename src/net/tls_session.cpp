@@ -15,6 +15,12 @@ struct FreeBio {
   void operator()(BIO* bio) const noexcept { BIO_free(bio); }
 };
 
+/// Handshake messages a peer may send behind the handshake (session tickets, key updates) without a
+/// byte of data between them. OpenSSL reads on through any number within one call, some 7 us each,
+/// and the whole worker waits: 27 bytes buy that, so more of them end the connection. At most one
+/// buffer's worth, 16 KB, is read before that shows.
+constexpr std::uint32_t kMostIdleTalk = 32;
+
 /// The thread's queue may hold another connection's error, which would be taken for this one's.
 /// Looking is cheaper than clearing.
 void forget_errors() noexcept {
@@ -55,6 +61,10 @@ TlsSession::TlsSession(SSL_CTX* context, Socket& socket, bool server)
   // Released when the connection is idle, not after every record: see release_idle_buffers.
   SSL_clear_mode(ssl_.get(), SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_RELEASE_BUFFERS);
   SSL_set_read_ahead(ssl_.get(), 1);
+  // Either side could ask for it again and again (TLS 1.2); nobody needs it.
+  SSL_set_options(ssl_.get(), SSL_OP_NO_RENEGOTIATION);
+  SSL_set_msg_callback(ssl_.get(), on_message);
+  SSL_set_msg_callback_arg(ssl_.get(), this);
   if (server) {
     SSL_set_accept_state(ssl_.get());
   } else {
@@ -83,6 +93,10 @@ int TlsSession::bio_read(BIO* bio, char* into, int size) {
   auto& session = *static_cast<TlsSession*>(BIO_get_data(bio));
   BIO_clear_retry_flags(bio);
   if (size <= 0) return 0;
+  if (session.idle_talk_ > kMostIdleTalk) {
+    session.socket_error_ = make_error_code(boost::system::errc::protocol_error);
+    return -1;
+  }
   const auto room = static_cast<std::size_t>(size);
   if (!session.early_.empty()) {
     const std::size_t take = std::min(room, session.early_.size());
@@ -121,6 +135,12 @@ long TlsSession::bio_control(BIO*, int command, long, void*) {
   return command == BIO_CTRL_FLUSH ? 1 : 0;
 }
 
+void TlsSession::on_message(int is_sent, int, int content_type, const void*, std::size_t, SSL*,
+                            void* session) {
+  auto& self = *static_cast<TlsSession*>(session);
+  if (is_sent == 0 && content_type == SSL3_RT_HANDSHAKE && self.is_established_) ++self.idle_talk_;
+}
+
 error_code TlsSession::failure(int result) const noexcept {
   switch (SSL_get_error(ssl_.get(), result)) {
     case SSL_ERROR_WANT_READ:
@@ -137,6 +157,7 @@ error_code TlsSession::failure(int result) const noexcept {
 void TlsSession::handshake(error_code& error) noexcept {
   forget_errors();
   const int result = SSL_do_handshake(ssl_.get());
+  is_established_ = result == 1;
   error = result == 1 ? error_code() : failure(result);
 }
 
@@ -145,6 +166,7 @@ std::size_t TlsSession::read(char* into, std::size_t size, error_code& error) no
   std::size_t got = 0;
   const int result = SSL_read_ex(ssl_.get(), into, size, &got);
   ++records_;
+  if (result == 1) idle_talk_ = 0;
   error = result == 1 ? error_code() : failure(result);
   return got;
 }

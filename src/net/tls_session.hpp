@@ -55,10 +55,14 @@ class TlsSession {
   static int bio_read(BIO* bio, char* into, int size);
   static int bio_write(BIO* bio, const char* from, int size);
   static long bio_control(BIO* bio, int command, long number, void* pointer);
+  static void on_message(int is_sent, int version, int content_type, const void* bytes,
+                         std::size_t size, SSL* ssl, void* session);
   /// Why the last call on ssl_ did not succeed.
   [[nodiscard]] error_code failure(int result) const noexcept;
 
   Socket& socket_;
+  bool is_established_ = false;                     ///< the handshake is over
+  std::uint32_t idle_talk_ = 0;                     ///< messages without data since the last data
   std::uint32_t records_ = 0, records_before_ = 0;  ///< reads and writes tried
   bool buffers_ = true;                             ///< OpenSSL may hold some
   std::string early_;

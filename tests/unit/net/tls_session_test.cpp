@@ -205,6 +205,41 @@ TEST_F(Tls, BuffersThatWereGivenBackAreTakenAgain) {
   }
 }
 
+TEST_F(Tls, APeerThatOnlyChangesKeysIsCutOff) {
+  server.emplace(server_context.get(), ours, true);
+  const std::unique_ptr<SSL, decltype(&SSL_free)> peer(SSL_new(client_context.get()), SSL_free);
+  SSL_set_fd(peer.get(), theirs.fd());
+  SSL_set_connect_state(peer.get());
+  error_code error = asio::error::would_block;
+  for (int i = 0; i < 20; ++i) {
+    SSL_do_handshake(peer.get());
+    edge();
+    if (error) server->handshake(error);
+  }
+  ASSERT_FALSE(error);
+  ASSERT_EQ(SSL_is_init_finished(peer.get()), 1);
+  const auto change_keys = [&] {
+    SSL_key_update(peer.get(), SSL_KEY_UPDATE_NOT_REQUESTED);
+    SSL_do_handshake(peer.get());
+  };
+  std::string got;
+  for (int round = 0; round < 5; ++round) {
+    for (int i = 0; i < 20; ++i) change_keys();
+    SSL_write(peer.get(), "data", 4);
+    edge();
+    EXPECT_EQ(drain(*server, got), asio::error::would_block) << "with data between them it may";
+  }
+  EXPECT_EQ(got, "datadatadatadatadata");
+  for (int i = 0; i < 2000; ++i) {
+    change_keys();
+    if (i % 100 != 99) continue;
+    edge();
+    error = drain(*server, got);
+    if (error != asio::error::would_block) break;
+  }
+  EXPECT_EQ(error, make_error_code(boost::system::errc::protocol_error));
+}
+
 TEST_F(Tls, BytesThatWereReadBeforeTheHandshakeBelongToIt) {
   start();
   error_code error;
