@@ -1,8 +1,11 @@
 // Each limit of the configuration is counted under its own name where it is hit.
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <zlib.h>
 
+#include <filesystem>
 #include <thread>
+#include <vector>
 
 #include "support/canned.hpp"
 #include "support/daemon.hpp"
@@ -118,6 +121,38 @@ TEST_F(Limits, OfConnectionsKeysAndUpstreamsAreTold) {
   expect_hit("upstream_header_bytes");
   for (int i = 0; i < 4; ++i) daemon.post(kChat, chat_request("m", "hi"), "guess");
   expect_hit("failed_auth_per_minute");
+}
+
+TEST_F(Limits, WithoutDescriptorsAcceptingPausesAndGoesOnAfterwards) {
+  // A call on record: what is opened when first used is open, the store's files too.
+  ASSERT_EQ(daemon.post(kChat, chat_request("m", "hi")).status, 200);
+  ASSERT_EQ(daemon.rows(1).size(), 1u);
+  const auto is_open = [&](rlim_t descriptor) {
+    return std::filesystem::is_symlink(std::filesystem::symlink_status(
+        "/proc/" + std::to_string(daemon.pid()) + "/fd/" + std::to_string(descriptor)));
+  };
+  rlimit few{0, 4'096};
+  for (int free = 0; free < 4; ++few.rlim_cur) free += is_open(few.rlim_cur) ? 0 : 1;
+  const auto exhausted = [&] {
+    for (rlim_t descriptor = 0; descriptor < few.rlim_cur; ++descriptor)
+      if (!is_open(descriptor)) return false;
+    return true;
+  };
+  ASSERT_EQ(::prlimit(daemon.pid(), RLIMIT_NOFILE, &few, nullptr), 0);
+  const auto start = std::chrono::steady_clock::now();
+  {
+    std::vector<RawClient> clients;
+    for (int i = 0; i < 40; ++i) clients.push_back(daemon.connect());
+    while (!exhausted() && std::chrono::steady_clock::now() < start + 5s)
+      std::this_thread::sleep_for(5ms);
+    ASSERT_TRUE(exhausted());
+    std::this_thread::sleep_for(300ms);
+  }
+  EXPECT_EQ(daemon.post(kChat, chat_request("m", "hi")).status, 200) << "it accepts again";
+  const double errors = daemon.metrics().value("tollgate_accept_errors_total");
+  const auto pauses = (std::chrono::steady_clock::now() - start) / 50ms;
+  EXPECT_GE(errors, 1);
+  EXPECT_LE(errors, static_cast<double>(pauses) + 2) << "one per pause, not one per turn";
 }
 
 TEST_F(Limits, TheStoreTellsItsSize) {

@@ -171,6 +171,28 @@ TEST_F(Tls, AnUpstreamIsVerifiedByItsOwnCaWithSniAndClientCertificate) {
   EXPECT_EQ(upstream.connection_count(), 1u);
 }
 
+TEST_F(Tls, AnAnswerUntilCloseIsCompleteOnlyWhenTheUpstreamSaysSo) {
+  FakeUpstream upstream(server_context(ca.issue("server")));
+  std::string yaml = secure_provider(", ca_file: " + ca.ca_file());
+  yaml.replace(yaml.find("}\"}]"), 4, "}\", allow: {surfaces: [other], paths: [\"/v1/*\"]}}]");
+  Daemon daemon(yaml + "spending: {other_path_price: 0.001}\n",
+                {.variables = {{"UP", upstream.url()}}});
+  const std::string path = "/v1/audio/speech";
+  const std::string sound(3'000, 'x');
+  for (const Answer::End end : {Answer::End::close, Answer::End::truncate}) {
+    upstream.on("POST", path,
+                {Answer::text(sound, "audio/wav").framing(Answer::Framing::until_close).end(end)});
+    const Response response = daemon.post(path, R"({"model":"m","input":"hi"})");
+    EXPECT_EQ(response.status, 200) << response.body;
+    EXPECT_EQ(response.body, sound);
+    EXPECT_EQ(response.complete, end == Answer::End::close);
+  }
+  const auto rows = daemon.exactly(2);
+  EXPECT_EQ(rows.at(0).at("outcome"), "ok");
+  EXPECT_EQ(rows.at(1).at("outcome"), "upstream_cut");
+  EXPECT_EQ(json::parse(rows.at(1).at("attempts"))[0]["outcome"], "cut");
+}
+
 struct BadPeer {
   const char* name;
   LeafOptions leaf;
