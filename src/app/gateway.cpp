@@ -163,6 +163,10 @@ void Gateway::open_store() {
     telemetry::log::write(good ? telemetry::log::Level::info : telemetry::log::Level::warn,
                           "audit_store", {{"state", to_string(state)}, {"detail", detail}});
   };
+  options.on_rejected = [](std::uint64_t records, const std::string& first) {
+    telemetry::log::write(telemetry::log::Level::warn, "audit_rows_rejected",
+                          {{"records", records}, {"first", first}});
+  };
   auto opened = store::AuditStore::open(std::move(options), clock_);
   if (opened.has_error())
     throw std::runtime_error("audit: " + opened.error().message() + " " + opened.error().detail());

@@ -24,6 +24,7 @@ void Gateway::register_metrics() {
   };
   stat(Family::audit_bodies_dropped, &store::StoreStats::bodies_dropped);
   stat(Family::audit_writer_errors, &store::StoreStats::writer_errors);
+  stat(Family::audit_rows_rejected, &store::StoreStats::rows_rejected);
   stat(Family::audit_rows_expired, &store::StoreStats::rows_expired);
   stat(Family::audit_bytes, &store::StoreStats::db_bytes, "database");
   stat(Family::audit_bytes, &store::StoreStats::wal_bytes, "wal");

@@ -114,9 +114,13 @@ const Table<Audit>& audit_table() {
           enumeration(
               "on_full", &A::on_full,
               "When the queue is full: refuse calls with 503, or drop records and count them"),
-          duration("flush_interval", &A::flush_interval, 1ms, 10s,
-                   "Wait between batches; fewer than 16 records wait up to four times as long"),
-          integer("batch", &A::batch, 1, 100'000, "Records of one transaction").unit("records"),
+          duration(
+              "flush_interval", &A::flush_interval, 1ms, 10s,
+              "Wait between batches; fewer than 16 records (or than `batch`, if that is less) wait "
+              "up to four times as long. A crash loses the rows of that time"),
+          integer("batch", &A::batch, 1, 100'000,
+                  "Most records of one transaction; 1 = each by itself, none waits for others")
+              .unit("records"),
           boolean("sync_full", &A::sync_full,
                   "SQLite synchronous=FULL: survives power loss, costs a disk flush per batch")
               .restart(),

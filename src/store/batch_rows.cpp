@@ -29,7 +29,7 @@ const RowValue* AuditRows::next() noexcept {
     const RecordPlace& place = (*places_)[at_];
     const AuditRecord& record = *batch_->records[at_++];
     if (at_ < batch_->records.size()) prefetch(*batch_->records[at_]);
-    if (place.rejected) continue;
+    if (place.fate != RecordPlace::Fate::row) continue;
     ++head_.seq;
     head_.hash = row_.form(head_.seq, record, place.request, place.response, head_.hash);
     spans_.add(head_.seq, record.started.time_since_epoch().count(), record.principal.key_id);
@@ -50,7 +50,7 @@ const RowValue* LedgerRows::next() noexcept {
   for (; at_ < batch_->records.size(); ++at_, charge_ = 0) {
     const AuditRecord& record = *batch_->records[at_];
     if (at_ + 1 < batch_->records.size()) prefetch(*batch_->records[at_ + 1]);
-    if ((*places_)[at_].rejected) continue;
+    if ((*places_)[at_].fate == RecordPlace::Fate::repeated) continue;
     if (record.charges.empty()) {
       if (record.cost.value <= 0 || charge_ > 0) continue;
       LedgerCharge whole;

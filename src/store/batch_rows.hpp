@@ -16,8 +16,13 @@ namespace tollgate::store {
 
 /// What the writer knows of a record besides the record.
 struct RecordPlace {
+  enum class Fate : std::uint8_t {
+    row,       ///< a row, and its charges
+    repeated,  ///< on record already with its charges, or without an id: neither
+    refused,   ///< the table does not take it: its charges alone
+  };
   BodyPlace request, response;
-  bool rejected = false;  ///< on record already, or without an id: writes no row and no charge
+  Fate fate = Fate::row;
 };
 
 /// The newest row of the hash chain.

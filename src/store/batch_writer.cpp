@@ -40,6 +40,24 @@ std::int64_t highest_segment_file(FileSystem& files, const std::string& director
   return highest;
 }
 
+/// Whether a statement failed for what it was given, not for the state of the file or the disk.
+bool is_about_rows(int rc) noexcept {
+  const int primary = rc & 0xff;
+  return primary == SQLITE_CONSTRAINT || primary == SQLITE_TOOBIG || primary == SQLITE_MISMATCH;
+}
+
+/// The same of one row of `audit`, by the extended code. A `seq` that is taken is no fault of the
+/// row: the chain's head does not fit the table, and no row would do.
+bool is_about_record(int extended) noexcept {
+  return is_about_rows(extended) && extended != SQLITE_CONSTRAINT_PRIMARYKEY &&
+         extended != SQLITE_CONSTRAINT_ROWID;
+}
+
+/// Adds a record without a row to the line about them, which names the first.
+void note_rejected(CommitResult& result, std::string_view id, std::string_view why) {
+  if (result.rejected++ == 0) result.rejected_why = std::string(id) + ": " + std::string(why);
+}
+
 }  // namespace
 
 BatchWriter::BatchWriter(Database& db, FileSystem& files, std::string directory)
@@ -159,13 +177,9 @@ CommitResult BatchWriter::commit(const Batch& batch, const Limits& limits) {
   }
 
   int rc = write(batch, cursor);
-  if ((rc & 0xff) == SQLITE_CONSTRAINT) {
-    // A call that is on record already. Its money is too: the ledger's rows were committed with the
-    // audit row, so the one unique index on the call's id guards both tables. Rare enough to look
-    // for the culprits only now.
-    result.rejected = reject_repeated(batch);
-    if (result.rejected > 0) rc = write(batch, cursor);
-  }
+  // Rare enough to look for the culprits only now, and slowly.
+  if (is_about_rows(rc) && reject_repeated(batch, result)) rc = write(batch, cursor);
+  if (is_about_rows(rc) && reject_refused(batch, result)) rc = write(batch, cursor);
   if (rc != SQLITE_OK) return failed(rc);
   if (cursor.id != cursor_.id) {
     if (cursor_.id != 0) closed_.push_back(cursor_.id);
@@ -197,19 +211,56 @@ int BatchWriter::write(const Batch& batch, const SegmentCursor& cursor) {
   return rc;
 }
 
-std::uint64_t BatchWriter::reject_repeated(const Batch& batch) {
+bool BatchWriter::reject_repeated(const Batch& batch, CommitResult& result) {
+  // A call that is on record already has its money there too: the ledger's rows were committed with
+  // the audit row, so the one unique index on the call's id guards both tables.
   Statement find;
-  if (db_.prepare("SELECT 1 FROM audit WHERE request_id=?", find) != SQLITE_OK) return 0;
+  if (db_.prepare("SELECT 1 FROM audit WHERE request_id=?", find) != SQLITE_OK) return false;
   std::unordered_set<std::string_view> seen;
-  std::uint64_t count = 0;
   for (std::size_t i = 0; i < batch.records.size(); ++i) {
     const std::string_view id = batch.records[i]->request_id;
     const ScopedReset reset(find);
     find.bind(1, id);
-    places_[i].rejected = id.empty() || !seen.insert(id).second || find.step() == SQLITE_ROW;
-    if (places_[i].rejected) ++count;
+    if (!id.empty() && seen.insert(id).second && find.step() != SQLITE_ROW) continue;
+    places_[i].fate = RecordPlace::Fate::repeated;
+    note_rejected(result, id, id.empty() ? "no request id" : "this request id is on record");
   }
-  return count;
+  return result.rejected > 0;
+}
+
+bool BatchWriter::reject_refused(const Batch& batch, CommitResult& result) {
+  // No record known today is refused. One that was would be so at every attempt, and the store
+  // would stand still for it: so each is tried alone, with all others left out.
+  using Fate = RecordPlace::Fate;
+  std::vector<std::size_t> suspects;
+  std::vector<std::size_t> found;
+  for (std::size_t i = 0; i < places_.size(); ++i) {
+    if (places_[i].fate == Fate::row) suspects.push_back(i);
+  }
+  for (const std::size_t i : suspects) places_[i].fate = Fate::refused;
+  for (const std::size_t i : suspects) {
+    places_[i].fate = Fate::row;
+    const bool fits = !is_about_record(try_rows(batch));
+    places_[i].fate = Fate::refused;
+    if (fits) continue;
+    found.push_back(i);
+    note_rejected(result, batch.records[i]->request_id, detail_);
+  }
+  for (const std::size_t i : suspects) places_[i].fate = Fate::row;
+  for (const std::size_t i : found) places_[i].fate = Fate::refused;
+  return !found.empty();
+}
+
+int BatchWriter::try_rows(const Batch& batch) {
+  audit_rows_.start(batch, places_, chain_);
+  if (const int rc = begin_.run(); rc != SQLITE_OK) return rc;
+  int rc = insert_audit_.run();
+  if (rc != SQLITE_OK) {
+    rc = sqlite3_extended_errcode(db_.raw());
+    detail_ = db_.error_text();
+  }
+  db_.rollback();
+  return rc;
 }
 
 int BatchWriter::write_sums() {

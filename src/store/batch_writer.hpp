@@ -20,12 +20,14 @@ struct CommitResult {
   std::string detail;
   std::uint64_t audit_rows = 0;
   std::uint64_t ledger_rows = 0;
-  std::uint64_t rejected = 0;
+  std::uint64_t rejected = 0;  ///< records that got no row
+  std::string rejected_why;    ///< one line about them; empty when there are none
 };
 
 /// Puts one batch on disk: bodies into the open segment, then rows, ledger, sums and the chain's
 /// head in one transaction. All state moves on only when the transaction has committed, so a failed
-/// batch is simply given again. Writer thread only.
+/// batch is simply given again. A record that the table does not take is left out of it, since
+/// trying again would not help; every other fault concerns the batch. Writer thread only.
 class BatchWriter {
  public:
   BatchWriter(Database& db, FileSystem& files, std::string directory);
@@ -51,8 +53,13 @@ class BatchWriter {
   [[nodiscard]] int write_sums();
   [[nodiscard]] int write_unauthenticated(const Batch& batch);
   [[nodiscard]] int write_marks(const SegmentCursor& cursor, const ChainHead& chain);
-  /// Marks the records whose id is on record already (or missing); how many there are.
-  [[nodiscard]] std::uint64_t reject_repeated(const Batch& batch);
+  /// Looks for the records that a transaction failed for: each finds no row to be written for it
+  /// any more, and is told in `result`. Both say whether they found any.
+  [[nodiscard]] bool reject_repeated(const Batch& batch, CommitResult& result);
+  [[nodiscard]] bool reject_refused(const Batch& batch, CommitResult& result);
+  /// Inserts the rows of the records as they are marked, and undoes it.
+  /// @return SQLite's extended result code.
+  [[nodiscard]] int try_rows(const Batch& batch);
   [[nodiscard]] CommitResult failed(int rc) const;
 
   Database& db_;

@@ -167,12 +167,23 @@ void AuditStore::Engine::record(std::unique_ptr<AuditRecord> record) noexcept {
       }
     }
   }
-  if (queue_.try_push(std::move(record))) return;
+  if (queue_.try_push(std::move(record))) {
+    if (is_asleep_.load(std::memory_order_seq_cst)) [[unlikely]]
+      wake_sleeper();
+    return;
+  }
   // Only a caller without a slot can get here; its money is kept all the same. A queue that is full
   // has not moved from the record. NOLINTBEGIN(bugprone-use-after-move)
   stats.queue_body_bytes.fetch_sub(stored_bytes(*record), std::memory_order_relaxed);
   record_unreserved(*record);
   // NOLINTEND(bugprone-use-after-move)
+}
+
+[[gnu::cold, gnu::noinline]] void AuditStore::Engine::wake_sleeper() noexcept {
+  if (!is_asleep_.exchange(false)) return;  // another worker does
+  // Once through the mutex: then the writer, which set the flag under it, waits or has woken.
+  { const std::lock_guard lock(post_mutex_); }
+  wake_.notify_all();
 }
 
 void AuditStore::Engine::record_unreserved(const AuditRecord& r) noexcept {

@@ -34,6 +34,7 @@ class AuditStore::Engine {
   void record(std::unique_ptr<AuditRecord> record) noexcept;
   void record_unreserved(const AuditRecord& record) noexcept;
   void note_unauthenticated(std::string_view reason, std::string_view address) noexcept;
+  void wake_sleeper() noexcept;
   void reload(const config::Audit& audit);
   [[nodiscard]] StoreState state() const noexcept { return state_.load(std::memory_order_acquire); }
   [[nodiscard]] std::string state_detail() const;
@@ -65,6 +66,7 @@ class AuditStore::Engine {
     bool more = false;  ///< a full batch: more records are waiting
   };
   void run();
+  void wait(bool is_idle);
   enum class Gather : std::uint8_t { now, later };  ///< whether to begin a batch
   [[nodiscard]] Turn turn(Gather when);
   void gather(bool everything);
@@ -113,6 +115,7 @@ class AuditStore::Engine {
   std::deque<Posted> posted_;
   std::atomic<bool> has_posted_{false};
   std::atomic<bool> stopping_{false};
+  std::atomic<bool> is_asleep_{false};  ///< whoever pushes a record wakes the writer
   std::thread thread_;
 
   // Writer.

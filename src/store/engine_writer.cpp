@@ -10,10 +10,16 @@ namespace tollgate::store {
 namespace {
 
 constexpr std::uint64_t kBatchBodyBytes = 16ull << 20;
-/// A transaction costs as much as some thirty rows. Fewer calls than this wait for more to come, at
-/// most for kMostTicks flush intervals; what a crash can take stays about as much as at full load.
+/// A transaction costs as much as some thirty rows. Fewer calls than this (and than audit.batch, so
+/// that 1 means no wait) wait for more to come, at most for kMostTicks flush intervals; what a
+/// crash can take stays about as much as at full load.
 constexpr std::size_t kFewRecords = 16;
 constexpr int kMostTicks = 4;
+/// After this many turns with nothing to do the writer sleeps until a record comes, but not longer
+/// than its other duties (free space, counts of failed authentication, retention) may wait. At more
+/// than a call or so per second no worker pays for a wake-up, and an idle daemon rests.
+constexpr int kIdleTurns = 40;
+constexpr std::chrono::milliseconds kLongestSleep(1'000);
 
 std::uint64_t thread_cpu_us() {
   timespec used{};
@@ -39,20 +45,34 @@ void AuditStore::Engine::run() {
   pthread_sigmask(SIG_SETMASK, &all, nullptr);
   pthread_setname_np(pthread_self(), "tg-store");
   int ticks = 0;  // since the queue was empty
+  int idle = 0;   // turns in a row without anything to do
   while (!stopping_.load(std::memory_order_acquire)) {
     const std::size_t waiting = queue_.size();
     ticks = waiting == 0 ? 0 : ticks + 1;
-    const bool few = waiting > 0 && waiting < kFewRecords && ticks < kMostTicks;
+    const std::size_t enough = std::min<std::size_t>(kFewRecords, options.audit.batch);
+    const bool few = waiting > 0 && waiting < enough && ticks < kMostTicks;
     const Turn done = turn(few ? Gather::later : Gather::now);
     if (!few) ticks = 0;
     // The clock of a thread is a system call: not when there was nothing to do.
     if (done.did) stats.writer_cpu_us.store(thread_cpu_us(), std::memory_order_relaxed);
     if (done.more) continue;
-    // Polled: a producer never pays for a wake-up. Key requests and stop() do wake.
-    std::unique_lock lock(post_mutex_);
-    wake_.wait_for(lock, std::max(options.audit.flush_interval, std::chrono::milliseconds(1)),
-                   [this] { return !posted_.empty() || stopping_.load(); });
+    idle = waiting > 0 || done.did || !batch_.empty() ? 0 : idle + 1;
+    wait(idle >= kIdleTurns);
   }
+}
+
+void AuditStore::Engine::wait(bool is_idle) {
+  // Polled: a producer does not pay for a wake-up. Key requests and stop() do wake.
+  auto most = std::max(options.audit.flush_interval, std::chrono::milliseconds(1));
+  std::unique_lock lock(post_mutex_);
+  if (is_idle) {
+    most = std::max(most, kLongestSleep);
+    is_asleep_.store(true, std::memory_order_seq_cst);
+  }
+  wake_.wait_for(lock, most, [&] {
+    return !posted_.empty() || stopping_.load() || (is_idle && queue_.size() > 0);
+  });
+  is_asleep_.store(false, std::memory_order_relaxed);
 }
 
 base::Result<void> AuditStore::Engine::stop(std::chrono::milliseconds patience) {
@@ -174,6 +194,9 @@ void AuditStore::Engine::note_result(const CommitResult& result) {
     stats.rows_written.fetch_add(result.audit_rows, std::memory_order_relaxed);
     stats.ledger_rows.fetch_add(result.ledger_rows, std::memory_order_relaxed);
     stats.rows_rejected.fetch_add(result.rejected, std::memory_order_relaxed);
+    if (result.rejected > 0 && options.on_rejected) {
+      options.on_rejected(result.rejected, result.rejected_why);
+    }
     stats.batches.fetch_add(1, std::memory_order_relaxed);
     stats.last_commit_us.store(clock_.wall().time_since_epoch().count(), std::memory_order_relaxed);
     stats.wal_bytes.store(static_cast<std::uint64_t>(wal_pages_ * page_size_),

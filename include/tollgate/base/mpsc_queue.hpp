@@ -12,6 +12,10 @@ namespace tollgate::base {
 ///
 /// Vyukov's bounded queue: try_push from any thread, try_pop from one. The capacity is rounded up
 /// to a power of two. A full queue refuses; the caller decides what that means.
+///
+/// A consumer may sleep on it: when it says so in a seq_cst store, and then sees size() == 0, every
+/// producer whose push it has not seen finds that store in a seq_cst load after its push. (On
+/// x86-64 these orders cost nothing: the exchange below is locked in any case.)
 template <class T>
 class MpscQueue {
  public:
@@ -29,7 +33,8 @@ class MpscQueue {
       Cell& cell = cells_[pos & mask_];
       const std::size_t seq = cell.sequence.load(std::memory_order_acquire);
       if (seq == pos) {
-        if (head_.compare_exchange_weak(pos, pos + 1, std::memory_order_relaxed)) {
+        if (head_.compare_exchange_weak(pos, pos + 1, std::memory_order_seq_cst,
+                                        std::memory_order_relaxed)) {
           cell.value = std::move(value);
           cell.sequence.store(pos + 1, std::memory_order_release);
           return true;
@@ -55,7 +60,7 @@ class MpscQueue {
 
   /// Approximate from any thread other than the consumer's.
   [[nodiscard]] std::size_t size() const noexcept {
-    const std::size_t head = head_.load(std::memory_order_relaxed);
+    const std::size_t head = head_.load(std::memory_order_seq_cst);
     const std::size_t tail = tail_.load(std::memory_order_relaxed);
     return head > tail ? head - tail : 0;
   }

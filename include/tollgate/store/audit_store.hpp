@@ -40,13 +40,16 @@ struct StoreOptions {
   std::string vfs;              ///< SQLite VFS; empty: the default
   /// Called on the writer thread on every change of state, with a line for the log.
   std::function<void(StoreState, const std::string& detail)> on_state;
+  /// Called on the writer thread after a commit that left records without a row, with a line for
+  /// the log that names the first.
+  std::function<void(std::uint64_t records, const std::string& first)> on_rejected;
 };
 
 /// Counters and gauges, each readable from any thread at any time.
 struct StoreStats {
   std::atomic<std::uint64_t> rows_written{0};     ///< audit rows committed
   std::atomic<std::uint64_t> ledger_rows{0};      ///< ledger rows committed
-  std::atomic<std::uint64_t> rows_rejected{0};    ///< repeated request ids, not written again
+  std::atomic<std::uint64_t> rows_rejected{0};    ///< repeated ids, and rows the table refused
   std::atomic<std::uint64_t> batches{0};          ///< transactions committed
   std::atomic<std::uint64_t> records_dropped{0};  ///< calls that ran unrecorded (on_full: drop)
   std::atomic<std::uint64_t> bodies_dropped{0};   ///< bodies lost to queue_body_bytes
@@ -81,9 +84,11 @@ enum class Admission : std::uint8_t {
 ///            writable, state and stats from any thread, without a lock on the record's way. The
 ///            rest from the owner; the futures of key requests may be waited for anywhere.
 /// Invariant: a record that took a slot is never refused and never lost while the process lives;
-///            money of a call is committed in one transaction with its audit row, once per id.
+///            money of a call is committed in one transaction with its audit row, once per id. A
+///            record whose id is on record is not written again; one that the table would refuse
+///            however often it is tried keeps its money and gets no row. Both are counted and told.
 /// Crash:     what was committed survives kill -9; the rows of about one flush interval do not, or,
-///            while they are fewer than 16, of up to four.
+///            while they are fewer than 16 (and than audit.batch), of up to four.
 /// Power:     audit.sync_full decides whether a commit is flushed; without, the last commits may
 /// go.
 class AuditStore {
