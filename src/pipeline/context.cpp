@@ -48,8 +48,8 @@ void RequestContext::reset() {
   held_candidate = 0;
   largest_hold = {};
   free_of_charge = true;
-  priced.reset();
   hold_awaited = false;
+  priced.reset();
   usage_complete = answer_unmeasured = false;
   edits.reset({});
   request_inspected = false;

@@ -114,10 +114,10 @@ class BudgetStage final : public pipeline::Stage {
       auto waiting = context.services->metrics.hold_waiting();
       waiting.inc();
       const WakeOnCancel pass_on(context.cancel, waiter->wake);
+      context.hold_awaited = true;
       co_await context.services->upstream.sleep_until(until, waiter->wake);
       waiting.dec();
     }
-      context.hold_awaited = true;
     if (!waiter->outcome) {
       ledger.cancel(*waiter);
       // An outcome that is already on its way here is dropped, and its hold with it.

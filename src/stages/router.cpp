@@ -88,10 +88,6 @@ class RouterStage final : public pipeline::Stage {
   }
 
   void on_event(RequestContext& context, pipeline::StreamEvent& event) override {
-    if (context.hold_awaited) {
-      now = context.services->clock.mono();
-      domain::routing::readmit(context.plan, now);
-    }
     rewrite_peer_event(context, event);
   }
 
@@ -103,6 +99,10 @@ class RouterStage final : public pipeline::Stage {
   base::Task<Verdict> route(RequestContext& context) {
     // Nothing has been awaited since, unless the call stood in line for its money.
     base::MonoTime now = context.body_read_at;
+    if (context.hold_awaited) {
+      now = context.services->clock.mono();
+      domain::routing::readmit(context.plan, now);
+    }
     context.services->retry_budget.on_call(now);
     const Repeat repeat = context.payload.safe_to_repeat ? Repeat::safe : Repeat::only_unsent;
     AttemptLoop loop(context.plan, context.config().routing, context.services->retry_budget,

@@ -144,13 +144,13 @@ class RequestContext {
   boost::container::small_vector<AbandonedAttempt, 1> abandoned;  ///< in the order of attempts
   base::NanoUsd largest_hold;
   bool free_of_charge = true;  ///< costs nothing whatever happens
+  bool hold_awaited = false;   ///< the call stood in line for its money (spending.hold_wait)
   std::optional<config::Deployment>
       priced;  ///< the deployment with a tool's own price, if it has one
 
   // ---- policy ----
   json::Splicer edits;                       ///< masked request text; the router adds to a copy
   std::unique_ptr<StageState> policy_state;  ///< stream guards
-  bool hold_awaited = false;   ///< the call stood in line for its money (spending.hold_wait)
   bool request_inspected = false;            ///< guardrails have seen the request and let it pass
 
   // ---- router ----
