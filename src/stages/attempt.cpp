@@ -1,5 +1,7 @@
 #include "stages/attempt.hpp"
 
+#include <algorithm>
+
 #include "stages/holds.hpp"
 
 namespace tollgate::stages {
@@ -75,6 +77,9 @@ base::MonoTime Attempt::end(std::string_view outcome, int status, telemetry::Att
 
 base::MonoTime Attempt::end(base::MonoTime now, std::string_view outcome, int status,
                             telemetry::AttemptResult result, std::string_view error_code) {
+  // An answer is dated by the turn that read it, and an upstream that speaks unasked may have done
+  // so in the turn that began the attempt: no duration is negative.
+  now = std::max(now, started_);
   context_.upstream_time += now - started_;
   const auto& series = context_.alias->of(context_.plan.candidates[candidate_]).series;
   context_.services->metrics.attempts(series, result).inc();
@@ -88,8 +93,8 @@ base::MonoTime Attempt::end(base::MonoTime now, std::string_view outcome, int st
 }
 
 void Attempt::succeeded(int status, base::MonoTime at) {
-  end(at, "ok", status, telemetry::attempt_status(status), {});
-  const auto final = loop_.on_outcome(AttemptOutcome::status(status), true, at);
+  const base::MonoTime now = end(at, "ok", status, telemetry::attempt_status(status), {});
+  const auto final = loop_.on_outcome(AttemptOutcome::status(status), true, now);
   static_cast<void>(final);  // nothing follows a success
 }
 

@@ -189,7 +189,13 @@ class RelayBench {
   /// @param guardrail  of the configuration below
   explicit RelayBench(std::string_view guardrail = "everything") {
     auto loaded = config::load_text(
-        "version: 1\nproviders: {demo: {kind: demo}}\nmodels: {demo/echo: demo/echo}\n"
+        "version: 1\n"
+        "providers:\n"
+        "  demo: {kind: demo}\n"
+        "  own: {kind: openai_compatible, base_url: \"http://127.0.0.1:1/v1\", proxy: none,\n"
+        "        api_key: provider-credential-1,\n"
+        "        headers: {Content-Type: application/own+json, X-Own: ours}}\n"
+        "models: {demo/echo: demo/echo, own: {deployments: [{provider: own, model: m}]}}\n"
         "audit: {bodies: masked, body_bytes: 20000B}\n"
         "guardrails:\n"
         "  everything:\n"
@@ -230,6 +236,20 @@ class RelayBench {
     stages.push_back(make_audit_stage());
     chain_.emplace(std::move(stages));
   }
+
+  /// A call to a model, received now, with its plan made and its record begun.
+  void begin(pipeline::RequestContext& context, Agent& agent,
+             std::string_view model = "demo/echo") {
+    context.begin(runtime_, *services_, agent, clock_.mono());
+    context.body_read_at = clock_.mono();
+    context.chain = &*chain_;
+    context.record = std::make_unique<store::AuditRecord>();
+    context.alias = runtime_->aliases.find(model)->second.get();
+    context.plan = domain::routing::plan(
+        context.alias->routable, domain::routing::Dialect::openai,
+        [](const config::Provider&) { return true; }, services_->rng, clock_.mono());
+  }
+  [[nodiscard]] test::FakeClock& clock() noexcept { return clock_; }
 
   Outcome relay(const protocol::llm::Dialect& dialect, std::vector<std::string> pieces) {
     Agent agent;
