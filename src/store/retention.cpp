@@ -34,11 +34,16 @@ Retention::Step Retention::step(base::WallTime now, const Limits& limits, std::i
   const bool over_size = limits.total_bytes > 0 && is_over_size(limits.total_bytes);
 
   step.rc = db_.exec("BEGIN IMMEDIATE");
-  if (step.rc == SQLITE_OK) step.rc = delete_calls(cutoff, over_size, step);
-  // Ledger rows follow the oldest call that is left: nothing else ties the two tables in time.
+  if (step.rc == SQLITE_OK) step.rc = delete_calls(now_us, cutoff, over_size, step);
+  // Ledger rows follow the oldest calls that are left: nothing else ties the two tables in time.
+  // Several, since one may bear the time of a wrong clock; and none from the future is a reason to
+  // remove what is from the present.
   const std::int64_t oldest =
-      db_.scalar("SELECT started_us FROM audit ORDER BY seq LIMIT 1", now_us);
-  const bool removes = db_.scalar("SELECT at FROM mark WHERE name='chain_anchor'") > 0;
+      db_.scalar("SELECT coalesce(min(started_us), " + std::to_string(now_us) +
+                 ") FROM (SELECT started_us FROM audit ORDER BY seq LIMIT " +
+                 std::to_string(kRowsPerStep) + ")");
+  const bool removes =
+      oldest <= now_us && db_.scalar("SELECT at FROM mark WHERE name='chain_anchor'") > 0;
   if (step.rc == SQLITE_OK && removes) step.rc = delete_ledger(oldest - kLedgerSlackUs, step);
   if (step.rc == SQLITE_OK) step.rc = delete_unauthenticated(cutoff, step);
   if (step.rc == SQLITE_OK) step.rc = roll_up_quarters(now_us, step);
@@ -53,7 +58,20 @@ Retention::Step Retention::step(base::WallTime now, const Limits& limits, std::i
   return step;
 }
 
-int Retention::delete_calls(std::int64_t cutoff_us, bool over_size, Step& step) {
+bool Retention::is_expired_behind(std::int64_t seq, std::int64_t now_us, std::int64_t cutoff_us) {
+  Statement span;
+  if (db_.prepare("SELECT newest_us FROM audit_span WHERE first_seq > ?1 AND newest_us <= ?2 "
+                  "ORDER BY first_seq LIMIT 1",
+                  span) != SQLITE_OK) {
+    return false;
+  }
+  span.bind(1, seq);
+  span.bind(2, now_us);
+  return span.step() == SQLITE_ROW && span.integer(0) < cutoff_us;
+}
+
+int Retention::delete_calls(std::int64_t now_us, std::int64_t cutoff_us, bool over_size,
+                            Step& step) {
   // The longest run of expired rows at the old end, at most kRowsPerStep. Over size all of them
   // are.
   Statement oldest;
@@ -63,12 +81,23 @@ int Retention::delete_calls(std::int64_t cutoff_us, bool over_size, Step& step) 
   }
   oldest.bind(1, kRowsPerStep);
   std::int64_t last = 0;
+  std::int64_t seen = 0;
+  std::int64_t seen_seq = 0;
+  bool is_all_future = !over_size;
   while (oldest.step() == SQLITE_ROW) {
+    ++seen;
+    seen_seq = oldest.integer(0);
+    if (!over_size && oldest.integer(1) > now_us) continue;
+    is_all_future = false;
     if (!over_size && oldest.integer(1) >= cutoff_us) break;
-    last = oldest.integer(0);
-    ++step.rows;
+    last = seen_seq;
+    step.rows = static_cast<std::uint64_t>(seen);
   }
   oldest.reset();
+  if (is_all_future && seen == kRowsPerStep && is_expired_behind(seen_seq, now_us, cutoff_us)) {
+    last = seen_seq;
+    step.rows = static_cast<std::uint64_t>(seen);
+  }
   if (step.rows == 0) return SQLITE_OK;
   int rc =
       run("UPDATE mark SET (at, hash) = (SELECT seq, hash FROM audit WHERE seq=?1) "
@@ -79,7 +108,7 @@ int Retention::delete_calls(std::int64_t cutoff_us, bool over_size, Step& step) 
   const std::int64_t span = last + 1 - kSpanRows;
   if (rc == SQLITE_OK) rc = run("DELETE FROM audit_span WHERE first_seq <= ?1", span);
   if (rc == SQLITE_OK) rc = run("DELETE FROM audit_span_key WHERE first_seq <= ?1", span);
-  step.more = step.more || step.rows == kRowsPerStep || over_size;
+  step.more = step.more || seen == kRowsPerStep || over_size;
   return rc;
 }
 

@@ -14,10 +14,12 @@ namespace tollgate::store {
 /// Removes the oldest calls by age and total size, a small batch at a time between the writer's
 /// transactions. Writer thread only.
 ///
-/// Rows go in the order of the chain, whose anchor moves with them. Money never goes: sums per
-/// quarter of an hour are kept from the moment of the charge, and after 62 days (longer than any
-/// window but `total`) become sums per day. Ledger rows outlive their audit rows by kLedgerSlack. A
-/// segment goes when no row points into it.
+/// Rows go in the order of the chain, whose anchor moves with them: that of the calls' ends, so a
+/// row from the future (the clock was set back since) is older than those behind it and goes when
+/// the first of them that is not from the future has expired. Money never goes: sums per quarter of
+/// an hour are kept from the moment of the charge, and after 62 days (longer than any window but
+/// `total`) become sums per day. Ledger rows outlive their audit rows by kLedgerSlack. A segment
+/// goes when no row points into it.
 class Retention {
  public:
   struct Limits {
@@ -44,7 +46,11 @@ class Retention {
 
  private:
   [[nodiscard]] bool is_over_size(std::uint64_t limit);
-  [[nodiscard]] int delete_calls(std::int64_t cutoff_us, bool over_size, Step& step);
+  [[nodiscard]] int delete_calls(std::int64_t now_us, std::int64_t cutoff_us, bool over_size,
+                                 Step& step);
+  /// Whether the first full span behind row `seq` that has no row from the future has expired.
+  [[nodiscard]] bool is_expired_behind(std::int64_t seq, std::int64_t now_us,
+                                       std::int64_t cutoff_us);
   [[nodiscard]] int delete_ledger(std::int64_t cutoff_us, Step& step);
   [[nodiscard]] int delete_unauthenticated(std::int64_t cutoff_us, Step& step);
   [[nodiscard]] int roll_up_quarters(std::int64_t now_us, Step& step);

@@ -57,6 +57,47 @@ TEST_F(RetentionTest, RowsGoByAgeInSmallStepsAndTheChainHolds) {
   EXPECT_EQ(reader()->verify_chain()->problem, "");
 }
 
+TEST_F(RetentionTest, RowsFromTheFutureNeitherStayForEverNorTakeOthersWithThem) {
+  for (const int ahead : {1, 1'300}) {
+    SCOPED_TRACE(ahead);
+    const std::string name = std::to_string(ahead) + "_";
+    options_.audit.path = dir_.file(name + ".db");
+    open();
+    fill("first_" + name, 1);
+    const base::WallTime now = clock_.wall();
+    clock_.set_wall(now.time_since_epoch().count() + 3'650ll * 24 * 60 * kMinuteUs);
+    fill("ahead_" + name, ahead);
+    clock_.set_wall(now.time_since_epoch().count());
+    fill("back_" + name, 600);
+    clock_.advance(std::chrono::hours(23));
+    fill("young_" + name, 10);
+    settle();
+    EXPECT_EQ(number("SELECT count(*) FROM audit"), 611 + ahead);
+    clock_.advance(std::chrono::hours(2));
+    settle();
+    EXPECT_EQ(number("SELECT count(*) FROM audit"), 10);
+    EXPECT_GE(number("SELECT count(*) FROM ledger"), 10);
+    EXPECT_EQ(reader()->verify_chain()->problem, "");
+    close();
+  }
+}
+
+TEST_F(RetentionTest, ARowFromTheFutureAtTheOldEndKeepsTheLedgerOfThePresent) {
+  open();
+  fill("gone_", 1);
+  clock_.advance(std::chrono::hours(25));
+  const base::WallTime now = clock_.wall();
+  clock_.set_wall(now.time_since_epoch().count() + 3'650ll * 24 * 60 * kMinuteUs);
+  fill("ahead_", 1);
+  clock_.set_wall(now.time_since_epoch().count());
+  fill("now_", 20);
+  settle();
+  EXPECT_EQ(number("SELECT count(*) FROM audit"), 21);
+  EXPECT_EQ(number("SELECT count(*) FROM ledger WHERE call_id LIKE 'now%'"), 20);
+  EXPECT_LE(number("SELECT at FROM mark WHERE name='ledger_rows_from'"),
+            now.time_since_epoch().count());
+}
+
 TEST_F(RetentionTest, EverythingExpired) {
   open();
   fill("old_", 20, 1'000);

@@ -121,6 +121,106 @@ TEST_F(SpansTest, ABatchThatFailsAddsNothingAndTheNextAttemptAll) {
   expect_exact();
 }
 
+TEST_F(SpansTest, ABatchThatFailsOverTheEndOfASpanLeavesItsBoundsRight) {
+  FaultyVfs vfs;
+  options_.vfs = FaultyVfs::kName;
+  open();
+  const auto put_rows = [&](int from, int until) {
+    for (int i = from; i <= until; ++i) {
+      AuditRecord r = call("req_" + std::to_string(i));
+      r.started = at(kNoonUs + i * 1'000);
+      put(std::move(r));
+    }
+  };
+  for (int i = 1; i <= 250; i += 50) {
+    put_rows(i, i + 49);
+    ASSERT_TRUE(store_->flush_now());
+  }
+  put_rows(251, 300);  // 256 begins the next span
+  vfs.fail_writes(SQLITE_IOERR_WRITE);
+  EXPECT_FALSE(store_->flush_now());
+  vfs.fail_writes(SQLITE_OK);
+  ASSERT_TRUE(store_->flush_now());
+  expect_exact();
+  CallFilter filter;
+  filter.since = at(kNoonUs + 5'000);
+  filter.until = at(kNoonUs + 15'000);
+  EXPECT_EQ(found(filter), expected(filter));
+  EXPECT_EQ(found(filter).size(), 10u);
+}
+
+/// Whatever the clock, the disk and the process do, a query by time and key finds what reading
+/// every row finds.
+TEST_F(SpansTest, QueriesFindWhatAScanFindsUnderAnyClockFaultAndRestart) {
+  constexpr std::int64_t kDay = 24 * 60 * kMinuteUs;
+  FaultyVfs vfs;
+  options_.vfs = FaultyVfs::kName;
+  options_.audit.retention_age = std::chrono::hours(24);
+  std::uint64_t expired = 0;
+  for (unsigned seed = 1; seed <= 4; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    std::mt19937_64 random(seed);
+    const auto below = [&](std::int64_t n) {
+      return static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(n));
+    };
+    options_.audit.path = dir_.file("seed" + std::to_string(seed) + ".db");
+    open();
+    std::int64_t offset = 0;  // of the callers' clock
+    int id = 0;
+    for (int round = 0; round < 30; ++round) {
+      switch (below(8)) {
+        case 0:
+          offset = below(4 * kDay) - 3 * kDay;  // set back, mostly
+          break;
+        case 1:
+          offset = 100 * 365 * kDay;
+          break;
+        case 2:
+          offset = -kNoonUs;  // a machine that starts in 1970
+          break;
+        default:
+          offset = 0;
+      }
+      const std::int64_t count = 1 + below(300);
+      for (std::int64_t i = 0; i < count; ++i) {
+        AuditRecord r = call("req_" + std::to_string(++id));
+        const std::int64_t now = clock_.wall().time_since_epoch().count();
+        r.started = at(std::max<std::int64_t>(0, now + offset - below(kMinuteUs)));
+        if (below(50) == 0) r.started = at(below(2 * kNoonUs));
+        r.principal.key_id = "key-" + std::to_string(below(3));
+        put(std::move(r));
+      }
+      if (below(3) == 0) {
+        vfs.fail_writes(SQLITE_IOERR_WRITE, static_cast<int>(below(12)));
+        (void)store_->flush_now();
+        if (below(3) == 0) close();  // what is not committed is lost, as in a crash
+        vfs.fail_writes(SQLITE_OK);
+        if (store_ == nullptr) open();
+      }
+      ASSERT_TRUE(store_->flush_now());
+      if (below(6) == 0) reopen();
+      clock_.advance(std::chrono::hours(below(5)));
+      for (int i = 0; i < 100 && store_->step(); ++i) {
+      }
+    }
+    EXPECT_EQ(reader()->verify_chain()->problem, "");
+    expired += static_cast<std::uint64_t>(number("SELECT at FROM mark WHERE name='chain_anchor'"));
+    EXPECT_GT(number("SELECT count(*) FROM audit"), 256);
+    for (int i = 0; i < 60; ++i) {
+      CallFilter filter;
+      filter.limit = 5'000;
+      const std::int64_t now = clock_.wall().time_since_epoch().count();
+      const std::int64_t middle = below(4) == 0 ? below(2 * now) : now - below(4 * kDay);
+      if (below(4) != 0) filter.since = at(middle);
+      if (below(4) != 0) filter.until = at(middle + below(kDay));
+      if (below(2) == 0) filter.key = "key-" + std::to_string(below(4));
+      ASSERT_EQ(found(filter), expected(filter)) << i;
+    }
+    close();
+  }
+  EXPECT_GT(expired, 256u);
+}
+
 TEST_F(SpansTest, TheyGoWithTheirRows) {
   options_.audit.retention_age = std::chrono::hours(1);
   open();
