@@ -184,6 +184,14 @@ TEST_F(CommandLine, AuditSaysWhatHappenedAndRefusesWhatItDoesNotKnow) {
 TEST_F(CommandLine, VerifyNamesTheFirstBrokenRow) {
   for (int i = 0; i < 3; ++i) ASSERT_EQ(daemon.post(kChat, chat_request("m", "hi")).status, 200);
   ASSERT_EQ(daemon.rows(3).size(), 3u);
+  // A query without end ends when --timeout says; what is no time is a mistake.
+  const char* const endless =
+      "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
+  const CommandResult late = run({"audit", "query", "--timeout", "1", "--sql", endless});
+  EXPECT_EQ(late.exit_code, 2);
+  EXPECT_NE(late.err.find("longer than 1000 ms"), std::string::npos) << late.err;
+  EXPECT_EQ(run({"audit", "query", "--timeout", "0", "--sql", "SELECT 1"}).exit_code, 2);
+
   const CommandResult good = run({"audit", "verify"});
   EXPECT_EQ(good.exit_code, 0) << good.err;
   EXPECT_NE(good.out.find("3 rows"), std::string::npos) << good.out;

@@ -26,6 +26,7 @@ struct Options {
   std::string id, sql, since, until, outcome;
   store::CallFilter filter;
   int status = 0;
+  int timeout_s = 10;
 };
 
 constexpr std::array kOutcomes = {store::Outcome::ok, store::Outcome::refused,
@@ -35,7 +36,9 @@ constexpr std::array kOutcomes = {store::Outcome::ok, store::Outcome::refused,
 /// The reader of the configured store; there must be one.
 std::unique_ptr<AuditReader> reader_of(const Options& options) {
   const auto snapshot = load_beside(options.config);
-  auto reader = open_reader(*snapshot);
+  store::ReaderOptions limits;
+  limits.time_limit = std::chrono::seconds(options.timeout_s);
+  auto reader = open_reader(*snapshot, limits);
   if (!reader)
     throw std::runtime_error("no audit database at " + snapshot->audit.path +
                              "; it is made when the gateway first starts");
@@ -315,11 +318,15 @@ void add_audit(CLI::App& app, Action& action) {
   query_command->add_option("--since", options->since, "Time, or 15m, 2h, 3d ago");
   query_command->add_option("--until", options->until, "Time, or 15m, 2h, 3d ago");
   query_command->add_option("--limit", options->filter.limit, "At most")->capture_default_str();
+  query_command->add_option("--timeout", options->timeout_s, "Seconds after which it gives up")
+      ->check(CLI::Range(1, 3'600))
+      ->capture_default_str();
   CLI::Option* const sql =
       query_command->add_option("--sql", options->sql, "One SELECT instead of the filters");
   for (CLI::Option* const other : query_command->get_options()) {
     const bool with_sql = other == sql || other == query_command->get_help_ptr() ||
-                          other->check_lname("config") || other->check_lname("json");
+                          other->check_lname("config") || other->check_lname("json") ||
+                          other->check_lname("timeout");
     if (!with_sql) sql->excludes(other);
   }
   query_command->callback([options, &action] { action = [options] { return query(*options); }; });

@@ -31,12 +31,13 @@ std::unique_ptr<store::AuditStore> open_store(const config::Snapshot& snapshot,
   return std::move(*opened);
 }
 
-std::unique_ptr<store::AuditReader> open_reader(const config::Snapshot& snapshot) {
+std::unique_ptr<store::AuditReader> open_reader(const config::Snapshot& snapshot,
+                                                const store::ReaderOptions& options) {
   std::error_code why;
   const bool exists = std::filesystem::exists(snapshot.audit.path, why);
   if (why) throw std::runtime_error("cannot read " + snapshot.audit.path + ": " + why.message());
   if (!exists) return nullptr;
-  return unwrap(store::AuditReader::open(snapshot.audit.path));
+  return unwrap(store::AuditReader::open(snapshot.audit.path, options));
 }
 
 int print_answer(const admin::Response& response, bool as_json,

@@ -23,7 +23,8 @@ namespace tollgate::app::cli {
 [[nodiscard]] std::unique_ptr<store::AuditStore> open_store(const config::Snapshot& snapshot,
                                                             const base::Clock& clock);
 /// The store, to read it; null when there is none yet. A file that may not be read is a failure.
-[[nodiscard]] std::unique_ptr<store::AuditReader> open_reader(const config::Snapshot& snapshot);
+[[nodiscard]] std::unique_ptr<store::AuditReader> open_reader(
+    const config::Snapshot& snapshot, const store::ReaderOptions& options = {});
 
 template <class T>
 [[nodiscard]] T unwrap(base::Result<T> result) {
