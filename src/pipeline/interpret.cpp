@@ -5,6 +5,7 @@
 #include "pipeline/multipart.hpp"
 #include "tollgate/pipeline/context.hpp"
 #include "tollgate/pipeline/rpc_payload.hpp"
+#include "tollgate/protocol/http/media_type.hpp"
 
 namespace tollgate::pipeline {
 
@@ -40,12 +41,6 @@ void read_trace(const protocol::http::RequestHead& head, Payload& payload) {
     payload.session_id = correlation_id(head.value(id));
     if (!payload.session_id.empty()) return;
   }
-}
-
-bool is_json_type(std::string_view content_type) {
-  const std::string_view type = base::trim_ows(content_type.substr(0, content_type.find(';')));
-  return base::iequals(type, "application/json") ||
-         (type.size() > 5 && base::iequals(type.substr(type.size() - 5), "+json"));
 }
 
 RequestKind request_kind(Surface surface) {
@@ -150,7 +145,8 @@ Verdict interpret(RequestContext& context) {
   payload.dialect = &protocol::llm::dialect(kind);
   if (!has_body && !context.route.json_body) return Verdict::proceed();
   if (context.route.surface == Surface::other &&
-      !is_json_type(head.value(HeaderId::content_type)) && !looks_like_json(context.body))
+      !protocol::http::is_json(head.value(HeaderId::content_type)) &&
+      !looks_like_json(context.body))
     return interpret_opaque(context);
   // Bodies are read as JSON whatever their content type says, as the vendors do.
   Verdict parsed = parse_document(context);

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "tollgate/base/strings.hpp"
+#include "tollgate/protocol/http/media_type.hpp"
 
 namespace tollgate::pipeline {
 namespace {
@@ -46,7 +47,7 @@ bool next_parameter(std::string_view& rest, std::string_view& name, std::string_
 std::optional<std::string_view> boundary_of(std::string_view content_type) {
   const std::size_t semicolon = content_type.find(';');
   if (semicolon == std::string_view::npos ||
-      !base::iequals(base::trim_ows(content_type.substr(0, semicolon)), "multipart/form-data"))
+      !protocol::http::is_media_type(content_type, "multipart/form-data"))
     return std::nullopt;
   std::optional<std::string_view> found;
   std::string_view rest = content_type.substr(semicolon), name, value;
@@ -76,11 +77,9 @@ std::optional<std::string_view> part_name(std::string_view head) {
     if (!base::iequals(base::trim_ows(line.substr(0, colon)), "content-disposition")) continue;
     if (seen || colon != base::trim_ows(line.substr(0, colon)).size()) return std::nullopt;
     seen = true;
-    std::string_view value = base::trim_ows(line.substr(colon + 1));
-    const std::size_t semicolon = std::min(value.find(';'), value.size());
-    if (!base::iequals(base::trim_ows(value.substr(0, semicolon)), "form-data"))
-      return std::nullopt;
-    std::string_view rest = value.substr(semicolon), name, text;
+    const std::string_view value = line.substr(colon + 1);
+    if (!protocol::http::is_media_type(value, "form-data")) return std::nullopt;
+    std::string_view rest = value.substr(std::min(value.find(';'), value.size())), name, text;
     while (next_parameter(rest, name, text)) {
       if (name.starts_with("name*") || text.find('\\') != std::string_view::npos)
         return std::nullopt;

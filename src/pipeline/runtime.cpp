@@ -85,6 +85,7 @@ AliasRuntime::AliasRuntime(const config::ModelAlias& alias, const config::Snapsh
     runtime.secrets =
         std::make_unique<domain::policy::Secrets>(credential_values(*target.provider));
     runtime.header_lines = render_header_lines(*target.provider);
+    for (const auto& header : target.provider->headers) runtime.header_names.add(header.name);
     deployments.push_back(std::move(runtime));
   }
 }

@@ -10,7 +10,7 @@
 #include "tollgate/domain/routing/attempt_loop.hpp"
 #include "tollgate/pipeline/chain.hpp"
 #include "tollgate/pipeline/context.hpp"
-#include "tollgate/protocol/http/retry_after.hpp"
+#include "tollgate/protocol/http/media_type.hpp"
 #include "tollgate/stages/stages.hpp"
 
 namespace tollgate::stages {
@@ -20,7 +20,6 @@ using base::Error;
 using base::ErrorCode;
 using domain::routing::AttemptLoop;
 using domain::routing::Repeat;
-using domain::routing::RetryHints;
 using domain::routing::SkipReason;
 using pipeline::Answer;
 using pipeline::Payload;
@@ -29,17 +28,6 @@ using pipeline::TransportFailure;
 using pipeline::UpstreamExchange;
 using pipeline::Verdict;
 using protocol::http::HeaderId;
-
-bool content_type_is(std::string_view value, std::string_view type) {
-  const std::string_view bare = base::trim_ows(value.substr(0, value.find(';')));
-  return base::iequals(bare, type);
-}
-
-bool is_json_type(std::string_view value) {
-  const std::string_view bare = base::trim_ows(value.substr(0, value.find(';')));
-  return base::iequals(bare, "application/json") ||
-         (bare.size() > 5 && base::iequals(bare.substr(bare.size() - 5), "+json"));
-}
 
 /// What one attempt builds and reads; reused, so that an attempt allocates nothing.
 struct AttemptMemory {
@@ -187,7 +175,7 @@ class RouterStage final : public pipeline::Stage {
     }
     context.served_by = &target;
     context.served_candidate = candidate;
-    if (content_type_is(head.value(HeaderId::content_type), "text/event-stream")) {
+    if (protocol::http::is_media_type(head.value(HeaderId::content_type), "text/event-stream")) {
       const AttemptEnd end =
           co_await relay_stream(books, *exchange, memory->request.usage_injected);
       co_return served(context, end);
@@ -230,7 +218,7 @@ class RouterStage final : public pipeline::Stage {
                                  const protocol::http::ResponseHead& head) {
     return context.payload.kind != Payload::Kind::model && context.peer == nullptr &&
            head.body_kind != protocol::http::BodyKind::none &&
-           is_binary_type(head.value(HeaderId::content_type));
+           protocol::http::is_binary(head.value(HeaderId::content_type));
   }
 
   /// An answer that is not a success: another attempt, or the agent gets to read it.
@@ -238,9 +226,7 @@ class RouterStage final : public pipeline::Stage {
     RequestContext& context = attempt.context();
     const auto& head = exchange.head();
     const int status = head.status;
-    RetryHints hints;
-    hints.retry_after = protocol::http::retry_after(head.headers, context.services->clock.wall());
-    hints.should_retry = protocol::http::should_retry(head.headers);
+    const auto hints = domain::routing::read_hints(head.headers, context.services->clock.wall());
     if (attempt.answered_with_error(status, hints) != domain::routing::Verdict::final)
       co_return AttemptEnd::next;
     if (status >= 300 && status < 400) {
@@ -283,7 +269,7 @@ class RouterStage final : public pipeline::Stage {
     answer.from_upstream = true;
     answer.is_json =
         (context.payload.kind == Payload::Kind::model && !body.empty() && body.front() == '{') ||
-        is_json_type(head.value(HeaderId::content_type));
+        protocol::http::is_json(head.value(HeaderId::content_type));
     // JSON by another name is read as JSON: that is what its reader may do.
     const std::size_t first = body.find_first_not_of(" \t\r\n");
     const bool looks_json =

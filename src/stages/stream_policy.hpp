@@ -34,10 +34,6 @@ class StreamPolicy final : public pipeline::StageState {
   /// The stream is over: everything held goes out in `event.before`.
   void on_stream_end(pipeline::RequestContext& context, pipeline::StreamEvent& event);
 
-  /// For tests: what it keeps.
-  [[nodiscard]] std::size_t channel_count() const noexcept { return order_.size(); }
-  [[nodiscard]] std::size_t template_count() const noexcept { return templates_.size(); }
-
  private:
   static constexpr std::uint32_t kNone = 0xFFFFFFFF;
 

@@ -7,6 +7,7 @@
 #include "tollgate/pipeline/mcp_session.hpp"
 #include "tollgate/protocol/http/forwarding.hpp"
 #include "tollgate/protocol/http/head_writer.hpp"
+#include "tollgate/protocol/http/media_type.hpp"
 
 namespace tollgate::stages {
 
@@ -21,12 +22,6 @@ namespace {
 
 bool holds_credential(const RequestContext& context, std::string_view text) {
   return context.secrets != nullptr && context.secrets->in(text);
-}
-
-bool is_json_type(std::string_view content_type) {
-  const std::string_view type = base::trim_ows(content_type.substr(0, content_type.find(';')));
-  return base::iequals(type, "application/json") ||
-         (type.size() > 5 && base::iequals(type.substr(type.size() - 5), "+json"));
 }
 
 /// Removes those of the header lines that `is_dropped`.
@@ -80,8 +75,7 @@ void AttemptRequest::build(RequestContext& context, std::size_t candidate) {
   const config::Provider& provider = *target.provider;
   const config::Snapshot& config = context.config();
   build_path(context, provider);
-  build_headers(context, provider,
-                context.alias->of(context.plan.candidates[candidate]).header_lines.reveal());
+  build_headers(context, context.alias->of(context.plan.candidates[candidate]));
   build_body(context, *target.deployment, provider.kind);
   wire.method = context.head->method_text;
   wire.path_and_query = path_;
@@ -127,41 +121,26 @@ void AttemptRequest::build_path(const RequestContext& context, const config::Pro
   if (path_.size() > query) drop_parameters_with_key(path_, query);
 }
 
-void AttemptRequest::build_headers(const RequestContext& context, const config::Provider& provider,
-                                   std::string_view own_lines) {
+void AttemptRequest::build_headers(const RequestContext& context,
+                                   const pipeline::DeploymentRuntime& to) {
   headers_.clear();
   // Bodies of the model surfaces are JSON whatever they were called (curl -d calls them a form),
   // and not every provider reads them under another name.
   const protocol::http::HeaderSection& sent = context.head->headers;
   const std::string_view type = sent.value(HeaderId::content_type);
-  const bool rename_type = context.payload.is_model_call() && !is_json_type(type);
-  const bool is_mcp = context.route.surface == Surface::mcp;
-  // The provider's own headers, when the configuration sets them, win.
-  const auto is_set_by_config = [&provider](std::string_view name) {
-    for (const auto& own : provider.headers)
-      if (base::iequals(own.name, name)) return true;
-    return false;
-  };
-  {
-    LineAppender lines(headers_, protocol::http::field_bytes(sent));
-    for (const auto& field : sent.fields()) {
-      if (!protocol::http::passes_upstream(field, sent)) continue;
-      if (rename_type && field.id == HeaderId::content_type) continue;
-      // Decoded here; content-encoding no longer holds.
-      if (field.id == HeaderId::content_encoding || field.id == HeaderId::origin) continue;
-      // The agent has it sealed; the server gets its own.
-      if (is_mcp && field.id == HeaderId::mcp_session_id) continue;
-      if (!is_set_by_config(field.name)) lines.field(field);
-    }
-  }
+  protocol::http::ForwardOptions options;
+  options.replaces_content_type = context.payload.is_model_call() && !protocol::http::is_json(type);
+  options.replaces_mcp_session_id = context.route.surface == Surface::mcp;
+  protocol::http::append_upstream_fields(sent, to.header_names, options, headers_);
   // A virtual key in a field that nobody has heard of is one all the same.
   if (domain::keys::contains_key(headers_))
     drop_lines(headers_, [](std::string_view line) { return domain::keys::contains_key(line); });
   if (!context.payload.mcp_session.empty())
     protocol::http::append_field(headers_, "Mcp-Session-Id", context.payload.mcp_session);
-  if (!context.body.empty() && (rename_type || type.empty()))
+  if (!context.body.empty() && (options.replaces_content_type || type.empty()) &&
+      !to.header_names.has(HeaderId::content_type))
     headers_ += "Content-Type: application/json\r\n";
-  headers_ += own_lines;
+  headers_ += to.header_lines.reveal();
 }
 
 void AttemptRequest::build_body(const RequestContext& context, const config::Deployment& deployment,
@@ -208,25 +187,11 @@ void AttemptRequest::build_opaque_body(const RequestContext& context,
 void build_answer_headers(RequestContext& context, const protocol::http::ResponseHead& head,
                           unsigned attempts, std::string& out) {
   out.clear();
-  // The id that finds the call in this gateway's log is ours; the provider's is kept beside it.
-  constexpr protocol::http::FieldName kTheirId("x-upstream-request-id");
   const bool is_mcp = context.route.surface == Surface::mcp;
-  {
-    LineAppender lines(out, protocol::http::field_bytes(head.headers) + kTheirId.text().size());
-    for (const auto& field : head.headers.fields()) {
-      if (!protocol::http::passes_downstream(field, head.headers)) continue;
-      if (field.id == HeaderId::x_request_id) {
-        lines.field(kTheirId, field.value);
-        continue;
-      }
-      // A redirect would lead the agent past the gateway.
-      if (context.peer != nullptr &&
-          (field.id == HeaderId::location || base::iequals(field.name, "content-location")))
-        continue;
-      if (is_mcp && field.id == HeaderId::mcp_session_id) continue;
-      lines.field(field);
-    }
-  }
+  protocol::http::ForwardOptions options;
+  options.replaces_mcp_session_id = is_mcp;
+  options.withholds_locations = context.peer != nullptr;
+  protocol::http::append_downstream_fields(head.headers, options, out);
   const auto* session = is_mcp ? head.headers.find(HeaderId::mcp_session_id) : nullptr;
   if (session != nullptr && protocol::http::passes_downstream(*session, head.headers))
     seal_session(context, *session, out);
@@ -249,20 +214,6 @@ void build_answer_headers(RequestContext& context, const protocol::http::Respons
 
 void redact_credentials(RequestContext& context, std::string& body) {
   if (context.secrets != nullptr) note_credentials(context, context.secrets->redact(body));
-}
-
-bool is_binary_type(std::string_view content_type) {
-  const std::string_view type =
-      base::trim_ows(content_type.substr(0, std::min(content_type.find(';'), content_type.size())));
-  if (type.size() > 4 && base::iequals(type.substr(type.size() - 4), "+xml")) return false;
-  for (const std::string_view family : {"audio/", "image/", "video/", "font/"})
-    if (type.size() > family.size() && base::iequals(type.substr(0, family.size()), family))
-      return true;
-  for (const std::string_view known :
-       {"application/octet-stream", "application/pdf", "application/zip", "application/gzip",
-        "application/x-gzip", "application/x-tar", "application/wasm"})
-    if (base::iequals(type, known)) return true;
-  return false;
 }
 
 }  // namespace tollgate::stages

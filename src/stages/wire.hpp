@@ -20,9 +20,8 @@ class AttemptRequest {
 
  private:
   void build_path(const pipeline::RequestContext& context, const config::Provider& provider);
-  /// @param own_lines  DeploymentRuntime::header_lines
-  void build_headers(const pipeline::RequestContext& context, const config::Provider& provider,
-                     std::string_view own_lines);
+  void build_headers(const pipeline::RequestContext& context,
+                     const pipeline::DeploymentRuntime& to);
   void build_body(const pipeline::RequestContext& context, const config::Deployment& deployment,
                   config::ProviderKind kind);
   void build_opaque_body(const pipeline::RequestContext& context,
@@ -43,9 +42,5 @@ void build_answer_headers(pipeline::RequestContext& context,
 /// Takes every occurrence of the provider's credential out of an upstream's answer, before it is
 /// parsed: names, ids and numbers too. Spelled with escapes the policy stage finds it.
 void redact_credentials(pipeline::RequestContext& context, std::string& body);
-
-/// Content types that are known to hold no text a guardrail could read. Whatever else an upstream
-/// calls its answer, or does not, it is read.
-[[nodiscard]] bool is_binary_type(std::string_view content_type);
 
 }  // namespace tollgate::stages

@@ -31,7 +31,7 @@ void check_round_trip(const RequestHead& head, std::string_view input) {
 
 void check_forwarding(const RequestHead& head, std::string_view input) {
   std::string message = "POST / HTTP/1.1\r\nHost: upstream\r\n";
-  append_upstream_fields(head, {}, message);
+  append_upstream_fields(head.headers, {}, {}, message);
   message += "\r\n";
   RequestParser parser;
   const auto result = parser.feed(message);

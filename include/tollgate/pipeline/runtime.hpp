@@ -12,6 +12,7 @@
 #include "tollgate/domain/policy/engine.hpp"
 #include "tollgate/domain/policy/secrets.hpp"
 #include "tollgate/domain/routing/plan.hpp"
+#include "tollgate/protocol/http/forwarding.hpp"
 #include "tollgate/telemetry/worker_metrics.hpp"
 
 namespace tollgate::pipeline {
@@ -24,6 +25,8 @@ struct DeploymentRuntime {
   std::unique_ptr<const domain::policy::Secrets> secrets;
   /// The header lines that every request to the provider carries, its credential among them.
   base::Secret header_lines;
+  /// Names of those that the configuration sets: an agent's field of that name gives way.
+  protocol::http::FieldNames header_names;
 };
 
 /// One model alias, ready for calls.

@@ -58,13 +58,8 @@ bool is_withheld_x_name(std::string_view name) noexcept {
   }
 }
 
-bool is_dropped(const HeaderField& field, const ForwardOptions& options) noexcept {
-  return (options.drop_content_encoding && field.id == HeaderId::content_encoding) ||
-         (options.drop_content_type && field.id == HeaderId::content_type);
-}
-
-}  // namespace
-
+/// Bytes that all fields of a section have as lines, those that do not pass included: the room to
+/// make for writing them.
 std::size_t field_bytes(const HeaderSection& section) noexcept {
   std::size_t bytes = 0;
   for (const HeaderField& field : section.fields())
@@ -98,6 +93,22 @@ bool passes_upstream(const HeaderField& field, const HeaderSection& section) noe
   }
 }
 
+}  // namespace
+
+void FieldNames::add(std::string_view name) {
+  if (const HeaderId id = header_id(name); id != HeaderId::other) {
+    add(id);
+  } else {
+    others_.emplace_back(name);
+  }
+}
+
+bool FieldNames::has_other(std::string_view name) const noexcept {
+  for (const std::string& other : others_)
+    if (base::iequals(name, other)) return true;
+  return false;
+}
+
 bool passes_downstream(const HeaderField& field, const HeaderSection& section) noexcept {
   if ((header_flags(field.id) & (kHeaderHop | kHeaderNotDownstream)) != 0) return false;
   if (!section.connection_options().empty() && section.nominated(field.name)) return false;
@@ -107,16 +118,32 @@ bool passes_downstream(const HeaderField& field, const HeaderSection& section) n
          !is_one_of(field.name, {"set-cookie2", "public-key-pins"});
 }
 
-void append_upstream_fields(const RequestHead& head, ForwardOptions options, std::string& out) {
-  LineAppender lines(out, field_bytes(head.headers));
-  for (const HeaderField& field : head.headers.fields())
-    if (passes_upstream(field, head.headers) && !is_dropped(field, options)) lines.field(field);
+void append_upstream_fields(const HeaderSection& sent, const FieldNames& own,
+                            ForwardOptions options, std::string& out) {
+  LineAppender lines(out, field_bytes(sent));
+  for (const HeaderField& field : sent.fields()) {
+    if (!passes_upstream(field, sent) || own.has(field)) continue;
+    if (options.replaces_content_type && field.id == HeaderId::content_type) continue;
+    if (options.replaces_mcp_session_id && field.id == HeaderId::mcp_session_id) continue;
+    lines.field(field);
+  }
 }
 
-void append_downstream_fields(const ResponseHead& head, ForwardOptions options, std::string& out) {
-  LineAppender lines(out, field_bytes(head.headers));
-  for (const HeaderField& field : head.headers.fields())
-    if (passes_downstream(field, head.headers) && !is_dropped(field, options)) lines.field(field);
+void append_downstream_fields(const HeaderSection& sent, ForwardOptions options, std::string& out) {
+  constexpr FieldName kTheirId("x-upstream-request-id");
+  LineAppender lines(out, field_bytes(sent) + kTheirId.text().size());
+  for (const HeaderField& field : sent.fields()) {
+    if (!passes_downstream(field, sent)) continue;
+    if (options.replaces_mcp_session_id && field.id == HeaderId::mcp_session_id) continue;
+    if (options.withholds_locations &&
+        (field.id == HeaderId::location || field.id == HeaderId::content_location))
+      continue;
+    if (field.id == HeaderId::x_request_id) {
+      lines.field(kTheirId, field.value);
+    } else {
+      lines.field(field);
+    }
+  }
 }
 
 }  // namespace tollgate::protocol::http

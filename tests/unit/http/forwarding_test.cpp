@@ -3,19 +3,22 @@
 #include <gtest/gtest.h>
 
 #include "tollgate/protocol/http/head_writer.hpp"
+#include "tollgate/protocol/http/request_head.hpp"
+#include "tollgate/protocol/http/response_head.hpp"
 
 namespace tollgate::protocol::http {
 namespace {
 
 using namespace std::string_view_literals;
 
-std::string upstream_lines(const std::string& fields, ForwardOptions options = {}) {
+std::string upstream_lines(const std::string& fields, ForwardOptions options = {},
+                           const FieldNames& own = {}) {
   RequestParser parser;
   const std::string bytes = "POST / HTTP/1.1\r\nHost: a\r\n" + fields + "\r\n";
   const auto result = parser.feed(bytes);
   EXPECT_TRUE(result.has_value()) << fields;
   std::string out;
-  append_upstream_fields(parser.head(), options, out);
+  append_upstream_fields(parser.head().headers, own, options, out);
   return out;
 }
 
@@ -25,7 +28,7 @@ std::string downstream_lines(const std::string& fields, ForwardOptions options =
   const auto result = parser.feed(bytes);
   EXPECT_TRUE(result.has_value()) << fields;
   std::string out;
-  append_downstream_fields(parser.head(), options, out);
+  append_downstream_fields(parser.head().headers, options, out);
   return out;
 }
 
@@ -50,6 +53,8 @@ TEST(Forwarding, withholds_from_upstreams) {
                                     "Via: 1.1 a",
                                     "Content-Length: 3",
                                     "Accept-Encoding: gzip",
+                                    "Content-Encoding: gzip",
+                                    "Origin: https://a.example",
                                     "Expect: 100-continue",
                                     "Cookie: a=b",
                                     "Cookie2: a",
@@ -122,7 +127,6 @@ TEST(Forwarding, passes_to_upstreams) {
                                     "x-amzn-trace-id: a\r\n",
                                     "x-auth: a\r\n",
                                     "remote: a\r\n",
-                                    "Content-Encoding: gzip\r\n",
                                     "X-Forwarder: a\r\n",
                                     "X-Tollgat: a\r\n",
                                     "Cookies: a\r\n",
@@ -132,11 +136,38 @@ TEST(Forwarding, passes_to_upstreams) {
     if (line.substr(0, 4) == "odd:") expected = "odd: \xc3\xa4\r\n";
     EXPECT_EQ(upstream_lines(std::string(line)), expected);
   }
-  EXPECT_EQ(
-      upstream_lines("Content-Encoding: gzip\r\nContent-Type: a/b\r\nX: 1\r\n", {true, false}),
-      "Content-Type: a/b\r\nX: 1\r\n");
-  EXPECT_EQ(upstream_lines("Content-Encoding: gzip\r\nContent-Type: a/b\r\nX: 1\r\n", {true, true}),
-            "X: 1\r\n");
+}
+
+TEST(Forwarding, the_call_and_the_configuration_take_the_place_of_an_agents_fields) {
+  const std::string sent = "Content-Type: a/b\r\nMcp-Session-Id: s\r\nX: 1\r\nLocation: /a\r\n";
+  EXPECT_EQ(upstream_lines(sent), sent);
+  ForwardOptions options;
+  options.replaces_content_type = true;
+  EXPECT_EQ(upstream_lines(sent, options), "Mcp-Session-Id: s\r\nX: 1\r\nLocation: /a\r\n");
+  options.replaces_mcp_session_id = true;
+  EXPECT_EQ(upstream_lines(sent, options), "X: 1\r\nLocation: /a\r\n");
+  FieldNames own;
+  own.add("x");
+  own.add("CONTENT-Type");
+  EXPECT_EQ(upstream_lines(sent, {}, own), "Mcp-Session-Id: s\r\nLocation: /a\r\n");
+  EXPECT_EQ(upstream_lines("X-A: 1\r\nXx: 2\r\n", {}, own), "X-A: 1\r\nXx: 2\r\n");
+}
+
+TEST(FieldNames, know_fields_by_number_and_by_name) {
+  FieldNames names;
+  EXPECT_FALSE(names.has(HeaderId::accept));
+  EXPECT_FALSE(names.has(HeaderField{"x-a", "", HeaderId::other}));
+  names.add("Accept");
+  names.add(HeaderId::x_should_retry);  // the last number
+  names.add("X-A");
+  names.add(HeaderId::other);  // no field
+  EXPECT_TRUE(names.has(HeaderId::accept));
+  EXPECT_TRUE(names.has(HeaderId::x_should_retry));
+  EXPECT_TRUE(names.has(HeaderField{"ACCEPT", "", HeaderId::accept}));
+  EXPECT_TRUE(names.has(HeaderField{"x-a", "", HeaderId::other}));
+  EXPECT_FALSE(names.has(HeaderField{"x-b", "", HeaderId::other}));
+  EXPECT_FALSE(names.has(HeaderId::other));
+  EXPECT_FALSE(names.has(HeaderId::a2a_version));
 }
 
 TEST(Forwarding, withholds_from_agents) {
@@ -165,13 +196,25 @@ TEST(Forwarding, withholds_from_agents) {
 
 TEST(Forwarding, passes_to_agents) {
   const std::string lines =
-      "Content-Type: text/event-stream\r\nopenai-processing-ms: 12\r\nx-request-id: r\r\n"
+      "Content-Type: text/event-stream\r\nopenai-processing-ms: 12\r\n"
       "request-id: r\r\nx-ratelimit-remaining-tokens: 5\r\nanthropic-ratelimit-requests-limit: "
       "1\r\n"
       "retry-after: 3\r\nretry-after-ms: 3000\r\nx-should-retry: false\r\nMcp-Session-Id: s\r\n"
-      "Date: x\r\nServer: y\r\nCache-Control: no-cache\r\nETag: z\r\n";
+      "Date: x\r\nServer: y\r\nCache-Control: no-cache\r\nETag: z\r\nContent-Encoding: identity\r\n"
+      "Location: /a\r\nContent-Location: /a\r\n";
   EXPECT_EQ(downstream_lines(lines), lines);
-  EXPECT_EQ(downstream_lines("Content-Type: a/b\r\nX: 1\r\n", {false, true}), "X: 1\r\n");
+  EXPECT_EQ(downstream_lines("X-Request-ID: r\r\n"), "x-upstream-request-id: r\r\n");
+}
+
+TEST(Forwarding, the_call_withholds_more_from_an_agent) {
+  const std::string sent =
+      "Mcp-Session-Id: s\r\nLocation: /a\r\ncontent-location: /a\r\nContent-Type: a/b\r\n";
+  ForwardOptions options;
+  options.replaces_mcp_session_id = true;
+  EXPECT_EQ(downstream_lines(sent, options),
+            "Location: /a\r\ncontent-location: /a\r\nContent-Type: a/b\r\n");
+  options.withholds_locations = true;
+  EXPECT_EQ(downstream_lines(sent, options), "Content-Type: a/b\r\n");
 }
 
 TEST(HeadWriter, writes_heads) {

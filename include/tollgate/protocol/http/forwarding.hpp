@@ -1,41 +1,74 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
+#include <string_view>
+#include <vector>
 
-#include "tollgate/protocol/http/request_head.hpp"
-#include "tollgate/protocol/http/response_head.hpp"
+#include "tollgate/protocol/http/header_section.hpp"
 
+/// Which fields of a head go on, in each direction. This is the only place that decides it.
 namespace tollgate::protocol::http {
 
-/// Whether an agent's field may reach an upstream.
+/// A set of field names: those that a message carries in the gateway's own words, so that the
+/// sender's do not pass.
+class FieldNames {
+ public:
+  FieldNames() = default;
+  void add(HeaderId id) noexcept {
+    if (id != HeaderId::other) known_ |= bit(id);
+  }
+  /// Any name; letter case is ignored.
+  void add(std::string_view name);
+  [[nodiscard]] bool has(HeaderId id) const noexcept {
+    return id != HeaderId::other && (known_ & bit(id)) != 0;
+  }
+  [[nodiscard]] bool has(const HeaderField& field) const noexcept {
+    if (field.id != HeaderId::other) return has(field.id);
+    return !others_.empty() && has_other(field.name);
+  }
+
+ private:
+  static constexpr std::uint64_t bit(HeaderId id) noexcept {
+    return std::uint64_t{1} << static_cast<unsigned>(id);
+  }
+  [[nodiscard]] bool has_other(std::string_view name) const noexcept;
+
+  std::uint64_t known_ = 0;
+  std::vector<std::string> others_;
+};
+
+/// What the kind of a call adds to the rules of one message.
+struct ForwardOptions {
+  bool replaces_content_type = false;    ///< the gateway names the body's type itself
+  bool replaces_mcp_session_id = false;  ///< an agent's is sealed, the server's is not
+  bool withholds_locations = false;      ///< a redirection would lead the agent past the gateway
+};
+
+/// Appends "name: value\r\n" for each of an agent's fields that an upstream may see, names as sent.
 ///
 /// Withheld: hop-by-hop fields and those Connection names; Forwarded, X-Forwarded-*, X-Real-IP, Via
 /// and other claims about the client's address; Host, Content-Length, Accept-Encoding, Expect
-/// (made anew); Cookie and every client credential, tokens and claims of identity-aware proxies
-/// too; OpenAI-Organization and -Project; overrides of method or URL; x-tollgate-*. Everything else
-/// passes, known or not: vendors add fields faster than gateways learn them.
-[[nodiscard]] bool passes_upstream(const HeaderField& field, const HeaderSection& section) noexcept;
+/// (made anew) and Content-Encoding (bodies go on decoded); Origin; Cookie and every client
+/// credential, tokens and claims of identity-aware proxies too; OpenAI-Organization and -Project;
+/// overrides of method or URL; x-tollgate-*; what is in `own`, and what `options` say. Everything
+/// else passes, known or not: vendors add fields faster than gateways learn them.
+/// @param own  names of the fields that the configuration sends to this upstream
+void append_upstream_fields(const HeaderSection& sent, const FieldNames& own,
+                            ForwardOptions options, std::string& out);
 
-/// Whether an upstream's field may reach an agent.
+/// The same for an upstream's fields on their way to an agent.
 ///
 /// Withheld: hop-by-hop fields and those Connection names; Content-Length (made anew); Set-Cookie,
 /// WWW-Authenticate, Alt-Svc, Strict-Transport-Security, Clear-Site-Data and Access-Control-*,
-/// which would speak for the gateway's own origin; credentials; Via; x-tollgate-*.
+/// which would speak for the gateway's own origin; credentials; Via; x-tollgate-*; what `options`
+/// say. X-Request-Id goes on as X-Upstream-Request-Id: the id that finds the call in this gateway's
+/// log is the gateway's own.
+void append_downstream_fields(const HeaderSection& sent, ForwardOptions options, std::string& out);
+
+/// Whether an upstream's field may reach an agent, by the rules that hold for every call: for a
+/// field that goes on in the gateway's words.
 [[nodiscard]] bool passes_downstream(const HeaderField& field,
                                      const HeaderSection& section) noexcept;
-
-/// Bytes that all fields of a section have as lines, those that do not pass included: the room to
-/// make for writing them.
-[[nodiscard]] std::size_t field_bytes(const HeaderSection& section) noexcept;
-
-/// What else to leave out: fields the gateway makes itself for this message.
-struct ForwardOptions {
-  bool drop_content_encoding = false;  ///< the body was decoded
-  bool drop_content_type = false;
-};
-
-/// Appends "name: value\r\n" for each field that passes, names as sent.
-void append_upstream_fields(const RequestHead& head, ForwardOptions options, std::string& out);
-void append_downstream_fields(const ResponseHead& head, ForwardOptions options, std::string& out);
 
 }  // namespace tollgate::protocol::http

@@ -1,0 +1,101 @@
+#include "stages/wire.hpp"
+
+#include <gtest/gtest.h>
+
+#include "relay_fixture.hpp"
+#include "tollgate/domain/keys/key_format.hpp"
+
+namespace tollgate::stages {
+namespace {
+
+/// The header lines of an attempt, as they reach the upstream and the agent.
+class Wire : public ::testing::Test {
+ protected:
+  ~Wire() override { context.end(); }
+
+  /// @param fields  of the agent's request, which has a body
+  std::string upstream_lines(std::string_view model, const std::string& fields) {
+    context.reset();
+    bench.begin(context, agent, model);
+    request.reset();
+    request_bytes = "POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\n" + fields + "\r\n";
+    EXPECT_TRUE(request.feed(request_bytes).has_value());
+    context.head = &request.head();
+    context.route.surface = surface;
+    context.route.upstream_path = "/v1/chat/completions";
+    context.payload.kind = pipeline::Payload::Kind::model;
+    context.body = "{}";
+    AttemptRequest attempt;
+    attempt.build(context, 0);
+    return std::string(attempt.wire.header_lines);
+  }
+  std::string downstream_lines(const std::string& fields) {
+    bench.begin(context, agent);
+    context.request_id = "req_1";
+    response.reset(false);
+    response_bytes = "HTTP/1.1 200 OK\r\n" + fields + "\r\n";
+    EXPECT_TRUE(response.feed(response_bytes).has_value());
+    std::string out;
+    build_answer_headers(context, response.head(), 2, out);
+    return out;
+  }
+
+  testing::RelayBench bench;
+  testing::Agent agent;
+  pipeline::RequestContext context;
+  pipeline::Surface surface = pipeline::Surface::chat;
+  protocol::http::RequestParser request;
+  protocol::http::ResponseParser response;
+  std::string request_bytes, response_bytes;
+};
+
+TEST_F(Wire, BodiesOfModelCallsAreJsonWhateverTheyWereCalled) {
+  const std::string ours = "Content-Type: application/json\r\nAccept-Encoding: identity\r\n";
+  EXPECT_EQ(upstream_lines("demo/echo", "content-type: application/x-www-form-urlencoded\r\n"),
+            ours);
+  EXPECT_EQ(upstream_lines("demo/echo", ""), ours);
+  EXPECT_EQ(upstream_lines("demo/echo", "content-type: application/json; a=b\r\n"),
+            "content-type: application/json; a=b\r\nAccept-Encoding: identity\r\n");
+}
+
+TEST_F(Wire, WhatTheConfigurationSetsIsSentOnceAndWins) {
+  for (const char* type :
+       {"", "content-type: application/json\r\n", "Content-Type: text/plain\r\n"}) {
+    const std::string lines =
+        upstream_lines("own", std::string(type) + "x-own: theirs\r\nx-other: 1\r\n");
+    EXPECT_EQ(lines.find("x-other: 1\r\nAccept-Encoding: identity\r\nAuthorization: "), 0u)
+        << "nothing else of the agent's: " << lines;
+    EXPECT_NE(lines.find("\r\nContent-Type: application/own+json\r\n"), std::string::npos) << lines;
+    EXPECT_NE(lines.find("\r\nX-Own: ours\r\n"), std::string::npos) << lines;
+    EXPECT_EQ(lines.find("application/json"), std::string::npos) << lines;
+  }
+}
+
+TEST_F(Wire, AVirtualKeyInAFieldThatNobodyHasHeardOfStaysHere) {
+  const base::Secret secret = domain::keys::generate_key();
+  const std::string key(secret.reveal());
+  EXPECT_EQ(upstream_lines("demo/echo", "x-odd: a " + key + "\r\nx-other: 1\r\n"),
+            "x-other: 1\r\nContent-Type: application/json\r\nAccept-Encoding: identity\r\n");
+}
+
+TEST_F(Wire, ASealedSessionIdIsNotForwarded) {
+  surface = pipeline::Surface::mcp;
+  EXPECT_EQ(upstream_lines("demo/echo", "Content-Type: a/b+json\r\nMcp-Session-Id: s\r\n"),
+            "Content-Type: a/b+json\r\nAccept-Encoding: identity\r\n");
+}
+
+TEST_F(Wire, AnAnswerTellsWhatTheGatewayDid) {
+  EXPECT_EQ(downstream_lines("X-Request-Id: theirs\r\nX-Tollgate-Attempts: 9\r\nServer: a\r\n"),
+            "x-upstream-request-id: theirs\r\nServer: a\r\nx-request-id: req_1\r\n"
+            "x-tollgate-attempts: 2\r\n");
+}
+
+TEST_F(Wire, AnAnswersFieldWithTheProvidersCredentialStaysHere) {
+  const domain::policy::Secrets secrets{{"provider-credential-1"}};
+  context.secrets = &secrets;
+  EXPECT_EQ(downstream_lines("X-Echo: provider-credential-1\r\nServer: a\r\n"),
+            "Server: a\r\nx-request-id: req_1\r\nx-tollgate-attempts: 2\r\n");
+}
+
+}  // namespace
+}  // namespace tollgate::stages
