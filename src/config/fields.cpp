@@ -172,11 +172,7 @@ std::optional<Url> read_url(Reader& reader, const Node& node, const std::string&
   const auto text = reader.expanded(node, path, expected);
   if (!text) return std::nullopt;
   std::string why;
-  const bool left_out = reader.leaves_out(path) && node.text.find("${") != std::string::npos;
-  // The scheme that each kind of URL may have: https, but for proxies.
-  const bool plain = path.ends_with("proxy") || text->starts_with("http://");
-  const std::string_view shape = plain ? "http://left-out.invalid" : "https://left-out.invalid";
-  auto url = parse_url(left_out ? shape : *text, allowed, why);
+  auto url = parse_url(*text, allowed, why);
   // Not quoted: a URL with a password or a token in it is a common mistake.
   if (!url) reader.problem(node.at, path, "the URL " + why, std::string(expected));
   return url;

@@ -11,7 +11,7 @@ namespace tollgate::config {
 namespace {
 
 constexpr std::size_t kMaxReferencedFile = 64 * 1024;
-/// Stands for a reference that was left alone; long enough for every secret's minimum.
+/// Stands for a reference that was left alone.
 constexpr std::string_view kPlaceholder = "not-looked-up-by-this-command";
 
 /// The main file first, then those it names.
@@ -48,6 +48,7 @@ Reader::Reader(std::string file, const Env& env, Secrets secrets)
 
 void Reader::problem(Position at, std::string_view path, std::string what, std::string expected,
                      std::string suggestion) {
+  if (!left_out_.empty() && left_out_.contains(std::string(path))) return;
   problems_.push_back({file_, at.line, at.column, std::string(path), std::move(what),
                        std::move(expected), std::move(suggestion)});
 }
@@ -114,6 +115,7 @@ std::optional<std::string> Reader::expanded(const Node& node, std::string_view p
   if (raw == nullptr) return std::nullopt;
   std::string out;
   std::string_view rest = *raw;
+  bool refers = false;
   for (;;) {
     const auto dollar = rest.find("${");
     if (dollar == std::string_view::npos) break;
@@ -131,9 +133,12 @@ std::optional<std::string> Reader::expanded(const Node& node, std::string_view p
     }
     if (!replace_reference(rest.substr(dollar + 2, close - dollar - 2), node, path, out))
       return std::nullopt;
+    refers = true;
     rest.remove_prefix(close + 1);
   }
   out += rest;
+  // Only now: a reference that is written wrongly is a problem whoever reads it.
+  if (refers && leaves_out(path)) left_out_.emplace(path);
   return out;
 }
 

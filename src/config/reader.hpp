@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "config/values.hpp"
@@ -32,6 +33,7 @@ class Reader {
 
   // ---- problems ----
 
+  /// Dropped when the value of `path` was left out: nobody can say whether what stands for it fits.
   void problem(Position at, std::string_view path, std::string what, std::string expected = {},
                std::string suggestion = {});
   /// At the value of `path`, else of its nearest known parent.
@@ -86,6 +88,7 @@ class Reader {
   std::vector<Problem> problems_;
   std::vector<Problem> warnings_;
   std::unordered_map<std::string, Place> places_;
+  std::unordered_set<std::string> left_out_;  ///< paths whose references were not looked up
 };
 
 /// "\"text\"", cut when long; to_string(Problem) makes it printable.

@@ -1,5 +1,8 @@
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <iterator>
+
 #include "fake_env.hpp"
 
 namespace tollgate::config {
@@ -73,6 +76,55 @@ listeners:
   env.variables.clear();
   const auto lost = load_text(yaml, "f.yaml", env, options);
   EXPECT_EQ(lost.problems.size(), 2u) << "a place is never guessed: " << text_of(lost.problems);
+}
+
+// What stands for a value that was not looked up is not judged, whatever the key asks of its
+// values.
+TEST(Secrets, LeftOutAreNotJudged) {
+  const char* const cases[] = {
+      "mcp_session_secret: ${env:X}",
+      "mcp_session_secret: ${file:absent}",
+      "public_url: ${env:X}",
+      "admin: {token: \"${env:X}\", port_file: \"${env:X}\"}",
+      "prices: {file: \"${env:X}\"}",
+      "providers: {openai: {api_key: k, proxy: \"${env:X}\"}}",
+      "providers: {openai: {api_key: k, proxy: \"http://${env:X}\"}}",
+      "providers: {openai: {api_key: k, base_url: \"${env:X}\"}}",
+      "providers: {openai: {api_key: k, base_url: \"http://${env:X}/v1\"}}",
+      "providers: {openai: {headers: {x-a: \"${env:X}\"}, ca_file: \"${env:X}\"}}",
+      "providers: {openai: {api_key: k, client_certificate_file: \"${env:X}\", client_key_file: "
+      "k}}",
+      "mcp_servers: {m: {url: \"http://h/${env:X}\"}}",
+      "a2a_agents: {a: {url: \"${env:X}\", card_path: \"${env:X}\"}}",
+      "alerts: {webhooks: [{url: \"http://${env:X}/\"}]}",
+      "listeners: [{tls: {certificate_file: \"${env:X}\", private_key_file: \"${env:X}\", "
+      "client_auth: require, client_ca_file: \"${env:X}\"}}]",
+  };
+  FakeEnv env;
+  env.files["prices.yaml"] = kPriceFile;
+  LoadOptions options;
+  options.secrets = Secrets::leave_out;
+  for (const char* const yaml : cases) {
+    EXPECT_FALSE(load_text(yaml, "f.yaml", env).ok()) << yaml;
+    const auto result = load_text(yaml, "f.yaml", env, options);
+    EXPECT_TRUE(result.ok()) << yaml << "\n" << text_of(result.problems);
+  }
+  // A reference that is written wrongly, and a wrong value that is there to be seen, still are.
+  for (const char* const yaml : {"mcp_session_secret: ${env:X}${env:}", "mcp_session_secret: short",
+                                 "providers: {openai: {api_key: \"${env:X}\", proxy: nonsense}}"})
+    EXPECT_EQ(load_text(yaml, "f.yaml", env, options).problems.size(), 1u) << yaml;
+}
+
+TEST(Secrets, TheExampleLoadsWithoutAnyOfThem) {
+  std::ifstream file(std::string(TOLLGATE_SOURCE_DIR) + "/config/tollgate.example.yaml");
+  const std::string yaml{std::istreambuf_iterator<char>(file), {}};
+  FakeEnv env;
+  env.files["prices.yaml"] = kPriceFile;
+  EXPECT_FALSE(load_text(yaml, "f.yaml", env).ok());
+  LoadOptions options;
+  options.secrets = Secrets::leave_out;
+  const auto result = load_text(yaml, "f.yaml", env, options);
+  EXPECT_TRUE(result.ok()) << text_of(result.problems);
 }
 
 TEST(Secrets, AnAbsentSecretIsDumpedAsEmpty) {
