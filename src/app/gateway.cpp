@@ -23,10 +23,13 @@ namespace {
 
 using telemetry::Family;
 
-config::SnapshotPtr load_or_throw(const std::string& path, std::uint64_t generation) {
+config::SnapshotPtr load_or_throw(const std::string& path, std::uint64_t generation,
+                                  const config::Snapshot* running) {
   config::LoadOptions options;
   options.generation = generation;
-  options.further_checks = guardrail_problems;
+  options.further_checks = [running](const config::Snapshot& next) {
+    return serving_problems(next, running);
+  };
   auto loaded = config::load_file(path, config::SystemEnv(), options);
   for (const auto& warning : loaded.warnings)
     telemetry::log::warn("config_warning", {{"message", to_string(warning)}});
@@ -58,15 +61,20 @@ std::vector<std::string_view> surface_names() {
   return names;
 }
 
-void make_parent(const std::string& path) {
+/// `key`: what the configuration calls the file, for the message.
+void make_parent(const char* key, const std::string& path) {
   const auto parent = std::filesystem::path(path).parent_path();
-  if (!parent.empty()) std::filesystem::create_directories(parent);
+  std::error_code error;
+  if (!parent.empty()) std::filesystem::create_directories(parent, error);
+  if (error)
+    throw std::runtime_error(
+        fmt::format("{}: cannot make the folder of {}: {}", key, path, error.message()));
 }
 
 void write_port(const std::string& file, std::uint16_t port) {
   if (file.empty()) return;
   // Written aside and renamed, so that a reader never sees half a number.
-  make_parent(file);
+  make_parent("port_file", file);
   const std::string aside = file + ".tmp";
   std::ofstream(aside) << port << '\n';
   std::filesystem::rename(aside, file);
@@ -93,7 +101,7 @@ void raise_descriptor_limit() {
 
 Gateway::Gateway(std::string config_path)
     : config_path_(std::move(config_path)),
-      snapshot_(load_or_throw(config_path_, 1)),
+      snapshot_(load_or_throw(config_path_, 1, nullptr)),
       ledger_(clock_) {
   telemetry::log::Options log;
   log.json = snapshot_->log.json;
@@ -143,7 +151,7 @@ Gateway::Gateway(std::string config_path)
     admin_->set_routes(AdminRoutes(*this).admin());
   }
   control_ = std::make_unique<admin::HttpService>("control");
-  make_parent(snapshot_->control_socket);
+  make_parent("control_socket", snapshot_->control_socket);
   control_->listen_unix(snapshot_->control_socket);
   control_->set_routes(AdminRoutes(*this).control());
 }
@@ -154,7 +162,7 @@ Gateway::~Gateway() {
 }
 
 void Gateway::open_store() {
-  make_parent(snapshot_->audit.path);
+  make_parent("audit.path", snapshot_->audit.path);
   store::StoreOptions options;
   options.audit = snapshot_->audit;
   options.queue_body_bytes = snapshot_->audit.queue_body_bytes;
@@ -169,7 +177,8 @@ void Gateway::open_store() {
   };
   auto opened = store::AuditStore::open(std::move(options), clock_);
   if (opened.has_error())
-    throw std::runtime_error("audit: " + opened.error().message() + " " + opened.error().detail());
+    throw std::runtime_error("audit.path: " + opened.error().message() + " " +
+                             opened.error().detail());
   store_ = std::move(*opened);
   auto reader = store::AuditReader::open(snapshot_->audit.path);
   if (reader.has_error()) throw std::runtime_error("audit: " + reader.error().message());
@@ -272,7 +281,7 @@ std::string Gateway::reload() {
     registry_->shared().add(registry_->counter(Family::config_reloads, result), 1);
   };
   try {
-    auto next = load_or_throw(config_path_, generation_.load() + 1);
+    auto next = load_or_throw(config_path_, generation_.load() + 1, snapshot_.get());
     for (const auto& path : config::restart_only_changes(*snapshot_, *next))
       telemetry::log::warn("restart_needed", {{"setting", path}});
     // Everything that can fail comes first, the ledger (which takes over all or nothing) last of

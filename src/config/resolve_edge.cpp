@@ -21,7 +21,8 @@ bool clashes(const Address& a, const Address& b) {
 
 void check_tls(Reader& reader, const ListenerDoc& doc) {
   const std::string path = join_path(doc.path, "tls");
-  if (doc.tls->client_auth != ClientAuth::none && doc.tls->client_ca_file.empty())
+  // A file that cannot be read is reported already, and is not the same as none.
+  if (doc.tls->client_auth != ClientAuth::none && !reader.has(join_path(path, "client_ca_file")))
     reader.problem_at(join_path(path, "client_auth"),
                       "asks for client certificates without client_ca_file",
                       "client_ca_file beside it");

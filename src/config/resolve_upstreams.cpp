@@ -10,7 +10,9 @@ Origin make_origin(Reader& reader, const UpstreamDoc& doc, const char* url_key, 
   if (url.scheme == "http" && !is_loopback(url.host) && !doc.allow_plain_http)
     reader.problem_at(join_path(doc.path, url_key), "is plain http to another machine",
                       "https, or allow_plain_http: true");
-  if (doc.tls.certificate_file.empty() != doc.tls.private_key_file.empty())
+  // By the keys, not their values: a file that cannot be read is reported already.
+  if (reader.has(join_path(doc.path, "client_certificate_file")) !=
+      reader.has(join_path(doc.path, "client_key_file")))
     reader.problem_at(doc.path, "has only one of client_certificate_file and client_key_file",
                       "both or none");
   if (!doc.tls.verify)

@@ -125,8 +125,9 @@ const Table<Limits>& limits_table() {
           size("response_body_bytes", &L::response_body_bytes, kKiB, kGiB,
                "A JSON answer, which is buffered whole"),
           size("sse_event_bytes", &L::sse_event_bytes, kKiB, 256 * kMiB, "One event of a stream"),
-          integer("failed_auth_per_minute", &L::failed_auth_per_minute, 1, 1'000'000,
-                  "Failed keys of one client address, then 429 without a lookup")
+          integer(
+              "failed_auth_per_minute", &L::failed_auth_per_minute, 1, 1'000'000,
+              "Failed keys of one client address, then 429 instead of 401; valid keys always pass")
               .unit("per minute"),
       });
   return table;

@@ -61,17 +61,10 @@ class AuthStage final : public pipeline::Stage {
       return pipeline::admit(context);
     }
     if (context.route.surface == Surface::probe) return pipeline::admit(context);
-    if (context.services->throttle.blocked(context.client_address, context.received_at)) {
-      note(context, AuthFailure::throttled);
-      context.services->metrics.limit_hits(telemetry::LimitHit::failed_auth_per_minute).inc();
-      return Verdict::refuse(
-          Error(ErrorCode::rate_limited, "too many failed authentications from this address")
-              .with_retry_after(60));
-    }
     const auto presented = credential_of(context);
-    if (presented.has_error()) return reject(context, AuthFailure::missing, presented.error());
+    if (presented.has_error()) return reject(context, {}, presented.error());
     auto found = context.runtime->keys->authenticate(*presented, context.started);
-    if (found.has_error()) return reject(context, why(context, *presented), found.error());
+    if (found.has_error()) return reject(context, *presented, found.error());
     context.key = *found;
     // Only now what else is wrong with the head: a stranger learns nothing of paths and methods,
     // and a caller's mistakes are on record.
@@ -103,6 +96,7 @@ class AuthStage final : public pipeline::Stage {
 
   /// Which of the refusals it was, for metrics only: the caller hears the same text for all.
   static AuthFailure why(const RequestContext& context, std::string_view presented) {
+    if (presented.empty()) return AuthFailure::missing;
     if (!domain::keys::is_well_formed_key(presented)) return AuthFailure::malformed;
     const auto* record = context.runtime->keys->find(domain::keys::key_digest(presented));
     if (record == nullptr) return AuthFailure::unknown;
@@ -114,8 +108,19 @@ class AuthStage final : public pipeline::Stage {
     context.services->store.note_unauthenticated(reason_name(failure), context.client_address);
   }
 
-  static Verdict reject(RequestContext& context, AuthFailure failure, const Error& error) {
-    note(context, failure);
+  /// Bad or no credentials. Those of an address that fails too often are told apart no longer; the
+  /// lookup came first, so that a valid key passes whoever else is behind its address (it costs one
+  /// digest, and only bad keys get here).
+  [[gnu::cold]] static Verdict reject(RequestContext& context, std::string_view presented,
+                                      const Error& error) {
+    if (context.services->throttle.blocked(context.client_address, context.received_at)) {
+      note(context, AuthFailure::throttled);
+      context.services->metrics.limit_hits(telemetry::LimitHit::failed_auth_per_minute).inc();
+      return Verdict::refuse(
+          Error(ErrorCode::rate_limited, "too many failed authentications from this address")
+              .with_retry_after(60));
+    }
+    note(context, why(context, presented));
     context.services->throttle.on_failure(context.client_address,
                                           context.config().limits.failed_auth_per_minute,
                                           context.services->clock.mono());

@@ -266,5 +266,35 @@ TEST(AuthThrottle, GuessingIsSlowedDownPerAddress) {
   EXPECT_EQ(throttled, 20);
 }
 
+TEST(AuthThrottle, AFailingNeighbourLocksNobodyOut) {
+  FakeUpstream upstream;
+  upstream.on("POST", kPath, {Answer::json(200, completion("ok"))});
+  Daemon daemon(std::string(kKeys) + "limits: {failed_auth_per_minute: 4}\n",
+                {.variables = {{"UP", upstream.url()}}});
+  const auto ask = [&](const std::string& key_name) {
+    return daemon.post(kPath, chat_request("m", "hi"), key_name);
+  };
+  // Whatever is wrong with a key, it counts as failing, and is told so alike.
+  for (const char* key : {"expired", "disabled", "never-configured", "expired"})
+    EXPECT_EQ(ask(key).status, 401) << key;
+  std::string body;
+  for (const char* key : {"expired", "disabled", "never-configured"}) {
+    const Response response = ask(key);
+    EXPECT_EQ(response.status, 429) << key;
+    EXPECT_EQ(response.header("retry-after"), "60");
+    json answer = json::parse(response.body);
+    const std::string text = answer["error"]["message"];
+    if (body.empty()) body = text;
+    EXPECT_EQ(text, body) << key;
+  }
+  EXPECT_EQ(daemon.get("/v1/models", "never-configured").status, 429);
+  EXPECT_EQ(daemon.connect().exchange(http_request("GET", "/v1/models", {})).status, 429)
+      << "no key at all is no way round";
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(ask("agent").status, 200) << "a valid key passes always";
+  EXPECT_EQ(ask("expired").status, 429) << "and lifts nothing for the others";
+  EXPECT_EQ(daemon.exactly(3).size(), 3u);
+  EXPECT_EQ(daemon.metrics().value("tollgate_auth_failures_total", {{"reason", "throttled"}}), 6);
+}
+
 }  // namespace
 }  // namespace tollgate::testing

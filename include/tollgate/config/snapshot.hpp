@@ -68,7 +68,7 @@ struct Limits {
   std::uint32_t upstream_header_bytes = 64 * 1024;
   std::uint64_t response_body_bytes = 32ull << 20;  ///< a JSON answer, buffered whole
   std::uint32_t sse_event_bytes = 1 << 20;
-  std::uint32_t failed_auth_per_minute = 600;  ///< per client address; then 429 without a lookup
+  std::uint32_t failed_auth_per_minute = 600;  ///< per client address; then 429 instead of 401
 };
 
 struct Timeouts {

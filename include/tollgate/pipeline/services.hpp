@@ -22,11 +22,13 @@ class AlertSink {
   virtual void on_budget_event(const domain::budget::BudgetEvent& event) noexcept = 0;
 };
 
-/// Limits how often one client address may present bad keys; shared by all workers.
+/// Limits how often one client address may present bad keys; shared by all workers. Valid keys are
+/// never held up: an address may stand for many callers, and one of them must not lock out the
+/// rest.
 class AuthThrottle {
  public:
   virtual ~AuthThrottle() = default;
-  /// Whether this address has used up its failures for now.
+  /// Whether this address has used up its failures for now. Ask about bad keys only.
   [[nodiscard]] virtual bool blocked(std::string_view address, base::MonoTime now) noexcept = 0;
   virtual void on_failure(std::string_view address, std::uint32_t per_minute,
                           base::MonoTime now) noexcept = 0;
