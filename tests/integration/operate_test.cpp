@@ -286,5 +286,32 @@ TEST(ClientAddress, IsTakenFromTrustedProxiesOnlyAndFromProxyProtocol) {
   EXPECT_EQ(rows.at(2).at("client_address"), "192.0.2.44");
 }
 
+/// A trusted proxy keeps one connection for all its agents: each call is its own agent's.
+TEST(ClientAddress, IsThatOfTheCallNotOfTheConnection) {
+  FakeUpstream upstream;
+  upstream.on("POST", kPath, {Answer::json(200, completion("ok"))});
+  DaemonOptions options;
+  options.variables = {{"UP", upstream.url()}};
+  options.listeners =
+      "listeners: [{name: main, address: \"127.0.0.1:0\", port_file: main.port, trusted_proxies: "
+      "[127.0.0.0/8]}]";
+  Daemon daemon(kOneProvider, options);
+  RawClient proxy = daemon.connect();
+  const std::vector<std::string> agents = {"203.0.113.9", "203.0.113.10", "203.0.113.10",
+                                           "2001:db8::1", "203.0.113.9"};
+  for (const std::string& agent : agents)
+    EXPECT_EQ(proxy
+                  .exchange(daemon.post_bytes(kPath, chat_request("m", "hi"), "agent",
+                                              {{"x-forwarded-for", agent}}))
+                  .status,
+              200);
+  // Without the field it is the proxy itself that speaks.
+  EXPECT_EQ(proxy.exchange(daemon.post_bytes(kPath, chat_request("m", "hi"))).status, 200);
+  const auto rows = daemon.exactly(agents.size() + 1);
+  for (std::size_t i = 0; i < agents.size(); ++i)
+    EXPECT_EQ(rows.at(i).at("client_address"), agents[i]) << i;
+  EXPECT_EQ(rows.back().at("client_address"), "127.0.0.1");
+}
+
 }  // namespace
 }  // namespace tollgate::testing

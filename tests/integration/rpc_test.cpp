@@ -137,6 +137,7 @@ TEST_F(Rpc, AnUpstreamsOwn404ForADeadSessionIsPassedOn) {
   const Response response = mcp(tool_call("add"));
   EXPECT_EQ(response.status, 404) << "the client must see it to start a new session";
   EXPECT_NE(response.body.find("Session not found"), std::string::npos);
+  EXPECT_EQ(daemon.exactly(1).size(), 1u);
   EXPECT_EQ(daemon.metrics().value("tollgate_holds_nusd"), 0);
 }
 
