@@ -177,8 +177,8 @@ Response AdminRoutes::create_key(const Request& request) {
   const auto taken = [&runtime](const std::string& id) {
     return runtime->keys->find_by_id(id) != nullptr;
   };
-  Response made =
-      app::create_key(request.body, *snapshot, taken, *gateway_.store_, gateway_.clock_);
+  const auto store = [this]() -> store::AuditStore& { return *gateway_.store_; };
+  Response made = app::create_key(request.body, *snapshot, taken, store, gateway_.clock_);
   if (made.status != 200) return made;
   const std::string problem = gateway_.refresh_keys();
   if (!problem.empty()) return error_response(500, "internal_error", problem);

@@ -106,7 +106,8 @@ admin::Response error_response(int status, std::string_view code, std::string_vi
 
 admin::Response create_key(const std::string& body, const config::Snapshot& snapshot,
                            const std::function<bool(const std::string& id)>& taken,
-                           store::AuditStore& store, const base::Clock& clock) {
+                           const std::function<store::AuditStore&()>& store,
+                           const base::Clock& clock) {
   NewKey made;
   try {
     made = read_new_key(nlohmann::json::parse(body));
@@ -130,10 +131,10 @@ admin::Response create_key(const std::string& body, const config::Snapshot& snap
   store::StoredKey stored;
   stored.key = made.key;
   stored.created = now;
-  const auto done = store.create_key(std::move(stored)).get();
+  const auto done = store().create_key(std::move(stored)).get();
   if (done.has_error())
     return error_response(done.error().http_status(), "store", done.error().message());
-  nlohmann::json out = describe(made.key, "store", false, now);
+  nlohmann::json out = describe(config::with_owners(made.key, snapshot), "store", false, now);
   out["key"] = std::string(made.secret.reveal());
   out["digest"] = "sha256:" + base::to_hex(made.key.digest);
   out["warnings"] = nlohmann::json::array();

@@ -29,11 +29,13 @@ struct NewKey {
 ///
 /// @param body   JSON, as read_new_key takes it
 /// @param taken  whether a key of that id exists, in the YAML or in the store
+/// @param store  asked for when the request is found good, not before
 /// @return 200 with the key (the one time it is shown), its digest and warnings; 400 with every
 ///         problem of the request; the store's error otherwise.
 [[nodiscard]] admin::Response create_key(const std::string& body, const config::Snapshot& snapshot,
                                          const std::function<bool(const std::string& id)>& taken,
-                                         store::AuditStore& store, const base::Clock& clock);
+                                         const std::function<store::AuditStore&()>& store,
+                                         const base::Clock& clock);
 /// {"error": {"code": ..., "message": ...}}
 [[nodiscard]] admin::Response error_response(int status, std::string_view code,
                                              std::string_view message);

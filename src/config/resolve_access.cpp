@@ -156,14 +156,15 @@ class Capped {
     everything_ =
         all(ScopeKind::provider, snapshot.providers) || all(ScopeKind::model, snapshot.models);
   }
-  void warn_unless(Reader& reader, const std::string& path, const Key& key) const {
+  void warn_unless(Reader& reader, const std::string& path, const Key& key,
+                   std::string_view expected) const {
     if (everything_ || scopes_.contains({ScopeKind::key, key.id}) ||
         scopes_.contains({ScopeKind::agent, key.agent}) ||
         scopes_.contains({ScopeKind::team, key.team}) ||
         scopes_.contains({ScopeKind::org, key.org}))
       return;
     reader.warning_at(path, fmt::format("key {} has no budget on any scope", in_quotes(key.id)),
-                      "budgets here or at its agent, team or org");
+                      std::string(expected));
   }
 
  private:
@@ -172,6 +173,17 @@ class Capped {
 };
 
 }  // namespace
+
+Key with_owners(Key key, const Snapshot& snapshot) {
+  const auto fill = [](const std::string& child, const NameMap<Owner>& children,
+                       std::string& parent) {
+    const auto found = children.find(child);
+    if (parent.empty() && found != children.end()) parent = found->second.parent;
+  };
+  fill(key.agent, snapshot.agents, key.team);
+  fill(key.team, snapshot.teams, key.org);
+  return key;
+}
 
 KeyReview review_key(const Key& key, const Snapshot& snapshot, base::WallTime now) {
   const SystemEnv env;
@@ -195,7 +207,10 @@ KeyReview review_key(const Key& key, const Snapshot& snapshot, base::WallTime no
       unknown_reference(reader, "allow.surfaces", "surface", glob, surfaces);
   if (key.expires && *key.expires <= now)
     reader.problem_at("expires", "is in the past", "a time to come");
-  Capped(snapshot).warn_unless(reader, "", completed);
+  // The budgets of a key stand in the YAML, which a key of the store is not in.
+  Capped(snapshot).warn_unless(reader, "", completed,
+                               "an agent, team or org with budgets as its owner; budgets of its "
+                               "own need the key's digest in the YAML");
   return {reader.take_problems(), reader.take_warnings()};
 }
 
@@ -227,7 +242,8 @@ void resolve_access(Reader& reader, const RootDoc& root, Snapshot& out) {
   }
   const Capped capped(out);
   for (std::size_t i = 0; i < root.keys.size(); ++i)
-    capped.warn_unless(reader, root.keys[i].path, out.keys[i]);
+    capped.warn_unless(reader, root.keys[i].path, out.keys[i],
+                       "budgets here or at its agent, team or org");
 }
 
 }  // namespace tollgate::config

@@ -27,6 +27,12 @@ void overlay(Reader& reader, const PriceSections& sections, PriceSource source,
   }
 }
 
+/// As spoken: "an agent", "an MCP server".
+std::string_view article(std::string_view kind) {
+  const bool vowel = std::string_view("aeioAEIO").find(kind.front()) != std::string_view::npos;
+  return vowel || kind.starts_with("MCP") ? "an" : "a";
+}
+
 }  // namespace
 
 std::optional<Price> make_price(Reader& reader, const PriceDoc& doc) {
@@ -104,7 +110,7 @@ std::string default_section(ProviderKind kind, const std::string& name,
 void unknown_reference(Reader& reader, const std::string& path, std::string_view kind,
                        std::string_view name, const std::vector<std::string>& known) {
   reader.problem_at(path, fmt::format("unknown {} {}", kind, in_quotes(name)),
-                    known.empty()        ? fmt::format("a {}; none is configured", kind)
+                    known.empty() ? fmt::format("{} {}; none is configured", article(kind), kind)
                     : known.size() <= 12 ? one_of(known)
                                          : fmt::format("one of the {} configured", known.size()),
                     nearest(name, known));

@@ -8,7 +8,7 @@
 #include "tollgate/base/units.hpp"
 #include "tollgate/config/names.hpp"
 #include "tollgate/domain/budget/ledger.hpp"
-#include "tollgate/store/spend_on_record.hpp"
+#include "tollgate/domain/budget/spend_history.hpp"
 
 namespace tollgate::app::cli {
 namespace {
@@ -21,12 +21,38 @@ struct Options {
   bool as_json = false;
 };
 
+/// What is on record, read and nothing else: no gateway runs, so no row is on its way.
+class ReadOnlyHistory final : public domain::budget::SpendHistory {
+ public:
+  /// `reader` is null when there is no record yet.
+  explicit ReadOnlyHistory(store::AuditReader* reader) : reader_(reader) {}
+  [[nodiscard]] base::Result<base::NanoUsd> settled_since(config::ScopeKind kind,
+                                                          std::string_view scope_id,
+                                                          base::WallTime since) override {
+    if (reader_ == nullptr) return base::NanoUsd{};
+    return reader_->spend_since(kind, scope_id, since);
+  }
+  [[nodiscard]] base::Result<bool> has_overrun_since(config::ScopeKind kind,
+                                                     std::string_view scope_id,
+                                                     base::WallTime since) override {
+    if (reader_ == nullptr) return false;
+    return reader_->has_overrun_since(kind, scope_id, since);
+  }
+  [[nodiscard]] base::Result<std::optional<base::WallTime>> newest_charge() override {
+    if (reader_ == nullptr) return std::optional<base::WallTime>{};
+    return reader_->newest_charge();
+  }
+
+ private:
+  store::AuditReader* reader_;
+};
+
 /// The same rows a running gateway would give, from the record alone.
 json from_record(const config::Snapshot& snapshot) {
   const base::SystemClock clock;
-  const auto store = open_store(snapshot, clock);
+  const auto reader = open_reader(snapshot);
   domain::budget::Ledger ledger(clock);
-  store::SpendOnRecord history(*store, snapshot.audit.path);
+  ReadOnlyHistory history(reader.get());
   for (const auto& done : {ledger.configure(snapshot, history), ledger.load(history)})
     if (done.has_error()) throw std::runtime_error(done.error().message());
   json rows = json::array();
@@ -36,6 +62,7 @@ json from_record(const config::Snapshot& snapshot) {
          {"id", std::string(row.scope_id)},
          {"budget", std::string(row.budget)},
          {"window", std::string(config::name_of(row.window))},
+         {"time_zone", std::string(row.time_zone)},
          {"limit_nusd", row.limit.value},
          {"spent_nusd", row.spent.value},
          {"held_nusd", row.held.value},

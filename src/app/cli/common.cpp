@@ -31,12 +31,16 @@ std::unique_ptr<store::AuditStore> open_store(const config::Snapshot& snapshot,
   return std::move(*opened);
 }
 
-std::unique_ptr<store::AuditReader> open_reader(const config::Snapshot& snapshot,
-                                                const store::ReaderOptions& options) {
+bool has_store(const config::Snapshot& snapshot) {
   std::error_code why;
   const bool exists = std::filesystem::exists(snapshot.audit.path, why);
   if (why) throw std::runtime_error("cannot read " + snapshot.audit.path + ": " + why.message());
-  if (!exists) return nullptr;
+  return exists;
+}
+
+std::unique_ptr<store::AuditReader> open_reader(const config::Snapshot& snapshot,
+                                                const store::ReaderOptions& options) {
+  if (!has_store(snapshot)) return nullptr;
   return unwrap(store::AuditReader::open(snapshot.audit.path, options));
 }
 

@@ -19,9 +19,12 @@ namespace tollgate::app::cli {
 /// at hand. Throws every problem, one per line.
 [[nodiscard]] config::SnapshotPtr load_beside(const std::string& path);
 
-/// The store, to write to it while no gateway does.
+/// The store, to write to it while no gateway does. Makes one where there is none: commands that
+/// only read use open_reader.
 [[nodiscard]] std::unique_ptr<store::AuditStore> open_store(const config::Snapshot& snapshot,
                                                             const base::Clock& clock);
+/// Whether there is a store yet. Throws when that cannot be told.
+[[nodiscard]] bool has_store(const config::Snapshot& snapshot);
 /// The store, to read it; null when there is none yet. A file that may not be read is a failure.
 [[nodiscard]] std::unique_ptr<store::AuditReader> open_reader(
     const config::Snapshot& snapshot, const store::ReaderOptions& options = {});

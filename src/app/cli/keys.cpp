@@ -78,13 +78,24 @@ std::vector<store::StoredKey> stored_keys(const config::Snapshot& snapshot) {
   return unwrap(reader->keys());
 }
 
+/// The store if there is one; a request that comes to nothing must not make one. Opened before it
+/// is read, so that one of an older version is brought up to date.
+std::unique_ptr<store::AuditStore> open_existing(const config::Snapshot& snapshot,
+                                                 const base::Clock& clock) {
+  return has_store(snapshot) ? open_store(snapshot, clock) : nullptr;
+}
+
 int make_key(const Options& options) {
   const auto snapshot = load_beside(options.config);
   const std::string request = request_of(options).dump();
   auto response = admin::control_call(snapshot->control_socket, "POST", "/keys", request);
   if (response.status == 0) {  // no gateway runs: the store is ours to write
     const base::SystemClock clock;
-    const auto store = open_store(*snapshot, clock);
+    std::unique_ptr<store::AuditStore> opened = open_existing(*snapshot, clock);
+    const auto store = [&]() -> store::AuditStore& {
+      if (!opened) opened = open_store(*snapshot, clock);
+      return *opened;
+    };
     const auto stored = stored_keys(*snapshot);
     const auto taken = [&](const std::string& id) {
       const auto in_yaml = [&id](const config::Key& key) { return key.id == id; };
@@ -92,7 +103,7 @@ int make_key(const Options& options) {
       return std::any_of(snapshot->keys.begin(), snapshot->keys.end(), in_yaml) ||
              std::any_of(stored.begin(), stored.end(), in_store);
     };
-    response = create_key(request, *snapshot, taken, *store, clock);
+    response = create_key(request, *snapshot, taken, store, clock);
   }
   const int code = print_answer(response, options.as_json, print_new);
   if (code == kOk) {
@@ -121,7 +132,7 @@ int revoke_key(const Options& options) {
     revocation.digest = key.digest;
     found = true;
   }
-  const auto store = open_store(*snapshot, clock);
+  auto store = open_existing(*snapshot, clock);
   if (!found) {
     for (const auto& key : stored_keys(*snapshot)) {
       if (key.key.id != options.id) continue;
@@ -136,6 +147,7 @@ int revoke_key(const Options& options) {
   revocation.key_id = options.id;
   revocation.reason = options.reason;
   revocation.revoked_at = clock.wall();
+  if (!store) store = open_store(*snapshot, clock);
   const auto done = store->revoke_key(revocation).get();
   if (done.has_error()) throw std::runtime_error(done.error().message());
   const json body = {{"id", options.id}, {"revoked", true}};
@@ -171,7 +183,7 @@ json list_from_record(const config::Snapshot& snapshot) {
     body["keys"].push_back(describe(key, source, revoked, now));
   };
   for (const auto& key : snapshot.keys) add(key, "yaml");
-  for (const auto& key : stored) add(key.key, "store");
+  for (const auto& key : stored) add(config::with_owners(key.key, snapshot), "store");
   return body;
 }
 

@@ -46,6 +46,28 @@ TEST(Access, KeysInheritTheirOwners) {
   EXPECT_EQ(result.snapshot->teams.at("research").parent, "acme");
 }
 
+// What `keys new` and `keys list` say of a key of the store.
+TEST(Access, AKeyMadeAtRunTimeHasTheOwnersAndTheWarningsThatArePossibleForIt) {
+  const auto result =
+      load("orgs: {acme: {}}\nteams: {core: {org: acme}}\nagents: {coder: {team: core}}\n");
+  ASSERT_TRUE(result.ok()) << text_of(result.problems);
+  Key key;
+  key.id = "fresh";
+  key.agent = "coder";
+  key.allow.surfaces = {"*"};
+  const Key whole = with_owners(key, *result.snapshot);
+  EXPECT_EQ(whole.team, "core");
+  EXPECT_EQ(whole.org, "acme");
+  key.team = "other";
+  EXPECT_EQ(with_owners(key, *result.snapshot).team, "other") << "what it names itself stays";
+  key.team.clear();
+  const auto warnings = review_key(key, *result.snapshot, base::WallTime{}).warnings;
+  ASSERT_EQ(warnings.size(), 1u);
+  EXPECT_EQ(warnings[0].expected,
+            "an agent, team or org with budgets as its owner; budgets of its own need the key's "
+            "digest in the YAML");
+}
+
 TEST(Access, ReadsAWholeKey) {
   const auto result = load(
       "mcp_servers: {search: {url: \"https://m.example/mcp\"}, files: {url: "
@@ -175,6 +197,16 @@ TEST(Access, WarnsOfAllowEntriesThatMatchNothing) {
             "\"demo/echo\"?\n"
             "f:6:42: keys[0].allow.providers: \"dmo\" matches no provider; did you mean "
             "\"demo\"?\n");
+}
+
+TEST(Access, WhatDoesNotExistIsNamedInEnglish) {
+  const std::string text = text_of(load("agents: {a: {team: core}}\n"
+                                        "keys: [{id: k, digest: " +
+                                        digest('a') + ", org: acme, allow: {mcp: {s: \"*\"}}}]\n")
+                                       .problems);
+  for (const char* part :
+       {"expected an org; none", "expected a team; none", "expected an MCP server; none"})
+    EXPECT_NE(text.find(part), std::string::npos) << part << "\n" << text;
 }
 
 }  // namespace
