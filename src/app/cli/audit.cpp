@@ -70,17 +70,37 @@ base::WallTime parse_when(const std::string& text, base::WallTime now) {
                            base::printable(text));
 }
 
+json text_or_null(const std::string& text) {
+  return text.empty() ? json() : json(text);
+}
+json number_or_null(std::int64_t number) {
+  return number < 0 ? json() : json(number);
+}
+
+/// Columns request_body_... or response_body_...
+void add_body(json& out, const std::string& name, const store::AuditBody& body,
+              const store::BodyPlace& place) {
+  const bool stored = body.captured && place.stored_bytes != 0;
+  out[name + "_bytes"] = body.captured ? json(body.full_bytes) : json();
+  out[name + "_sha256"] = body.captured ? json(base::to_hex(body.sha256)) : json();
+  out[name + "_segment"] = stored ? json(place.segment) : json();
+  out[name + "_offset"] = stored ? json(place.offset) : json();
+  out[name + "_stored"] = stored ? json(place.stored_bytes) : json();
+}
+
+/// A row of table `audit`: its columns' names and NULLs, as docs/audit-schema.md has them ("As
+/// JSON").
 json to_json(const StoredCall& call) {
   const auto& record = call.record;
   json attempts = json::array();
   for (const auto& attempt : record.attempts)
     attempts.push_back({{"deployment", attempt.deployment},
                         {"outcome", attempt.outcome},
-                        {"http_status", attempt.http_status},
+                        {"status", attempt.http_status},
                         {"started_us", attempt.started_us},
                         {"duration_us", attempt.duration_us},
-                        {"error_code", attempt.error_code},
-                        {"billed_nusd", attempt.billed.value}});
+                        {"error_code", text_or_null(attempt.error_code)},
+                        {"nusd", attempt.billed.value}});
   json verdicts = json::array();
   for (const auto& verdict : record.verdicts)
     verdicts.push_back({{"guardrail", verdict.guardrail},
@@ -88,56 +108,59 @@ json to_json(const StoredCall& call) {
                         {"action", verdict.action},
                         {"direction", verdict.direction},
                         {"count", verdict.count}});
-  return {{"seq", call.seq},
-          {"request_id", record.request_id},
-          {"trace_id", record.trace_id},
-          {"session_id", record.session_id},
-          {"parent_id", record.parent_id},
-          {"started", base::format_rfc3339(record.started)},
-          {"key", record.principal.key_id},
-          {"agent", record.principal.agent},
-          {"team", record.principal.team},
-          {"org", record.principal.org},
-          {"tags", record.principal.tags},
-          {"client_address", record.client_address},
-          {"surface", record.surface},
-          {"method", record.method},
-          {"path", record.path},
-          {"model_asked", record.model_asked},
-          {"model_served", record.model_served},
-          {"provider", record.provider},
-          {"deployment", record.deployment},
-          {"rpc_method", record.rpc_method},
-          {"rpc_target", record.rpc_target},
-          {"tool", record.tool},
-          {"task_id", record.task_id},
-          {"attempts", attempts},
-          {"verdicts", verdicts},
-          {"tokens",
-           {{"input", record.tokens.input},
-            {"output", record.tokens.output},
-            {"cache_read", record.tokens.cache_read},
-            {"cache_write", record.tokens.cache_write},
-            {"cache_write_1h", record.tokens.cache_write_1h},
-            {"reasoning", record.tokens.reasoning}}},
-          {"estimated", record.estimated},
-          {"cost_nusd", record.cost.value},
-          {"held_nusd", record.held.value},
-          {"price_source", record.price_source},
-          {"overrun", record.overrun},
-          {"total_us", record.total_us},
-          {"gateway_us", record.gateway_us},
-          {"upstream_us", record.upstream_us},
-          {"ttft_us", record.ttft_us},
-          {"status", record.status},
-          {"error_code", record.error_code},
-          {"outcome", std::string(to_string(record.outcome))},
-          {"stream", record.stream},
-          {"output_cap_lowered", record.output_cap_lowered},
-          {"request_bytes", record.request_bytes},
-          {"response_bytes", record.response_bytes},
-          {"config_digest", record.config_digest},
-          {"hash", base::to_hex(call.hash)}};
+  json out = {{"seq", call.seq},
+              {"request_id", record.request_id},
+              {"trace_id", text_or_null(record.trace_id)},
+              {"session_id", text_or_null(record.session_id)},
+              {"parent_id", text_or_null(record.parent_id)},
+              {"started_us", record.started.time_since_epoch().count()},
+              {"key_id", text_or_null(record.principal.key_id)},
+              {"agent", text_or_null(record.principal.agent)},
+              {"team", text_or_null(record.principal.team)},
+              {"org", text_or_null(record.principal.org)},
+              {"tags", record.principal.tags},
+              {"client_address", text_or_null(record.client_address)},
+              {"surface", text_or_null(record.surface)},
+              {"method", text_or_null(record.method)},
+              {"path", text_or_null(record.path)},
+              {"model_asked", text_or_null(record.model_asked)},
+              {"model_served", text_or_null(record.model_served)},
+              {"provider", text_or_null(record.provider)},
+              {"deployment", text_or_null(record.deployment)},
+              {"rpc_method", text_or_null(record.rpc_method)},
+              {"rpc_target", text_or_null(record.rpc_target)},
+              {"tool", text_or_null(record.tool)},
+              {"task_id", text_or_null(record.task_id)},
+              {"attempts", attempts},
+              {"attempt_count", record.attempts.size()},
+              {"verdicts", verdicts},
+              {"input_tokens", record.tokens.input},
+              {"output_tokens", record.tokens.output},
+              {"cache_read_tokens", record.tokens.cache_read},
+              {"cache_write_tokens", record.tokens.cache_write},
+              {"cache_write_1h_tokens", record.tokens.cache_write_1h},
+              {"reasoning_tokens", record.tokens.reasoning},
+              {"estimated", record.estimated},
+              {"cost_nusd", record.cost.value},
+              {"held_nusd", record.held.value},
+              {"price_source", text_or_null(record.price_source)},
+              {"overrun", record.overrun},
+              {"total_us", record.total_us},
+              {"gateway_us", number_or_null(record.gateway_us)},
+              {"upstream_us", number_or_null(record.upstream_us)},
+              {"ttft_us", number_or_null(record.ttft_us)},
+              {"status", record.status},
+              {"error_code", text_or_null(record.error_code)},
+              {"outcome", std::string(to_string(record.outcome))},
+              {"stream", record.stream},
+              {"output_cap_lowered", record.output_cap_lowered},
+              {"request_bytes", record.request_bytes},
+              {"response_bytes", record.response_bytes},
+              {"config_digest", text_or_null(record.config_digest)},
+              {"hash", base::to_hex(call.hash)}};
+  add_body(out, "request_body", record.request_body, call.request_place);
+  add_body(out, "response_body", record.response_body, call.response_place);
+  return out;
 }
 
 void print_line(const StoredCall& call) {
@@ -191,12 +214,10 @@ int show(const Options& options) {
   if (options.bodies) {
     const auto body = [&](const char* name, const store::AuditBody& meta,
                           const store::BodyPlace& place) {
-      if (!meta.captured) return;
-      out[name] = {{"bytes", meta.full_bytes}, {"sha256", base::to_hex(meta.sha256)}};
-      if (place.stored_bytes == 0) return;
+      out[name] = nullptr;
+      if (!meta.captured || place.stored_bytes == 0) return;
       auto bytes = reader->read_body(meta, place);
-      out[name]["text"] =
-          bytes.has_error() ? json("(" + bytes.error().message() + ")") : json(*bytes);
+      out[name] = bytes.has_error() ? json("(" + bytes.error().message() + ")") : json(*bytes);
     };
     body("request_body", call->record.request_body, call->request_place);
     body("response_body", call->record.response_body, call->response_place);
@@ -286,11 +307,14 @@ void add_audit(CLI::App& app, Action& action) {
   const auto common = [options](CLI::App* command) {
     command->add_option("-c,--config", options->config, "Configuration file")
         ->capture_default_str();
-    return command->add_flag("--json", options->as_json, "As JSON, one object per line");
+    return command->add_flag("--json", options->as_json,
+                             "As JSON, one object per line, with the columns' names");
   };
   CLI::App* const tail_command = audit->add_subcommand("tail", "The newest calls");
   common(tail_command);
-  tail_command->add_option("-n,--lines", options->count, "How many")->capture_default_str();
+  tail_command->add_option("-n,--lines", options->count, "How many")
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
   tail_command->add_flag("-f,--follow", options->follow, "Keep printing new ones");
   tail_command->callback([options, &action] { action = [options] { return tail(*options); }; });
 
@@ -317,7 +341,9 @@ void add_audit(CLI::App& app, Action& action) {
   query_command->add_option("--status", options->status, "HTTP status");
   query_command->add_option("--since", options->since, "Time, or 15m, 2h, 3d ago");
   query_command->add_option("--until", options->until, "Time, or 15m, 2h, 3d ago");
-  query_command->add_option("--limit", options->filter.limit, "At most")->capture_default_str();
+  query_command->add_option("--limit", options->filter.limit, "At most")
+      ->check(CLI::Range(1, 10'000))
+      ->capture_default_str();
   query_command->add_option("--timeout", options->timeout_s, "Seconds after which it gives up")
       ->check(CLI::Range(1, 3'600))
       ->capture_default_str();
