@@ -26,7 +26,7 @@ An error of the provider that no other deployment could mend is passed on as it 
 |---|---|
 | OpenAI | `error.code`, with `error.type` as below |
 | Anthropic | `error.code`, with `error.type` as below |
-| MCP, A2A | `error.data.code`, with `error.code` as in the column JSON-RPC. Once the body has been read as JSON-RPC, such an answer is HTTP 200; only 401 and 403 keep their HTTP status |
+| MCP, A2A | `error.data.code`, with `error.code` as in the column JSON-RPC. Once the body has been read as JSON-RPC, such an answer is HTTP 200; only 401 and 403 keep their HTTP status. Errors that MCP itself has numbers for come as its servers give them, without `data`: an `Mcp-Session-Id` that is not (or no longer) this key's is HTTP 404 with -32001, headers that contradict the body are HTTP 400 |
 
 An answer to a request that could be read carries its id, in the body and in `x-request-id`;
 `tollgate audit show ID` finds the record. Where waiting helps there is a `Retry-After`. Answers that

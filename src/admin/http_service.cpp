@@ -57,6 +57,11 @@ struct HttpService::State {
     return token.equals(base::trim_ows(header.substr(7)));
   }
 
+  [[nodiscard]] bool has_token() {
+    const std::lock_guard lock(token_mutex);
+    return !token.empty();
+  }
+
   Response dispatch(const Request& request, bool trusted, std::string_view authorization) {
     bool path_known = false;
     for (const Route& route : routes) {
@@ -65,7 +70,11 @@ struct HttpService::State {
       if (route.method != request.method && !(route.method == "GET" && request.method == "HEAD"))
         continue;
       if (!route.open && !trusted && !authorized(authorization))
-        return error_response(401, "unauthorized", "a bearer token is needed: admin.token");
+        return has_token()
+                   ? error_response(401, "unauthorized", "a bearer token is needed: admin.token")
+                   : error_response(403, "no_token_set",
+                                    "admin.token is not set in the configuration: without it only "
+                                    "/healthz and /readyz answer");
       try {
         return route.handle(request);
       } catch (const std::exception& failure) {

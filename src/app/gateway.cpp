@@ -381,14 +381,16 @@ Gateway::Stopped Gateway::stop(const std::function<bool()>& forced) {
   alerts_->stop();
   auto flushed = store_->stop();
   Stopped result;
-  result.clean = clean;
   if (flushed.has_error()) {
     result.lost = flushed.error().message();
+    // Every record that was admitted and not committed holds its slot still.
+    result.lost_records = std::max<std::uint64_t>(1, store_->stats().slots_in_use.load());
     telemetry::log::error("audit_not_flushed", {{"message", result.lost}});
   }
+  result.clean = clean && result.lost.empty();
   if (admin_) admin_->stop();
   control_->stop();
-  telemetry::log::info("stopped", {{"clean", clean}});
+  telemetry::log::info("stopped", {{"clean", result.clean}, {"records_lost", result.lost_records}});
   return result;
 }
 

@@ -36,8 +36,9 @@ class Gateway {
   std::string reload();
   /// What a stop came to.
   struct Stopped {
-    bool clean = false;  ///< every call ended by itself
+    bool clean = false;  ///< every call ended by itself, and all of them are on record
     std::string lost;    ///< why audit rows could not be written at the end; empty: all were
+    std::uint64_t lost_records = 0;  ///< how many calls are therefore not on record
   };
   /// Not ready, stop accepting, wait for running calls until the drain deadline, flush. `forced`
   /// is asked now and then whether to give up waiting.

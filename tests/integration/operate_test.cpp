@@ -122,6 +122,42 @@ TEST_F(Operate, TheAdminPortDeniesByDefault) {
       401);
 }
 
+TEST(AdminPort, SaysThatNoTokenIsSetInsteadOfAskingForOne) {
+  Daemon daemon("providers: {demo: {kind: demo}}\nmodels: {m: demo/echo}\n");
+  std::string yaml = read_file(daemon.config_file());
+  const std::string token = ", token: " + std::string(Daemon::kAdminToken);
+  yaml.replace(yaml.find(token), token.size(), "");
+  write_file(daemon.config_file(), yaml);
+  daemon.send(SIGHUP);
+  ASSERT_TRUE(daemon.wait_log("\"reloaded\""));
+  for (const bool with_token : {false, true}) {
+    const Response refused = daemon.admin_get("/metrics", with_token);
+    EXPECT_EQ(refused.status, 403);
+    EXPECT_NE(refused.body.find("admin.token is not set"), std::string::npos) << refused.body;
+  }
+  EXPECT_EQ(daemon.admin_get("/readyz", false).status, 200);
+}
+
+TEST(AdminPort, EveryMemberOfTheJsonRoutesIsDescribed) {
+  FakeUpstream upstream;
+  Daemon daemon(std::string(kOneProvider) + "    budgets: [{limit: 1}]\n",
+                {.variables = {{"UP", upstream.url()}}});
+  const std::string docs = read_file(std::string(TOLLGATE_SOURCE_DIR) + "/docs/admin.md");
+  for (const char* path : {"/status", "/budgets", "/keys"}) {
+    EXPECT_NE(docs.find("`GET " + std::string(path) + "`"), std::string::npos) << path;
+    const json body = json::parse(daemon.admin_get(path).body);
+    std::vector<std::string> names;
+    for (const auto& [name, value] : body.items()) {
+      names.push_back(name);
+      if (!value.is_array() || value.empty() || !value[0].is_object()) continue;
+      for (const auto& [member, ignored] : value[0].items()) names.push_back(member);
+    }
+    EXPECT_GE(names.size(), 8u) << path;
+    for (const std::string& name : names)
+      EXPECT_NE(docs.find("`" + name + "`"), std::string::npos) << path << " " << name;
+  }
+}
+
 TEST_F(Operate, MetricsAreWellFormedWithHelpAndClosedLabels) {
   (void)daemon.post(kPath, chat_request("m", "hi"));
   (void)daemon.post(kPath, chat_request("some-model-nobody-configured", "hi"));
@@ -230,6 +266,9 @@ TEST(AuditFull, RowsLostAtTheEndAreSaidAndTheExitIs1) {
   EXPECT_EQ(daemon.wait_exit(40s), 1);
   sqlite3_close(db);
   EXPECT_NE(daemon.log().find("audit rows were lost"), std::string::npos) << daemon.log();
+  EXPECT_NE(daemon.log().find("\"event\":\"stopped\",\"clean\":false,\"records_lost\":1}"),
+            std::string::npos)
+      << daemon.log();
 }
 
 TEST_F(Operate, AReloadThatCannotReadTheStoredKeysChangesNothing) {

@@ -52,7 +52,7 @@ int serve(const std::string& path) {
     return forced;
   });
   if (!stopped.lost.empty()) {
-    fmt::print(stderr, "audit rows were lost: {}\n", stopped.lost);
+    fmt::print(stderr, "audit rows were lost, and the spend in them: {}\n", stopped.lost);
     return kNo;
   }
   return forced ? kNo : kOk;
@@ -63,6 +63,9 @@ int serve(const std::string& path) {
 void add_serve(CLI::App& app, Action& action) {
   CLI::App* const command = app.add_subcommand(
       "serve", "Run the gateway. SIGHUP reloads the configuration, SIGTERM drains and stops");
+  command->footer(
+      "Exit codes: 0 stopped, all calls on record (those the drain deadline cut, too); 1 a second "
+      "signal ended the drain, or calls could not be written to the record; 2 did not start.");
   auto path = std::make_shared<std::string>("config/tollgate.yaml");
   command->add_option("-c,--config", *path, "Configuration file")->capture_default_str();
   command->callback([path, &action] { action = [path] { return serve(*path); }; });
