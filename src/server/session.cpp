@@ -142,7 +142,7 @@ void Session::begin_head() {
   channel_->unpin();
   channel_->unwatch();
   refusal_.reset();
-  committed_ = streaming_ = chunked_out_ = body_unread_ = false;
+  committed_ = chunked_out_ = body_unread_ = false;
   head_begun_ = served_ == 0;
   const base::MonoTime started = served_ == 0 ? host_.now() : context_->finished_at;
   // A new connection must speak within the header time; a kept one may be idle longer.

@@ -69,7 +69,6 @@ bool Session::start_stream(int status, std::string_view header_lines) {
   // the next answer.
   no_body_ = answer_has_no_body(status);
   chunked_out_ = !no_body_ && parser_.head().version_minor >= 1;
-  streaming_ = true;
   if ((!chunked_out_ && !no_body_) || closing_ || host_.announcing_drain()) keep_alive_ = false;
   // Written together with the first piece, in one system call.
   out_head_.clear();
@@ -110,7 +109,6 @@ base::Operation<bool>& Session::finishing() {
     committed_ = true;
   }
   if (chunked_out_) out_.push_back(protocol::http::kLastChunk);
-  streaming_ = false;
   return sending_;
 }
 
@@ -118,7 +116,6 @@ void Session::abort() noexcept {
   // A FIN without the last chunk: every client sees a broken message. HTTP/1.0 has no last chunk,
   // so there only a reset tells.
   keep_alive_ = false;
-  streaming_ = false;
   if (chunked_out_) {
     channel_->shutdown_send();
   } else {

@@ -129,7 +129,6 @@ class Session final : public pipeline::Downstream,
   std::uint32_t served_ = 0;
   bool keep_alive_ = true;
   bool committed_ = false;
-  bool streaming_ = false;
   bool chunked_out_ = false;
   bool no_body_ = false;  ///< the stream's framing allows no body (HEAD, 204, 304)
   bool idle_ = true;
