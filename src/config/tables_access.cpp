@@ -244,7 +244,8 @@ const Table<KeyDoc>& key_table() {
           value_field("expires", &K::expires, ValueType::timestamp, "",
                       "RFC 3339 time after which the key is refused; absent = never",
                       read_timestamp)
-              .example("2030-01-01T00:00:00Z"),
+              // In quotes: YAML 1.1 readers, editors' among them, take the plain form for a date.
+              .example("\"2030-01-01T00:00:00Z\""),
           boolean("disabled", &K::disabled, "Refuse the key as if it were unknown"),
           object("allow", &K::allow, allow_table(), "What the key may use"),
           texts("guardrails", &K::guardrails, is_name, "the name of a guardrail",

@@ -76,7 +76,7 @@ const Table<ListenerDoc>& listener_table() {
 
 const Table<AdminDoc>& admin_table() {
   static const Table<AdminDoc> table(
-      "Admin", "The admin port: /healthz, /readyz, /metrics and the JSON API.",
+      "Admin", "The admin port: /healthz, /readyz, /metrics and the JSON routes of docs/admin.md.",
       {
           boolean("enabled", &AdminDoc::enabled, "Open the admin port").restart(),
           address_field(&AdminDoc::address, "IP address and port of the admin port"),

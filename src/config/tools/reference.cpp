@@ -13,8 +13,10 @@ constexpr std::string_view kIntro = R"(# Configuration
 
 One YAML file describes everything. `tollgate check FILE` prints every problem at once, as
 `file:line:col: path: what is wrong; expected ...; did you mean "..."?`, and exits with 0 (good),
-1 (problems) or 2 (cannot run). Warnings do not stop a start. `config/tollgate.example.yaml` holds
-every key; `config/tollgate.schema.json` gives editors completion and checks.
+1 (problems) or 2 (cannot run). Warnings do not stop a start. It tries all that serving needs (the
+variables, the certificates and their keys, the places where files are to be made), so run it as the
+gateway's user and with its environment. `config/tollgate.example.yaml` holds every key;
+`config/tollgate.schema.json` gives editors completion and checks.
 
 ## Rules for the whole file
 

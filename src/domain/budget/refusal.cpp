@@ -21,10 +21,12 @@ base::Error to_error(const Refusal& refusal, bool show_amounts) {
     text += "cannot take the most this call may cost";
   }
   if (show_amounts) {
-    text += fmt::format(" (limit {} per {}, spent {}, held by other calls {}, needed {})",
-                        base::to_string(refusal.limit), config::name_of(refusal.window),
-                        base::to_string(refusal.spent), base::to_string(refusal.held),
-                        base::to_string(refusal.asked));
+    const std::string window = refusal.window == config::WindowKind::total
+                                   ? "in total"
+                                   : fmt::format("per {}", config::name_of(refusal.window));
+    text += fmt::format(" (limit {} {}, spent {}, held by other calls {}, needed {})",
+                        base::to_string(refusal.limit), window, base::to_string(refusal.spent),
+                        base::to_string(refusal.held), base::to_string(refusal.asked));
   }
   if (refusal.reset_at) {
     text += fmt::format("; resets at {}.", base::format_rfc3339(*refusal.reset_at));

@@ -211,6 +211,12 @@ TEST_F(LedgerHold, ErrorForTheCallerNamesTheBudget) {
   EXPECT_EQ(hidden.message().find('$'), std::string::npos) << hidden.message();
 }
 
+TEST_F(LedgerHold, TheErrorOfABudgetWithoutWindowReadsAsEnglish) {
+  configure({budget_of(ScopeKind::agent, "a1", cents(5), WindowKind::total)});
+  const base::Error told = to_error(hold(cents(6)).error(), true);
+  EXPECT_NE(told.message().find("limit $0.05 in total"), std::string::npos) << told.message();
+}
+
 TEST_F(LedgerWindow, ResetsExactlyAtTheBoundary) {
   configure({budget_of(ScopeKind::key, "k1", usd(1), WindowKind::day, "d", "Europe/Berlin"),
              budget_of(ScopeKind::key, "k1", usd(2), WindowKind::week, "w"),

@@ -22,7 +22,8 @@ std::string read(const std::string& name) {
   return text.str();
 }
 
-/// A YAML tree as an editor sees it: plain scalars take their YAML 1.2 type.
+/// A YAML tree as an editor sees it: plain scalars take their type; a time is the date that
+/// YAML 1.1 readers make of it, which no type of the schema is.
 Json to_json(const Node& node) {
   if (node.is_null()) return nullptr;
   if (node.is_map()) {
@@ -35,6 +36,8 @@ Json to_json(const Node& node) {
     for (const auto& item : node.items) out.push_back(to_json(*item));
     return out;
   }
+  static const std::regex date("[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ].*)?");
+  if (!node.quoted && std::regex_match(node.text, date)) return Json::binary({});
   static const std::regex number("-?[0-9]+(\\.[0-9]+)?");
   if (!node.quoted && (node.text == "true" || node.text == "false")) return node.text == "true";
   if (!node.quoted && std::regex_match(node.text, number))
