@@ -21,6 +21,8 @@ INTRO = """# Errors
 What the gateway answers when it answers itself. The `code` is stable: agents may branch on it, the
 audit log stores it, `tollgate_refusals_total` and `tollgate_requests_total` count by it.
 An error of the provider that no other deployment could mend is passed on as it came.
+What goes wrong after a stream has begun is an error event of the stream's dialect, with the same
+`code`; the connection is closed after it, and never does a `[DONE]` or its like follow.
 
 | surface | where the code is |
 |---|---|
@@ -33,8 +35,9 @@ An answer to a request that could be read carries its id, in the body and in `x-
 a retry cannot mend but that SDKs would retry (402, 429 without `Retry-After`, a bug of ours) carry
 `x-should-retry: false`.
 
-Without a valid key every path and method is answered with 401, whether it exists or not; only `GET /`
-answers everybody. What is wrong with the HTTP message itself (400 `bad_http`, 405 for a method that is
+Without a valid key every path and method is answered with 401, whether it exists or not (with 429
+`rate_limited` while the caller's address is over `limits.failed_auth_per_minute`, which valid keys are
+not held to); only `GET /` answers everybody. What is wrong with the HTTP message itself (400 `bad_http`, 405 for a method that is
 served nowhere, 408, 414, 417, 431) is told to everybody. A caller that is known has a row in the audit
 log for each of its refusals; a head that could not be read has no caller.
 

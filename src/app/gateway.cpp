@@ -358,6 +358,8 @@ Gateway::Stopped Gateway::stop(const std::function<bool()>& forced) {
     return total;
   };
   constexpr auto kTick = std::chrono::milliseconds(10);
+  constexpr auto kForcedGrace = std::chrono::milliseconds(1000);
+  constexpr auto kHastyGrace = std::chrono::milliseconds(250);
   telemetry::log::info("draining", {{"connections", sessions()}});
   for (const auto& host : workers_) host->announce_drain();
   const auto accept_until = clock_.mono() + snapshot_->timeouts.drain_min_delay;
@@ -370,6 +372,12 @@ Gateway::Stopped Gateway::stop(const std::function<bool()>& forced) {
   const bool clean = sessions() == 0;
   if (!clean) {
     telemetry::log::warn("drain_forced", {{"connections", sessions()}});
+    for (const auto& host : workers_) host->end_calls();
+    // Time for an error event to be written, not for a slow reader to take it. Who signals again
+    // is in a hurry.
+    const auto told_at = clock_.mono();
+    const auto grace = [&] { return forced() ? kHastyGrace : kForcedGrace; };
+    while (sessions() > 0 && clock_.mono() < told_at + grace()) std::this_thread::sleep_for(kTick);
     for (const auto& host : workers_) host->force();
     const auto patience = clock_.mono() + std::chrono::seconds(5);
     while (sessions() > 0 && clock_.mono() < patience) std::this_thread::sleep_for(kTick);

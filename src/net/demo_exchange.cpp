@@ -14,8 +14,9 @@ base::Task<TransportFailure> DemoExchange::wait(std::chrono::nanoseconds duratio
   const base::Deadline first = until.earlier(limit);
   const bool ran = co_await worker_.sleep_until(first, &cancel_);
   if (!ran) co_return TransportFailure::cancelled;
-  co_return limit.passed(worker_.now()) && limit.at() < until.at() ? on_limit
-                                                                   : TransportFailure::none;
+  const base::MonoTime now = worker_.now();
+  if (!limit.passed(now) || limit.at() >= until.at()) co_return TransportFailure::none;
+  co_return deadline_.passed(now) ? TransportFailure::total_timeout : on_limit;
 }
 
 base::Task<TransportFailure> DemoExchange::start(const pipeline::WireRequest& request) {

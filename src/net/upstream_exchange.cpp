@@ -54,7 +54,12 @@ void UpstreamExchange::on_cancel() noexcept {
 
 TransportFailure UpstreamExchange::read_failure(const error_code& error) const noexcept {
   if (cancel_.cancelled()) return TransportFailure::cancelled;
-  return error == asio::error::timed_out ? TransportFailure::idle_timeout : TransportFailure::cut;
+  return error == asio::error::timed_out ? late(TransportFailure::idle_timeout)
+                                         : TransportFailure::cut;
+}
+
+TransportFailure UpstreamExchange::late(TransportFailure otherwise) const noexcept {
+  return deadline_.passed(worker_.now()) ? TransportFailure::total_timeout : otherwise;
 }
 
 // One coroutine from the lease to the head: it runs for every call, and each frame more is one more
@@ -66,7 +71,10 @@ base::Task<TransportFailure> UpstreamExchange::start(const WireRequest& request)
   for (bool again = false;; again = true) {
     if (!lease_.valid()) {
       auto acquired = co_await pool_.acquire(origin_, request, !again, cancel_);
-      if (!acquired.lease.valid()) co_return acquired.failure;
+      if (!acquired.lease.valid()) {
+        const bool cancelled = acquired.failure == TransportFailure::cancelled;
+        co_return cancelled ? acquired.failure : late(acquired.failure);
+      }
       lease_ = std::move(acquired.lease);
     }
     cancel_.attach(this);
@@ -93,6 +101,7 @@ base::Task<TransportFailure> UpstreamExchange::start(const WireRequest& request)
     if (failure != TransportFailure::stale_connection || again) co_return failure;
     cancel_.detach();
     lease_.drop();
+    sent_at_ = {};
   }
 }
 
@@ -148,6 +157,8 @@ TransportFailure UpstreamExchange::judge_write(const IoResult& sent, bool safe_t
   Channel& channel = lease_.channel();
   // An upstream may refuse early (413, 429) and stop reading: an answer may be there to be read.
   if (!channel.closed() && !channel.buffered().empty()) return TransportFailure::none;
+  if (channel.timed_out() && deadline_.passed(worker_.now()))
+    return TransportFailure::total_timeout;
   // The write's own count is the better witness: what TLS kept back was never sent.
   if (lease_.reused() && sent.bytes == 0 && channel.bytes_out() == mark_)
     return TransportFailure::stale_connection;
@@ -208,7 +219,7 @@ TransportFailure UpstreamExchange::take_head(bool& complete) {
 TransportFailure UpstreamExchange::head_failure(const error_code& error, bool safe_to_repeat) {
   if (cancel_.cancelled()) return TransportFailure::cancelled;
   if (error == asio::error::timed_out)
-    return any_byte() ? TransportFailure::idle_timeout : TransportFailure::first_byte_timeout;
+    return late(any_byte() ? TransportFailure::idle_timeout : TransportFailure::first_byte_timeout);
   return any_byte() ? TransportFailure::cut : closed_early(error, safe_to_repeat);
 }
 

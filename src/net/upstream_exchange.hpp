@@ -71,6 +71,10 @@ class UpstreamExchange final : public pipeline::UpstreamExchange,
   [[nodiscard]] bool any_byte() const noexcept { return first_byte_at_ != base::MonoTime{}; }
   /// The connection ended before any answer byte: is it as if the request had never been sent?
   pipeline::TransportFailure closed_early(const error_code& end, bool safe_to_repeat);
+  /// What a wait that ended too late is called: `otherwise`, unless it was the call's own time that
+  /// ended it.
+  [[nodiscard]] pipeline::TransportFailure late(
+      pipeline::TransportFailure otherwise) const noexcept;
   pipeline::TransportFailure read_failure(const error_code& error) const noexcept;
   /// Takes what is buffered into `pieces_`; sets ended_.
   pipeline::TransportFailure take_buffered();

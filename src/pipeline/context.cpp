@@ -26,7 +26,7 @@ void RequestContext::begin(RuntimePtr pinned, Services& with, Downstream& agent,
 void RequestContext::reset() {
   chain = nullptr;
   cancel.reset();
-  client_gone_ = false;
+  early_end_ = EarlyEnd::none;
   received_at = body_read_at = first_byte_at = finished_at = first_content_at = {};
   head = nullptr;
   head_fault.reset();
@@ -57,7 +57,7 @@ void RequestContext::reset() {
   status = 0;
   response_bytes = 0;
   upstream_time = gateway_time = {};
-  served_by = nullptr;
+  served_by = broken_by = nullptr;
   served_candidate = 0;
   usage = {};
   served_model.clear();

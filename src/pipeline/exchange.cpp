@@ -28,6 +28,8 @@ std::string_view to_string(TransportFailure failure) noexcept {
       return "invalid";
     case TransportFailure::too_large:
       return "too_large";
+    case TransportFailure::total_timeout:
+      return "total_timeout";
     case TransportFailure::cancelled:
       return "cancelled";
   }
@@ -49,6 +51,7 @@ bool may_have_been_sent(TransportFailure failure) noexcept {
     case TransportFailure::idle_timeout:
     case TransportFailure::invalid:
     case TransportFailure::too_large:
+    case TransportFailure::total_timeout:
     case TransportFailure::cancelled:
       return true;
   }

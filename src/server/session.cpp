@@ -21,6 +21,8 @@ using protocol::http::HeadState;
 
 namespace {
 
+using EarlyEnd = RequestContext::EarlyEnd;
+
 /// A refused request's remaining bytes are read so far before the connection is closed, so that the
 /// agent gets to read the answer instead of a reset.
 constexpr std::size_t kLingerBytes = 64 * 1024;
@@ -52,8 +54,10 @@ Session::~Session() {
   channel_->close();
 }
 
-void Session::on_peer_closed(net::Channel&) {
-  if (context_) context_->cancel_client_gone();
+void Session::on_peer_closed(net::Channel& channel) {
+  // Closed by us, for a write that took too long: that write tells what it means.
+  if (channel.timed_out()) return;
+  if (context_) context_->end_early(EarlyEnd::client_gone);
 }
 
 void Session::close_when_idle() {
@@ -61,9 +65,18 @@ void Session::close_when_idle() {
   if (idle_) channel_->close();
 }
 
+void Session::force_end() {
+  closing_ = true;
+  if (!in_call()) return channel_->close();
+  if (last_piece_) return;
+  context_->end_early(EarlyEnd::draining);
+  // A request that is still being read is waited for no longer; nothing else is reading now.
+  channel_->set_read_deadline(base::Deadline(host_.now()), net::Channel::OnDeadline::report);
+}
+
 void Session::force_close() {
   closing_ = true;
-  if (context_) context_->cancel.cancel();
+  if (in_call()) context_->end_early(EarlyEnd::draining);
   channel_->close();
 }
 
@@ -142,7 +155,7 @@ void Session::begin_head() {
   channel_->unpin();
   channel_->unwatch();
   refusal_.reset();
-  committed_ = chunked_out_ = body_unread_ = false;
+  committed_ = last_piece_ = chunked_out_ = body_unread_ = false;
   head_begun_ = served_ == 0;
   const base::MonoTime started = served_ == 0 ? host_.now() : context_->finished_at;
   // A new connection must speak within the header time; a kept one may be idle longer.
@@ -255,7 +268,7 @@ base::Task<void> Session::serve() {
           verdict = Verdict::refuse(std::move(*refusal_));
           keep_alive_ = false;
         } else {
-          context.cancel_client_gone();
+          context.end_early(EarlyEnd::client_gone);
         }
       }
     }
@@ -266,6 +279,9 @@ base::Task<void> Session::serve() {
       verdict = pipeline::interpret(context);
       if (!verdict.refused()) verdict = co_await chain.on_request(context);
     }
+    if (context.stopped_by_gateway())
+      verdict = Verdict::refuse(
+          Error(ErrorCode::draining, "the gateway is shutting down").with_retry_after(1));
     if (verdict.refused() && !committed_ && !context.client_gone()) {
       context.refuse(std::move(verdict.error()));
       co_await answer_error(*context.refusal);
@@ -304,7 +320,7 @@ base::Task<void> Session::answer_error(Error error) {
   std::string header_lines;
   std::string body;
   int status = 0;
-  if (context_ && context_->head != nullptr) {
+  if (in_call()) {
     pipeline::render_error(*context_, error, status, header_lines, body);
   } else {
     status = error.http_status();

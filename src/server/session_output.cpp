@@ -1,4 +1,5 @@
 // Session as the Downstream of its call: what the stages write goes out here.
+#include "tollgate/domain/routing/attempt_loop.hpp"
 #include "tollgate/protocol/http/head_writer.hpp"
 #include "tollgate/server/session.hpp"
 #include "tollgate/server/worker_host.hpp"
@@ -21,9 +22,21 @@ bool Session::answer_has_no_body(int status) const noexcept {
          parser_.head().method == protocol::http::Method::head;
 }
 
-void Session::note_written(const IoResult& sent) {
-  if (sent.error == net::asio::error::timed_out)
-    host_.services().metrics.limit_hits(telemetry::LimitHit::client_write).inc();
+void Session::write_failed(const IoResult& sent) {
+  using EarlyEnd = pipeline::RequestContext::EarlyEnd;
+  keep_alive_ = false;
+  const bool late = sent.error == net::asio::error::timed_out;
+  auto& metrics = host_.services().metrics;
+  if (!late || !in_call() || !context_->deadline.passed(host_.now())) {
+    if (late) metrics.limit_hits(telemetry::LimitHit::client_write).inc();
+    if (context_) context_->end_early(EarlyEnd::client_gone);
+    return;
+  }
+  context_->end_early(EarlyEnd::out_of_time);
+  if (context_->refusal && context_->refusal->limit() == base::Limit::total_time)
+    return;  // counted when the agent was to be told
+  metrics.limit_hits(telemetry::LimitHit::total_time).inc();
+  context_->refuse(domain::routing::out_of_time());
 }
 
 std::coroutine_handle<> Session::Sending::start(std::coroutine_handle<> caller) {
@@ -37,10 +50,8 @@ std::coroutine_handle<> Session::Sending::start(std::coroutine_handle<> caller) 
 bool Session::Sending::finish() {
   if (session_.out_.empty()) return true;
   const IoResult sent = session_.channel_->write_result();
-  session_.note_written(sent);
   if (!sent.error) return true;
-  session_.keep_alive_ = false;
-  if (session_.context_) session_.context_->cancel_client_gone();
+  session_.write_failed(sent);
   return false;
 }
 
@@ -59,7 +70,7 @@ base::Operation<bool>& Session::responding(int status, std::string_view header_l
   out_.clear();
   out_.push_back(out_head_);
   if (!answer_has_no_body(status)) out_.insert(out_.end(), body.begin(), body.end());
-  committed_ = true;
+  committed_ = last_piece_ = true;
   if (context_) context_->note_first_byte(host_.now());
   return sending_;
 }
@@ -109,6 +120,7 @@ base::Operation<bool>& Session::finishing() {
     committed_ = true;
   }
   if (chunked_out_) out_.push_back(protocol::http::kLastChunk);
+  last_piece_ = true;
   return sending_;
 }
 

@@ -152,6 +152,13 @@ void WorkerHost::drain() {
   });
 }
 
+void WorkerHost::end_calls() {
+  worker_.post([this] {
+    draining_ = true;
+    for (Session& session : sessions_) session.force_end();
+  });
+}
+
 void WorkerHost::force() {
   worker_.post([this] {
     draining_ = true;

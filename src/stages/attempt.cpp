@@ -38,6 +38,8 @@ FailureKind to_domain(TransportFailure failure) {
       return FailureKind::invalid;
     case TransportFailure::too_large:
       return FailureKind::too_large;
+    case TransportFailure::total_timeout:
+      return FailureKind::total_timeout;
     case TransportFailure::none:
     case TransportFailure::cancelled:
       return FailureKind::cancelled;
@@ -104,10 +106,21 @@ domain::routing::Verdict Attempt::answered_with_error(int status,
   return loop_.on_outcome(AttemptOutcome::status(status, hints), false, now);
 }
 
-AttemptEnd Attempt::failed(const UpstreamExchange& exchange, TransportFailure failure,
+void Attempt::unreadable(int status, base::MonoTime at) {
+  const base::MonoTime now = end(at, to_string(TransportFailure::invalid), status,
+                                 telemetry::attempt_failure(FailureKind::invalid),
+                                 base::info(base::ErrorCode::upstream_invalid).name);
+  // It did answer, and what cannot be read may be the doing of who asked: of its health this says
+  // what a success says.
+  const auto final = loop_.on_outcome(AttemptOutcome::status(status), true, now);
+  static_cast<void>(final);
+}
+
+AttemptEnd Attempt::failed(const UpstreamExchange& exchange, int status, TransportFailure failure,
                            std::uint64_t answer_bytes) {
-  const base::MonoTime now = end(
-      to_string(failure), 0, telemetry::attempt_failure(to_domain(failure)), to_string(failure));
+  const base::MonoTime now =
+      end(to_string(failure), status, telemetry::attempt_failure(to_domain(failure)),
+          to_string(failure));
   if (failure == TransportFailure::pool_exhausted)
     context_.services->metrics.limit_hits(telemetry::LimitHit::max_connections).inc();
   if (failure == TransportFailure::cancelled || context_.cancel.cancelled()) {
@@ -118,7 +131,12 @@ AttemptEnd Attempt::failed(const UpstreamExchange& exchange, TransportFailure fa
     }
     return AttemptEnd::client_gone;
   }
-  if (pipeline::may_have_been_sent(failure) && failure != TransportFailure::stale_connection) {
+  // The call's time may be over before the request was out.
+  const bool is_sent =
+      failure == TransportFailure::total_timeout
+          ? exchange.sent_at() != base::MonoTime{}
+          : pipeline::may_have_been_sent(failure) && failure != TransportFailure::stale_connection;
+  if (is_sent) {
     const Received received{answer_bytes, failure == TransportFailure::too_large};
     keep_abandoned(context_, index_, received);
   }
@@ -128,8 +146,12 @@ AttemptEnd Attempt::failed(const UpstreamExchange& exchange, TransportFailure fa
 
 void Attempt::broke_off(int status, TransportFailure failure) {
   if (failure == TransportFailure::too_large) context_.answer_unmeasured = true;
-  const base::MonoTime now = end(to_string(failure), status,
-                                 telemetry::attempt_failure(to_domain(failure)), "upstream_cut");
+  const base::ErrorCode code = failure == TransportFailure::total_timeout
+                                   ? base::ErrorCode::call_timeout
+                                   : base::ErrorCode::upstream_cut;
+  const base::MonoTime now =
+      end(to_string(failure), status, telemetry::attempt_failure(to_domain(failure)),
+          base::info(code).name);
   const auto final = loop_.on_outcome(AttemptOutcome::failure(to_domain(failure)), true, now);
   static_cast<void>(final);  // nothing follows what the agent has begun to read
 }

@@ -10,10 +10,10 @@ namespace tollgate::stages {
 
 /// What one attempt came to.
 enum class AttemptEnd : std::uint8_t {
-  answered,  ///< something was sent to the agent: the call is over
-  next,      ///< the loop decides what follows
-  over,      ///< nothing may follow; the error is the loop's
-  client_gone,
+  answered,     ///< something was sent to the agent: the call is over
+  next,         ///< the loop decides what follows
+  over,         ///< nothing may follow; the error is the loop's
+  client_gone,  ///< or the gateway was told to stop: RequestContext::EarlyEnd
 };
 
 /// The books of one attempt: its row in the record, its metrics, what the loop is told of it, and
@@ -44,9 +44,12 @@ class Attempt {
   /// may follow.
   [[nodiscard]] domain::routing::Verdict answered_with_error(
       int status, const domain::routing::RetryHints& hints);
-  /// It failed before anything went to the agent, `answer_bytes` into the answer's body.
-  AttemptEnd failed(const pipeline::UpstreamExchange& exchange, pipeline::TransportFailure failure,
-                    std::uint64_t answer_bytes = 0);
+  /// A whole answer came, read to its end at `at`, and is none that may be passed on.
+  void unreadable(int status, base::MonoTime at);
+  /// It failed before anything went to the agent, `answer_bytes` into the answer's body; `status`
+  /// is that of the answer's head, 0 when none came.
+  AttemptEnd failed(const pipeline::UpstreamExchange& exchange, int status,
+                    pipeline::TransportFailure failure, std::uint64_t answer_bytes = 0);
   /// The answer broke off after something of it had gone to the agent.
   void broke_off(int status, pipeline::TransportFailure failure);
   /// The agent left, or the gateway was told to stop, while the answer was under way.

@@ -146,11 +146,11 @@ class AuditStage final : public pipeline::Stage {
       set(record.tool, payload.tool);
       set(record.task_id, payload.task_id);
     }
-    if (context.served_by != nullptr) {
-      const config::Deployment& deployment = *context.served_by->deployment;
+    if (const auto* const target = answered_by(context)) {
+      const config::Deployment& deployment = *target->deployment;
       set(record.model_served,
           context.served_model.empty() ? deployment.model : context.served_model);
-      set(record.provider, context.served_by->provider->name);
+      set(record.provider, target->provider->name);
       set(record.deployment, deployment.id);
     }
     const auto& counts = payload.final_counts;
@@ -194,11 +194,16 @@ class AuditStage final : public pipeline::Stage {
     capture_bodies(context, record);
   }
 
+  /// Whose answer the row tells of: the one the agent got, else the last that broke off before.
+  static const domain::routing::RoutableDeployment* answered_by(const RequestContext& context) {
+    return context.served_by != nullptr ? context.served_by : context.broken_by;
+  }
+
   /// What the call was charged by; empty for what is free and for what reached no deployment.
   static std::string_view price_source(const RequestContext& context) {
-    if (context.free_of_charge || context.served_by == nullptr) return {};
-    const auto& price =
-        context.priced ? context.priced->price : context.served_by->deployment->price;
+    const auto* const target = answered_by(context);
+    if (context.free_of_charge || target == nullptr) return {};
+    const auto& price = context.priced ? context.priced->price : target->deployment->price;
     if (!price) return "unpriced_hold";
     switch (price->source) {
       case config::PriceSource::catalogue:

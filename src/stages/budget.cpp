@@ -2,6 +2,7 @@
 #include <atomic>
 
 #include "stages/holds.hpp"
+#include "tollgate/domain/routing/attempt_loop.hpp"
 #include "tollgate/pipeline/context.hpp"
 #include "tollgate/stages/stages.hpp"
 
@@ -89,6 +90,8 @@ class BudgetStage final : public pipeline::Stage {
       if (exceeded && may_wait) {
         const bool granted = co_await wait_for(context, i);
         if (granted || context.cancel.cancelled()) co_return Verdict::proceed();
+        if (context.deadline.passed(context.services->clock.mono()))
+          co_return Verdict::refuse(domain::routing::out_of_time());
       }
       if (++i == context.plan.candidates.size()) break;
       auto held = hold_for(context, i);

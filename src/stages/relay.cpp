@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "stages/guard_verdicts.hpp"
+#include "tollgate/domain/routing/attempt_loop.hpp"
 #include "tollgate/pipeline/chain.hpp"
 #include "tollgate/protocol/sse/writer.hpp"
 
@@ -23,6 +24,8 @@ json::ParseLimits event_limits() {
   limits.allow_lone_surrogates = true;
   return limits;
 }
+
+constexpr std::string_view kCutText = "the upstream ended in the middle of the answer";
 }  // namespace
 
 Relay::Relay(RequestContext& context, pipeline::UpstreamExchange& exchange, bool usage_injected,
@@ -49,7 +52,7 @@ base::Task<RelayEnd> Relay::run() {
     } else {
       sent = co_await flush();
     }
-    if (!sent) co_return RelayEnd::client_gone;
+    if (!sent) co_return RelayEnd::cancelled;
   }
 }
 
@@ -74,8 +77,9 @@ bool Relay::take(const BodyChunk& chunk) {
 }
 
 base::Task<RelayEnd> Relay::finish_stream() {
-  if (failure_ == TransportFailure::cancelled || context_.client_gone())
-    co_return RelayEnd::client_gone;
+  const bool draining = context_.stopped_by_gateway();
+  if ((failure_ == TransportFailure::cancelled && !draining) || context_.client_gone())
+    co_return RelayEnd::cancelled;
   const bool is_model = context_.payload.kind == Payload::Kind::model;
   // A model's stream that ends without its end was cut, however politely; JSON-RPC has no end mark.
   if (failure_ == TransportFailure::none && !stopped_ && is_model && !end_seen_)
@@ -89,15 +93,10 @@ base::Task<RelayEnd> Relay::finish_stream() {
     if (event_.end_with) end_with(*event_.end_with);
   }
   if (failure_ != TransportFailure::none && !stopped_) {
-    context_.upstream_cut = true;
-    const ErrorCode code = failure_ == TransportFailure::too_large ? ErrorCode::stream_limit
-                           : failure_ == TransportFailure::invalid ? ErrorCode::upstream_invalid
-                           : failure_ == TransportFailure::idle_timeout
-                               ? ErrorCode::upstream_timeout
-                               : ErrorCode::upstream_cut;
-    const Error error(code, failure_ == TransportFailure::invalid
-                                ? "an event of the upstream's stream is not JSON"
-                                : "the upstream ended in the middle of the answer");
+    // The two that are the gateway's own doing are no cut of the upstream's.
+    context_.upstream_cut =
+        failure_ != TransportFailure::cancelled && failure_ != TransportFailure::total_timeout;
+    const Error error = broken_off();
     if (provider_said_so_) {
       stopped_ = true;
       if (!context_.refusal) context_.refuse(error);
@@ -106,19 +105,46 @@ base::Task<RelayEnd> Relay::finish_stream() {
     }
   }
   const bool sent = co_await flush();
-  if (!sent) co_return RelayEnd::client_gone;
+  if (!sent) co_return RelayEnd::cancelled;
   if (stopped_) {
     context_.downstream->abort();
+    if (failure_ == TransportFailure::cancelled) co_return RelayEnd::cancelled;
     co_return failure_ != TransportFailure::none ? RelayEnd::cut : RelayEnd::stopped;
   }
   if (!started_) {
     // An empty but complete stream.
-    const bool begun =
-        context_.downstream->start_stream(exchange_.head().status, header_lines_);
-    if (!begun) co_return RelayEnd::client_gone;
+    const bool begun = context_.downstream->start_stream(exchange_.head().status, header_lines_);
+    if (!begun) co_return RelayEnd::cancelled;
   }
   const bool finished = co_await context_.downstream->finish();
-  co_return finished ? RelayEnd::complete : RelayEnd::client_gone;
+  co_return finished ? RelayEnd::complete : RelayEnd::cancelled;
+}
+
+/// What the agent is told of `failure_`.
+Error Relay::broken_off() const {
+  switch (failure_) {
+    case TransportFailure::too_large:
+      return Error(ErrorCode::stream_limit, kCutText);
+    case TransportFailure::invalid:
+      return Error(ErrorCode::upstream_invalid, "an event of the upstream's stream is not JSON");
+    case TransportFailure::idle_timeout:
+      return Error(ErrorCode::upstream_timeout, kCutText);
+    case TransportFailure::total_timeout:
+      return domain::routing::out_of_time();
+    case TransportFailure::cancelled:
+      return Error(ErrorCode::draining, "the gateway is shutting down");
+    case TransportFailure::none:
+    case TransportFailure::dns:
+    case TransportFailure::connect:
+    case TransportFailure::tls:
+    case TransportFailure::pool_exhausted:
+    case TransportFailure::stale_connection:
+    case TransportFailure::reset:
+    case TransportFailure::first_byte_timeout:
+    case TransportFailure::cut:
+      break;
+  }
+  return Error(ErrorCode::upstream_cut, kCutText);
 }
 
 void Relay::drain_parser() {
@@ -238,6 +264,7 @@ void Relay::append(const protocol::sse::Event& event) {
 void Relay::end_with(const Error& error) {
   stopped_ = true;
   if (!context_.refusal) context_.refuse(error);
+  if (const auto limit = error.limit()) context_.services->metrics.limit_hits(*limit).inc();
   if (context_.payload.kind == Payload::Kind::rpc) {
     protocol::sse::append_event(
         out_, "message",
@@ -260,8 +287,7 @@ base::Task<bool> Relay::flush() {
   if (!started_) {
     started_ = true;
     context_.status = exchange_.head().status;
-    const bool begun =
-        context_.downstream->start_stream(exchange_.head().status, header_lines_);
+    const bool begun = context_.downstream->start_stream(exchange_.head().status, header_lines_);
     if (!begun) co_return false;
   }
   const bool sent = co_await context_.downstream->write(pending());

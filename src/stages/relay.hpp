@@ -18,7 +18,7 @@ enum class RelayEnd : std::uint8_t {
   not_started,  ///< it broke before anything was sent: the router may fail over
   cut,          ///< it broke after the commit point: error event sent, connection cut
   stopped,      ///< a stage ended it (guardrail): error event sent, connection cut
-  client_gone,
+  cancelled,    ///< the agent left, or (error event sent) the gateway was told to stop
 };
 
 /// Relays one event stream: bytes in, events through the chain, bytes out.
@@ -46,6 +46,7 @@ class Relay {
   [[nodiscard]] bool observe();
   void append(const protocol::sse::Event& event);
   void end_with(const base::Error& error);
+  [[nodiscard]] base::Error broken_off() const;
   std::span<const std::string_view> pending();
   base::Task<bool> flush();
   base::Task<RelayEnd> finish_stream();

@@ -23,9 +23,9 @@ base::Task<AttemptEnd> relay_stream(Attempt& attempt, UpstreamExchange& exchange
     context.is_stream = false;
     const TransportFailure failure =
         relay.error_first() ? TransportFailure::invalid : relay.failure();
-    co_return attempt.failed(exchange, failure);
+    co_return attempt.failed(exchange, head.status, failure);
   }
-  if (end == RelayEnd::client_gone) {
+  if (end == RelayEnd::cancelled) {
     attempt.cancelled(head.status);
     co_return AttemptEnd::client_gone;
   }
@@ -46,10 +46,15 @@ base::Task<AttemptEnd> pass_binary(Attempt& attempt, UpstreamExchange& exchange)
   for (;;) {
     const pipeline::BodyChunk chunk = co_await exchange.read();
     if (chunk.failure != TransportFailure::none) {
-      if (!begun) co_return attempt.failed(exchange, chunk.failure);
+      if (!begun) co_return attempt.failed(exchange, status, chunk.failure);
       if (context.cancel.cancelled()) break;
       attempt.broke_off(status, chunk.failure);
-      context.upstream_cut = true;
+      if (chunk.failure == TransportFailure::total_timeout) {
+        context.refuse(domain::routing::out_of_time());
+        context.services->metrics.limit_hits(telemetry::LimitHit::total_time).inc();
+      } else {
+        context.upstream_cut = true;
+      }
       context.downstream->abort();
       co_return AttemptEnd::answered;
     }
@@ -79,6 +84,8 @@ base::Task<AttemptEnd> pass_binary(Attempt& attempt, UpstreamExchange& exchange)
 base::Task<AttemptEnd> answer_refusal(RequestContext& context) {
   std::string header_lines, body;
   int status = 0;
+  if (const auto limit = context.refusal->limit())
+    context.services->metrics.limit_hits(*limit).inc();
   pipeline::render_error(context, *context.refusal, status, header_lines, body);
   const std::string_view piece = body;
   const bool sent =

@@ -127,7 +127,7 @@ class RouterStage final : public pipeline::Stage {
       }
       const AttemptEnd end = co_await attempt(context, loop, candidate);
       // Also when its socket broke in a write of ours.
-      if (end == AttemptEnd::client_gone) context.cancel_client_gone();
+      if (end == AttemptEnd::client_gone) context.end_early(RequestContext::EarlyEnd::client_gone);
       if (end == AttemptEnd::answered || end == AttemptEnd::client_gone)
         co_return Verdict::proceed();
       if (end == AttemptEnd::over) {
@@ -163,12 +163,14 @@ class RouterStage final : public pipeline::Stage {
             ? services.upstream.open_demo(context.cancel)
             : services.upstream.open(provider.origin, context.cancel);
     TransportFailure failure = co_await exchange->start(memory->request.wire);
-    if (failure != TransportFailure::none) co_return books.failed(*exchange, failure);
+    if (failure != TransportFailure::none) co_return books.failed(*exchange, 0, failure);
 
     const auto& head = exchange->head();
     const std::string_view encoding = head.value(HeaderId::content_encoding);
-    if (!encoding.empty() && !base::iequals(encoding, "identity"))
-      co_return books.failed(*exchange, TransportFailure::invalid);
+    if (!encoding.empty() && !base::iequals(encoding, "identity")) {
+      context.broken_by = &target;
+      co_return books.failed(*exchange, head.status, TransportFailure::invalid);
+    }
     if (head.status < 200 || head.status >= 300) {
       const AttemptEnd end = co_await take_error(books, *exchange);
       co_return end;
@@ -189,13 +191,18 @@ class RouterStage final : public pipeline::Stage {
     if (failure != TransportFailure::none) {
       if (failure == TransportFailure::too_large)
         services.metrics.limit_hits(telemetry::LimitHit::response_body_bytes).inc();
-      co_return served(context, books.failed(*exchange, failure, body.size()));
+      co_return served(context, books.failed(*exchange, head.status, failure, body.size()));
     }
     const base::MonoTime read_at = exchange->read_at();
-    books.succeeded(head.status, read_at);
     Answer answer;
     answer.body = &body;
-    if (!prepare(context, head, books.number(), answer, memory->answer_lines)) {
+    const bool usable = prepare(context, head, books.number(), answer, memory->answer_lines);
+    if (usable || context.refusal->code() != ErrorCode::upstream_invalid) {
+      books.succeeded(head.status, read_at);
+    } else {
+      books.unreadable(head.status, read_at);
+    }
+    if (!usable) {
       const AttemptEnd end = co_await answer_refusal(context);
       co_return end;
     }
@@ -209,7 +216,8 @@ class RouterStage final : public pipeline::Stage {
 
   /// An attempt that gave nothing of its answer has not served the call.
   static AttemptEnd served(RequestContext& context, AttemptEnd end) {
-    if (end == AttemptEnd::next || end == AttemptEnd::over) context.served_by = nullptr;
+    if (end == AttemptEnd::next || end == AttemptEnd::over)
+      context.broken_by = std::exchange(context.served_by, nullptr);
     return end;
   }
 
@@ -247,6 +255,10 @@ class RouterStage final : public pipeline::Stage {
     const TransportFailure failure =
         co_await exchange.read_all(body, context.config().limits.response_body_bytes);
     if (failure == TransportFailure::cancelled) co_return AttemptEnd::client_gone;
+    if (failure == TransportFailure::total_timeout) {
+      context.refuse(domain::routing::out_of_time());
+      co_return co_await answer_refusal(context);
+    }
     const base::MonoTime read_at = context.services->clock.mono();
     Answer answer;
     answer.body = &body;

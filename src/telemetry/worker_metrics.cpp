@@ -21,6 +21,7 @@ constexpr std::array<std::string_view, kAttemptResults> kAttemptNames = {"ok",
                                                                          "idle_timeout",
                                                                          "invalid",
                                                                          "too_large",
+                                                                         "total_timeout",
                                                                          "cancelled"};
 constexpr std::array<std::string_view, kAuthFailures> kAuthNames = {
     "missing", "malformed", "unknown", "revoked", "expired", "throttled"};

@@ -202,12 +202,90 @@ TEST(Drain, TheDeadlineAndASecondSignalForceTheEnd) {
       EXPECT_TRUE(daemon.running());
       daemon.send(SIGTERM);
     }
+    const auto events = stream.all_events(5s);
     ASSERT_TRUE(daemon.wait_exit(10s).has_value()) << "it hangs";
-    for (const SseEvent& event : stream.all_events(1s)) EXPECT_NE(event.data, "[DONE]");
+    ASSERT_FALSE(events.empty());
+    for (const SseEvent& event : events) EXPECT_NE(event.data, "[DONE]");
+    const json last = json::parse(events.back().data);
+    ASSERT_TRUE(last.contains("error")) << events.back().data;
+    EXPECT_EQ(last["error"]["code"], "draining");
+    EXPECT_FALSE(stream.body_complete()) << "nobody can take it for a whole answer";
     const auto rows = daemon.rows(1);
     ASSERT_EQ(rows.size(), 1u) << "an aborted call is on record too";
     EXPECT_GT(std::stol(rows[0].at("cost_nusd")), 0);
+    EXPECT_EQ(rows[0].at("outcome"), "failed");
+    EXPECT_EQ(rows[0].at("error_code"), "draining");
+    EXPECT_EQ(rows[0].at("status"), "200");
+    EXPECT_EQ(json::parse(rows[0].at("attempts"))[0]["outcome"], "cancelled");
   }
+}
+
+/// Not answered yet, not even read yet: each gets its 503, in the words of its dialect.
+TEST(Drain, AForcedEndAnswersWhatIsNotAnsweredYet) {
+  FakeUpstream upstream;
+  upstream.on("POST", kPath, {Answer::silence()});
+  upstream.on("POST", "/v1/messages", {Answer::json(200, anthropic_message("hi")).drip(1, 100ms)});
+  Daemon daemon(R"(
+providers:
+  up: {kind: openai_compatible, base_url: "@{UP}/v1", api_key: key-of-up, proxy: none}
+  claude: {kind: anthropic, base_url: "@{UP}", api_key: key-of-claude, proxy: none}
+models:
+  m: {deployments: [{provider: up, model: m, price: {input: 2.5, output: 10}}]}
+  c: {deployments: [{provider: claude, model: c, price: {input: 2.5, output: 10}}]}
+keys: [{id: k1, digest: "@{digest:agent}"}]
+timeouts: {drain: 500ms}
+)",
+                {.variables = {{"UP", upstream.url()}}});
+  RawClient chat = daemon.connect();
+  chat.send(daemon.post_bytes(kPath, chat_request("m", "hi")));
+  RawClient messages = daemon.connect();
+  messages.send(daemon.post_bytes("/v1/messages", chat_request("c", "hi"), "agent",
+                                  {{"anthropic-version", "2023-06-01"}}));
+  ASSERT_TRUE(upstream.wait_for_requests(2));
+  RawClient sending = daemon.connect();
+  std::string half = daemon.post_bytes(kPath, chat_request("m", "hi"));
+  half.pop_back();
+  sending.send(half);
+  std::this_thread::sleep_for(100ms);
+  daemon.send(SIGTERM);
+  for (RawClient* client : {&chat, &messages, &sending}) {
+    const Response response = client->read_response(5s);
+    EXPECT_EQ(response.status, 503) << response.failure << response.body;
+    EXPECT_TRUE(response.complete);
+    EXPECT_EQ(response.header("connection"), "close");
+    const json body = json::parse(response.body);
+    EXPECT_EQ(body["error"]["code"], "draining");
+    EXPECT_EQ(body.contains("type"), client == &messages) << response.body;
+  }
+  ASSERT_TRUE(daemon.wait_exit(10s).has_value());
+  const auto rows = daemon.rows(3);
+  ASSERT_EQ(rows.size(), 3u);
+  for (const Row& row : rows) {
+    EXPECT_EQ(row.at("outcome"), "failed");
+    EXPECT_EQ(row.at("error_code"), "draining");
+    EXPECT_EQ(row.at("status"), "503");
+  }
+}
+
+TEST(Drain, ASlowReaderDoesNotHoldUpAForcedEnd) {
+  FakeUpstream upstream;
+  upstream.on(
+      "POST", kPath,
+      {Answer::sse(chat_stream(std::vector<std::string>(2'000, std::string(20'000, 'x'))))});
+  Daemon daemon(std::string(kOneProvider) + "timeouts: {drain: 200ms}\n",
+                {.variables = {{"UP", upstream.url()}}});
+  RawClient stream = daemon.connect();
+  stream.send(
+      daemon.post_bytes(kPath, chat_request("m", "hi", R"(,"max_tokens":50,"stream":true)")));
+  ASSERT_EQ(stream.read_head().status, 200);
+  std::this_thread::sleep_for(300ms);  // reads nothing more
+  const auto start = std::chrono::steady_clock::now();
+  daemon.send(SIGTERM);
+  ASSERT_TRUE(daemon.wait_exit(10s).has_value());
+  EXPECT_LT(std::chrono::steady_clock::now() - start, 3s);
+  const Row row = daemon.rows(1).at(0);
+  EXPECT_EQ(row.at("outcome"), "failed");
+  EXPECT_EQ(row.at("error_code"), "draining");
 }
 
 TEST(Drain, UnderTrafficNoAcceptedRequestIsLost) {

@@ -256,9 +256,47 @@ TEST(ForcedStop, IsNoSuccessOnRecord) {
   for (const Row& row : rows) {
     EXPECT_EQ(row.at("outcome"), "failed") << row.at("stream");
     EXPECT_EQ(row.at("error_code"), "draining");
-    EXPECT_EQ(row.at("status"), row.at("stream") == "1" ? "200" : "0");
+    EXPECT_EQ(row.at("status"), row.at("stream") == "1" ? "200" : "503");
     expect_balanced(daemon, row);
   }
+}
+
+TEST(RecordedAttempt, OfABodyThatBreaksAfterItsHeadNamesStatusAndDeployment) {
+  FakeUpstream upstream;
+  Daemon daemon(
+      std::string(kOneProvider) + "routing: {retries_per_deployment: 0, cooldown_failures: 1000}\n",
+      {.variables = {{"UP", upstream.url()}}});
+  for (const bool chunked : {false, true}) {
+    Answer broken = Answer::json(200, completion("a long answer")).cut_at(40, Answer::End::close);
+    if (chunked) broken.framing(Answer::Framing::chunked);
+    upstream.on("POST", kPath, {broken});
+    EXPECT_EQ(daemon.post(kPath, chat_request("m", "hi")).status, 502);
+    const Row row = daemon.exactly(chunked ? 2 : 1).back();
+    const json attempt = json::parse(row.at("attempts")).at(0);
+    EXPECT_EQ(attempt["outcome"], "cut");
+    EXPECT_EQ(attempt["status"], 200) << "its head came";
+    EXPECT_EQ(row.at("provider"), "up");
+    EXPECT_EQ(row.at("deployment"), attempt["deployment"].get<std::string>());
+    EXPECT_EQ(row.at("price_source"), "override") << "it is charged by that price";
+    EXPECT_GT(std::stol(row.at("cost_nusd")), 0);
+    expect_balanced(daemon, row);
+  }
+}
+
+TEST(RecordedAttempt, OfAnAnswerThatIsNoJsonAgreesWithItsCall) {
+  FakeUpstream upstream;
+  upstream.on("POST", kPath, {Answer::text("<html>not JSON</html>", "application/json")});
+  Daemon daemon(kOneProvider, {.variables = {{"UP", upstream.url()}}});
+  EXPECT_EQ(daemon.post(kPath, chat_request("m", "hi")).status, 502);
+  const Row row = daemon.exactly(1).at(0);
+  EXPECT_EQ(row.at("outcome"), "failed");
+  EXPECT_EQ(row.at("error_code"), "upstream_invalid");
+  const json attempt = json::parse(row.at("attempts")).at(0);
+  EXPECT_EQ(attempt["outcome"], "invalid");
+  EXPECT_EQ(attempt["error_code"], "upstream_invalid");
+  EXPECT_EQ(attempt["status"], 200);
+  EXPECT_EQ(daemon.metrics().value("tollgate_attempts_total", {{"outcome", "invalid"}}), 1);
+  EXPECT_EQ(daemon.metrics().value("tollgate_attempts_total", {{"outcome", "ok"}}), 0);
 }
 
 }  // namespace

@@ -112,17 +112,23 @@ class RequestContext {
   void note_first_byte(base::MonoTime now) noexcept {
     if (first_byte_at == base::MonoTime{}) first_byte_at = now;
   }
-  /// The agent is gone: cancels whatever the call waits for. A connection that breaks because the
-  /// gateway cancelled the call first says nothing about the agent.
-  void cancel_client_gone() noexcept {
+  /// Why a call was ended before its answer was complete.
+  enum class EarlyEnd : std::uint8_t {
+    none,
+    client_gone,  ///< the agent left, or would not take what was written
+    draining,     ///< the gateway is told to stop, and waits no longer
+    out_of_time,  ///< timeouts.total passed while the agent was being written to
+  };
+  /// Cancels whatever the call waits for. The first reason stands: a connection that breaks because
+  /// the gateway cancelled the call first says nothing about the agent.
+  void end_early(EarlyEnd why) noexcept {
     if (cancel.cancelled()) return;
-    client_gone_ = true;
+    early_end_ = why;
     cancel.cancel();
   }
-  [[nodiscard]] bool client_gone() const noexcept { return client_gone_; }
-  /// The gateway ended the call itself, before its answer was complete (a forced stop).
+  [[nodiscard]] bool client_gone() const noexcept { return early_end_ == EarlyEnd::client_gone; }
   [[nodiscard]] bool stopped_by_gateway() const noexcept {
-    return cancel.cancelled() && !client_gone_;
+    return early_end_ == EarlyEnd::draining;
   }
 
   // ---- interpret: what the body asks for ----
@@ -166,6 +172,9 @@ class RequestContext {
   base::MonoTime first_content_at{};  ///< first content event sent (streams), else first byte
   const domain::routing::RoutableDeployment* served_by = nullptr;
   std::size_t served_candidate = 0;
+  /// The last deployment whose answer began and then broke before any of it was sent. For the
+  /// record: it did not serve the call, and what it may bill is among `abandoned`.
+  const domain::routing::RoutableDeployment* broken_by = nullptr;
   protocol::llm::Usage usage;
   bool usage_complete = false;     ///< the provider reported the whole call's use
   bool answer_unmeasured = false;  ///< part of the answer was over a limit and never read
@@ -193,10 +202,10 @@ class RequestContext {
  private:
   void digest_captured() noexcept;
 
-  bool client_gone_ = false;
+  EarlyEnd early_end_ = EarlyEnd::none;
   protocol::http::IpAddress client_;  ///< client_address is its text
-  base::Sha256 response_digest_;  ///< of all that the agent was sent
-  std::size_t digested_ = 0;      ///< bytes of captured_response that are in it
+  base::Sha256 response_digest_;      ///< of all that the agent was sent
+  std::size_t digested_ = 0;          ///< bytes of captured_response that are in it
 };
 
 }  // namespace tollgate::pipeline

@@ -27,11 +27,12 @@ enum class TransportFailure : std::uint8_t {
   stale_connection,  ///< a kept-alive connection had been closed by the peer; nothing arrived there
   reset,             ///< sent, closed or reset before the first answer byte
   first_byte_timeout,
-  cut,           ///< in the middle of the answer
-  idle_timeout,  ///< in the middle of the answer
-  invalid,       ///< the answer is not acceptable HTTP
-  too_large,     ///< the answer is over a limit
-  cancelled,     ///< the call was cancelled
+  cut,            ///< in the middle of the answer
+  idle_timeout,   ///< in the middle of the answer
+  invalid,        ///< the answer is not acceptable HTTP
+  too_large,      ///< the answer is over a limit
+  total_timeout,  ///< the call's own time was over (WireRequest::deadline): no word on the upstream
+  cancelled,      ///< the call was cancelled
 };
 [[nodiscard]] std::string_view to_string(TransportFailure failure) noexcept;
 /// Whether any byte of the request may have reached the upstream.

@@ -40,7 +40,11 @@ class Session final : public pipeline::Downstream,
 
   /// Draining: finish the call that runs, then close; an idle connection closes at once.
   void close_when_idle();
-  /// The drain deadline has passed, or a second signal: end everything now.
+  /// The drain deadline has passed, or a second signal: ends the call that runs with an error in
+  /// its dialect (an error event in a stream), then closes; an answer that is whole goes out first.
+  /// What has no call is closed at once. How long that may take is the caller's to bound.
+  void force_end();
+  /// Closes now, whatever runs.
   void force_close();
   /// The address this connection counts for in limits.connections_per_ip, if it does.
   [[nodiscard]] const std::optional<protocol::http::IpAddress>& counted_address() const noexcept {
@@ -103,8 +107,9 @@ class Session final : public pipeline::Downstream,
   /// exists.
   base::Task<void> answer_error(base::Error error);
   base::Task<void> linger();
-  /// Counts an agent that did not take what was written in time.
-  void note_written(const net::IoResult& sent);
+  /// An agent that did not take what was written, in time or at all.
+  [[gnu::cold]] void write_failed(const net::IoResult& sent);
+  [[nodiscard]] bool in_call() const noexcept { return context_ && context_->head != nullptr; }
   void append_common_headers(std::string& out, bool close);
   [[nodiscard]] bool answer_has_no_body(int status) const noexcept;
 
@@ -129,6 +134,7 @@ class Session final : public pipeline::Downstream,
   std::uint32_t served_ = 0;
   bool keep_alive_ = true;
   bool committed_ = false;
+  bool last_piece_ = false;  ///< the answer's last bytes have been handed to the connection
   bool chunked_out_ = false;
   bool no_body_ = false;  ///< the stream's framing allows no body (HEAD, 204, 304)
   bool idle_ = true;

@@ -121,7 +121,9 @@ class WorkerHost {
   [[nodiscard]] bool announcing_drain() const noexcept { return announcing_; }
   /// Any thread: close idle connections, let running calls finish and close after them.
   void drain();
-  /// Any thread: end every connection now.
+  /// Any thread: end every call with an error its agent gets to read, and close what has none.
+  void end_calls();
+  /// Any thread: close every connection now.
   void force();
   /// Connections open on this worker. Any thread.
   [[nodiscard]] std::int64_t sessions() const noexcept {

@@ -55,9 +55,10 @@ enum class AttemptResult : std::uint8_t {
   idle_timeout,
   invalid,
   too_large,
+  total_timeout,
   cancelled,
 };
-inline constexpr std::size_t kAttemptResults = 17;
+inline constexpr std::size_t kAttemptResults = 18;
 [[nodiscard]] constexpr AttemptResult attempt_status(int status) noexcept {
   if (status == 429) return AttemptResult::http_429;
   if (status >= 500) return AttemptResult::http_5xx;

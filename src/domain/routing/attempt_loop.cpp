@@ -105,6 +105,7 @@ Verdict AttemptLoop::on_outcome(const AttemptOutcome& outcome, bool committed, b
       break;
   }
   const Verdict verdict = classify(outcome, repeat_, committed);
+  if (outcome.failure_kind() == FailureKind::total_timeout) deadline_hit_ = true;
   if (outcome.failure_kind() == FailureKind::stale_connection && verdict != Verdict::final &&
       !state.reconnected) {
     state.reconnected = true;
@@ -214,10 +215,8 @@ base::Error AttemptLoop::error() const {
     if (skipped.reason == SkipReason::cooling_failures) all_limited = false;
   }
 
+  if (deadline_hit_) return out_of_time(summary());
   const std::string tail = tried_.empty() ? std::string(".") : " (" + summary() + ").";
-  if (deadline_hit_)
-    return Error(ErrorCode::upstream_timeout, "No deployment answered before the deadline" + tail)
-        .with_side(base::Side::upstream);
   if (all_limited && soonest) {
     const auto seconds = std::chrono::ceil<std::chrono::seconds>(*soonest).count();
     return Error(ErrorCode::upstream_rate_limited,
@@ -254,6 +253,7 @@ base::Error AttemptLoop::error() const {
         code = ErrorCode::client_closed;
         text = "The caller left";
         break;
+      case FailureKind::total_timeout:  // deadline_hit_: told above
       case FailureKind::dns:
       case FailureKind::connect:
       case FailureKind::tls:
@@ -264,6 +264,15 @@ base::Error AttemptLoop::error() const {
   }
   return Error(code, std::string(text) + tail, retry_refused_ ? "the retry budget was used up" : "")
       .with_side(base::Side::upstream);
+}
+
+base::Error out_of_time(std::string_view tried) {
+  std::string text = "The call took longer than timeouts.total allows";
+  if (!tried.empty()) text.append(" (").append(tried).append(")");
+  text += '.';
+  return base::Error(base::ErrorCode::call_timeout, std::move(text))
+      .with_side(base::Side::gateway)
+      .with_limit(base::Limit::total_time);
 }
 
 }  // namespace tollgate::domain::routing

@@ -20,12 +20,21 @@ constexpr std::array<std::string_view, kFailureKinds> kNames = {"dns",
                                                                 "idle_timeout",
                                                                 "invalid",
                                                                 "too_large",
+                                                                "total_timeout",
                                                                 "cancelled"};
-constexpr std::array<std::string_view, kFailureKinds> kTexts = {
-    "host name not found", "connect failed",           "TLS failed",
-    "no free connection",  "connection closed",        "reset before an answer",
-    "no answer in time",   "cut in mid-answer",        "silent in mid-answer",
-    "malformed answer",    "answer over a size limit", "cancelled"};
+constexpr std::array<std::string_view, kFailureKinds> kTexts = {"host name not found",
+                                                                "connect failed",
+                                                                "TLS failed",
+                                                                "no free connection",
+                                                                "connection closed",
+                                                                "reset before an answer",
+                                                                "no answer in time",
+                                                                "cut in mid-answer",
+                                                                "silent in mid-answer",
+                                                                "malformed answer",
+                                                                "answer over a size limit",
+                                                                "out of the call's time",
+                                                                "cancelled"};
 
 bool is_retryable_status(int status) noexcept {
   return status == 408 || (status >= 500 && status <= 599);
@@ -72,6 +81,7 @@ Verdict classify(const AttemptOutcome& outcome, Repeat repeat, bool committed) n
       case FailureKind::invalid:
         return Verdict::next_deployment;
       case FailureKind::too_large:  // the same answer would be too large again
+      case FailureKind::total_timeout:
       case FailureKind::cancelled:
         return Verdict::final;
     }
@@ -93,6 +103,7 @@ Health health(const AttemptOutcome& outcome) noexcept {
       case FailureKind::stale_connection:
       case FailureKind::pool_exhausted:
       case FailureKind::too_large:
+      case FailureKind::total_timeout:
       case FailureKind::cancelled:
         return Health::unknown;
       case FailureKind::dns:

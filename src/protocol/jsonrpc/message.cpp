@@ -112,6 +112,7 @@ int error_number(base::ErrorCode code) noexcept {
     case ErrorCode::upstream_cut:
     case ErrorCode::upstream_timeout:
     case ErrorCode::stream_limit:
+    case ErrorCode::call_timeout:
       return -32015;
     case ErrorCode::no_deployment:
     case ErrorCode::overloaded:

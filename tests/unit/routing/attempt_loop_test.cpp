@@ -266,7 +266,25 @@ TEST(AttemptLoop, TheDeadlineEndsIt) {
   call.now = at(seconds(10));
   call.ends(failed(FailureKind::first_byte_timeout));
   EXPECT_EQ(call.next(), "");
-  EXPECT_EQ(call.loop.error().code(), ErrorCode::upstream_timeout);
+  EXPECT_EQ(call.loop.error().code(), ErrorCode::call_timeout);
+  EXPECT_EQ(call.loop.error().limit(), base::Limit::total_time);
+}
+
+TEST(AttemptLoop, TheCallsOwnTimeBlamesNoDeployment) {
+  World world({{"a", 0}, {"b", 1}});
+  for (int i = 0; i < 20; ++i) {
+    Call call(world, base::Deadline(at(seconds(10))));
+    EXPECT_EQ(call.next(), "a") << "it does not cool down";
+    EXPECT_EQ(call.ends(failed(FailureKind::total_timeout)), Verdict::final);
+    const base::Error error = call.loop.error();
+    EXPECT_EQ(error.code(), ErrorCode::call_timeout);
+    EXPECT_EQ(error.http_status(), 504);
+    EXPECT_EQ(error.side(), base::Side::gateway);
+    EXPECT_EQ(error.limit(), base::Limit::total_time) << "so that it is counted";
+    EXPECT_NE(error.message().find("timeouts.total"), std::string::npos) << error.message();
+    EXPECT_NE(error.message().find("a: out of the call's time"), std::string::npos)
+        << error.message();
+  }
 }
 
 TEST(AttemptLoop, ABackoffThatWouldPassTheDeadlineIsNotBegun) {

@@ -32,6 +32,7 @@ constexpr FailureRow kFailures[] = {
     {FailureKind::idle_timeout, Verdict::next_deployment, Verdict::final, Health::failing},
     {FailureKind::invalid, Verdict::next_deployment, Verdict::final, Health::failing},
     {FailureKind::too_large, Verdict::final, Verdict::final, Health::unknown},
+    {FailureKind::total_timeout, Verdict::final, Verdict::final, Health::unknown},
     {FailureKind::cancelled, Verdict::final, Verdict::final, Health::unknown},
 };
 

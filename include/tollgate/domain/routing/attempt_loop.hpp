@@ -92,4 +92,8 @@ class AttemptLoop {
   boost::container::small_vector<Tried, 4> tried_;
 };
 
+/// The error of a call whose own time (timeouts.total) is over; `tried`: a summary(), or empty.
+/// Names the limit, so that whoever answers with it counts it; blames no upstream.
+[[nodiscard]] base::Error out_of_time(std::string_view tried = {});
+
 }  // namespace tollgate::domain::routing

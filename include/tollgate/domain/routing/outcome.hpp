@@ -21,11 +21,12 @@ enum class FailureKind : std::uint8_t {
   stale_connection,  ///< a kept-alive connection had been closed by the peer: no answer byte
   reset,             ///< sent, then closed or reset before the first answer byte
   first_byte_timeout,
-  cut,           ///< ended in the middle of the answer
-  idle_timeout,  ///< fell silent in the middle of the answer
-  invalid,       ///< not acceptable HTTP, or not the format it claims
-  too_large,     ///< over a size limit of ours
-  cancelled,     ///< the agent left or the deadline passed
+  cut,            ///< ended in the middle of the answer
+  idle_timeout,   ///< fell silent in the middle of the answer
+  invalid,        ///< not acceptable HTTP, or not the format it claims
+  too_large,      ///< over a size limit of ours
+  total_timeout,  ///< the call's own time was over, whatever the upstream did: no fault of it
+  cancelled,      ///< the agent left, or the gateway was told to stop
 };
 inline constexpr std::size_t kFailureKinds = static_cast<std::size_t>(FailureKind::cancelled) + 1;
 /// Stable name for metrics and audit rows ("first_byte_timeout").
@@ -93,7 +94,7 @@ class AttemptOutcome {
 ///   dns, connect, stale_connection, reset     retry_same
 ///   tls, pool_exhausted, first_byte_timeout, cut,
 ///   idle_timeout, invalid                     next_deployment
-///   too_large, cancelled                      final
+///   too_large, total_timeout, cancelled       final
 /// `x-should-retry: true` makes any status >= 400 retry_same; `false` turns retry_same into
 /// next_deployment: another deployment is another request.
 /// Repeat::only_unsent: everything but dns, connect, tls and pool_exhausted is final.
@@ -102,7 +103,7 @@ class AttemptOutcome {
 
 /// dns, connect, tls, reset, first_byte_timeout, cut, idle_timeout, invalid, 5xx: failing. 429, or
 /// a 408 or 5xx with Retry-After: asked_to_wait. stale_connection, pool_exhausted, too_large,
-/// cancelled, 408: unknown. Else alive.
+/// total_timeout, cancelled, 408: unknown. Else alive.
 [[nodiscard]] Health health(const AttemptOutcome& outcome) noexcept;
 
 }  // namespace tollgate::domain::routing
