@@ -83,7 +83,7 @@ class AuditRowWriter {
   class Sink;
   std::array<RowValue, kAuditColumns> values_;
   CanonicalForm canonical_;
-  std::string tags_, attempts_, verdicts_;
+  std::array<std::string, 3> lists_;  ///< tags, attempts, verdicts as JSON
   base::Sha256Digest hash_{};
 };
 
