@@ -270,6 +270,33 @@ TEST_F(Guardrails, IdsTagsAndUnknownMembersOfAnAnswerAreReadToo) {
   EXPECT_NE(all_raw.find("https://x/[REDACTED:api_key]"), std::string::npos) << all_raw;
 }
 
+TEST_F(Guardrails, KeysThatNoApiGivesAreReadAndCannotBeMasked) {
+  const std::string member = "\"" + kAwsKey + "\":1";
+  const std::string whole = R"({"id":"c","model":"m",)" + member +
+                            R"(,"choices":[{"index":0,"finish_reason":"stop","message":)"
+                            R"({"role":"assistant","content":"x"}}]})";
+  const std::string event =
+      R"({"id":"c","choices":[{"index":0,"delta":{"content":"b",)" + member + "}}]}";
+  upstream.on("POST", kPath,
+              {Answer::json(200, whole), Answer::sse({chat_chunk("a"), sse_data(event),
+                                                      chat_chunk("after"), sse_data("[DONE]")})});
+  const Response refused = daemon.post(kPath, chat_request("m", "hi"));
+  EXPECT_EQ(json::parse(refused.body)["error"]["code"], "guardrail_blocked") << refused.body;
+  const Response ended =
+      daemon.post(kPath, chat_request("m", "hi", R"(,"max_tokens":50,"stream":true)"));
+  EXPECT_NE(ended.body.find("guardrail_blocked"), std::string::npos) << ended.body;
+  EXPECT_EQ(ended.body.find("after"), std::string::npos) << ended.body;
+  for (const std::string& body : {refused.body, ended.body})
+    EXPECT_EQ(body.find(kAwsKey), std::string::npos) << body;
+  const std::size_t before = upstream.request_count();
+  for (const std::string& more : {"," + member, R"(,"unknown":[{)" + member + "}]"}) {
+    const Response request = daemon.post(kPath, chat_request("m", "hi", more));
+    EXPECT_EQ(request.status, 400) << request.body;
+    EXPECT_EQ(json::parse(request.body)["error"]["code"], "guardrail_blocked");
+  }
+  EXPECT_EQ(upstream.request_count(), before);
+}
+
 TEST_F(Guardrails, JsonInsideJsonIsReadAndStaysJson) {
   const json inner = {{"to", "jane.doe@example.com"}, {"text", "one\ntwo@example.com \"x\""}};
   std::string source = inner.dump();

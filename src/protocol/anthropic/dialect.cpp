@@ -4,6 +4,7 @@
 
 #include "protocol/anthropic/parts.hpp"
 #include "protocol/llm/parse_limits.hpp"
+#include "protocol/llm/piece_walk.hpp"
 #include "tollgate/base/time_format.hpp"
 #include "tollgate/json/writer.hpp"
 #include "tollgate/protocol/sse/writer.hpp"
@@ -99,6 +100,7 @@ class AnthropicDialect final : public llm::Dialect {
     const json::NodeRef root = scratch.root();
     const std::string_view type = root.find("type").text();
     read_stream_event(root, event.name == "error" ? event.name : type, usage, out);
+    llm::PieceWalk(out).odd_keys(scratch);
   }
 
   void append_delta_like(std::string& out, std::string_view earlier_raw, llm::Channel channel,

@@ -26,6 +26,7 @@ void content_texts(json::NodeRef content, TextRole role, TextWalk& walk) {
 /// Input of a tool: an object the model wrote, in which everything is text.
 void tool_use_texts(json::NodeRef block, TextWalk& walk) {
   for (const json::NodeRef member : block.children()) {
+    walk.key(member, TextRole::tool_arguments);
     if (member.key_is("input")) {
       walk.free_form(member, TextRole::tool_arguments);
     } else if (!llm::is_opaque(member)) {
@@ -51,6 +52,7 @@ void block_texts(json::NodeRef block, TextRole role, TextWalk& walk) {
   }
   const TextRole inner = type.ends_with("tool_result") ? TextRole::tool_result : role;
   for (const json::NodeRef member : block.children()) {
+    walk.key(member, inner);
     if (member.key_is("content")) {
       content_texts(member, inner, walk);
     } else if (member.key_is("text")) {
@@ -69,6 +71,7 @@ void message_texts(json::NodeRef message, TextWalk& walk) {
     return;
   }
   for (const json::NodeRef member : message.children()) {
+    walk.key(member, role);
     if (member.key_is("content")) {
       content_texts(member, role, walk);
     } else if (!llm::is_opaque(member)) {
@@ -86,6 +89,7 @@ void request_texts(const llm::GovernedFields& fields, std::vector<llm::TextSpan>
     return;
   }
   for (const json::NodeRef member : fields.root.children()) {
+    walk.key(member, TextRole::other);
     if (member.key_is("model")) continue;  // one of the aliases, or the call is refused
     if (member.key_is("messages") && member.is_array()) {
       for (const json::NodeRef message : member.children()) message_texts(message, walk);
@@ -109,6 +113,7 @@ void response_texts(const json::Document& body, std::vector<llm::TextSpan>& out)
     return;
   }
   for (const json::NodeRef member : root.children()) {
+    walk.key(member, TextRole::other);
     if (llm::is_opaque(member)) continue;
     if (member.key_is("content")) {
       content_texts(member, TextRole::assistant, walk);

@@ -1,5 +1,8 @@
 #include "protocol/llm/piece_walk.hpp"
 
+#include <algorithm>
+
+#include "protocol/llm/plain_key.hpp"
 #include "protocol/llm/text_walk.hpp"
 
 namespace tollgate::protocol::llm {
@@ -55,6 +58,17 @@ void PieceWalk::whole_free_form(json::NodeRef node) {
   std::vector<json::TextRef> refs;
   json::append_texts(node, true, refs);
   for (const json::TextRef& ref : refs) add_whole(ref, false);
+}
+
+void PieceWalk::odd_keys(const json::Document& document) {
+  const std::uint32_t count = document.node_count();
+  for (std::uint32_t i = 0; i < count; ++i) {
+    if (has_plain_key(document, document.node(i))) continue;
+    const bool is_known =
+        std::any_of(out.pieces.begin(), out.pieces.end(),
+                    [i](const TextPiece& p) { return p.is_key && p.node.index() == i; });
+    if (!is_known) add_whole({document.ref(i), true}, true);
+  }
 }
 
 }  // namespace tollgate::protocol::llm

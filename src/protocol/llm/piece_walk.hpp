@@ -31,6 +31,9 @@ class PieceWalk {
   /// Whole texts below `node`, where everything is text (tool input), keys and numbers too.
   void whole_free_form(json::NodeRef node);
 
+  /// Keys anywhere in the event but plain names, and those that are pieces already.
+  void odd_keys(const json::Document& document);
+
   StreamEvent& out;
 
  private:

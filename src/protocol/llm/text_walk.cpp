@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 
+#include "protocol/llm/plain_key.hpp"
 #include "tollgate/base/same_bytes.hpp"
 #include "tollgate/base/strings.hpp"
 
@@ -101,6 +102,27 @@ bool is_binary_data(json::NodeRef member) {
   return member.key_is("data") && looks_encoded(member);
 }
 
+bool is_plain_name(std::string_view name) noexcept {
+  constexpr std::size_t kLongest = 32;
+  constexpr int kMostDigits = 2;
+  if (name.size() > kLongest) return false;
+  int digits = 0;
+  for (const char c : name) {
+    if (c >= '0' && c <= '9') {
+      ++digits;
+    } else if (!((c >= 'a' && c <= 'z') || c == '_')) {
+      return false;
+    }
+  }
+  return digits <= kMostDigits;
+}
+
+void TextWalk::key(json::NodeRef member, TextRole role) {
+  if (has_plain_key(*member.document(), member.document()->node(member.index()))) return;
+  // Two that are masked would become one, so they can only be refused.
+  out_.push_back({{member, true}, role, true, true});
+}
+
 void TextWalk::add(json::NodeRef node, TextRole role, bool read_only) {
   if (!node.is_string() || node.raw().size() <= 2) return;
   out_.push_back({{node, false}, role, read_only, true});
@@ -123,6 +145,7 @@ void TextWalk::below(json::NodeRef container, TextRole role, bool read_only) {
   for (std::uint32_t i = container.index() + 1; i != self.next; i = document.node(i).next) {
     const json::Node& child = document.node(i);
     const json::NodeRef ref = document.ref(i);
+    if (is_object) key(ref, role);
     if (child.kind == json::Kind::string) {
       const std::uint32_t size = child.end - child.begin - 2;
       if (size == 0) continue;

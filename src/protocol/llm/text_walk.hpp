@@ -15,9 +15,11 @@ class TextWalk {
  public:
   explicit TextWalk(std::vector<TextSpan>& out) : out_(out) {}
 
+  /// A member's key, unless it is a plain name.
+  void key(json::NodeRef member, TextRole role);
   /// A string by itself. Nothing and empty strings are skipped.
   void add(json::NodeRef node, TextRole role, bool read_only = false);
-  /// Every string below `node` but signatures, encrypted and binary data.
+  /// Every string below `node` but signatures, encrypted and binary data; keys but plain names.
   void structured(json::NodeRef node, TextRole role, bool read_only = false);
   /// Every string below a tool's definition, and the keys of its schema, which may not be changed.
   void definition(json::NodeRef node);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "protocol/llm/parse_limits.hpp"
+#include "protocol/llm/piece_walk.hpp"
 #include "protocol/openai/parts.hpp"
 #include "tollgate/json/writer.hpp"
 #include "tollgate/protocol/sse/writer.hpp"
@@ -129,6 +130,7 @@ class OpenAiDialect final : public llm::Dialect {
     } else {
       read_chunk(root, usage, out);
     }
+    llm::PieceWalk(out).odd_keys(scratch);
   }
 
   void append_delta_like(std::string& out, std::string_view earlier_raw, llm::Channel channel,

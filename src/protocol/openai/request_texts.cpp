@@ -9,6 +9,13 @@ using llm::TextRole;
 using llm::TextWalk;
 
 constexpr llm::NamedField<MessagePart> kPartNames[] = {
+    {"role", MessagePart::known},
+    {"name", MessagePart::known},
+    {"id", MessagePart::known},
+    {"type", MessagePart::known},
+    {"status", MessagePart::known},
+    {"tool_call_id", MessagePart::known},
+    {"annotations", MessagePart::known},
     {"content", MessagePart::content},
     {"tool_calls", MessagePart::tool_calls},
     {"function_call", MessagePart::tool_calls},
@@ -50,9 +57,12 @@ void message_texts(json::NodeRef message, TextWalk& walk) {
       case MessagePart::refusal:
         walk.structured(member, TextRole::refusal);
         break;
+      case MessagePart::other:
+        walk.key(member, role);
+        [[fallthrough]];
+      case MessagePart::known:
       case MessagePart::reasoning_details:
       case MessagePart::audio:
-      case MessagePart::other:
         if (llm::is_opaque(member)) break;
         [[fallthrough]];
       case MessagePart::content:
@@ -107,6 +117,8 @@ void request_texts(const llm::GovernedFields& fields, std::vector<llm::TextSpan>
         walk.free_form(member, TextRole::other);
         break;
       case RequestField::unknown:
+        walk.key(member, TextRole::other);
+        [[fallthrough]];
       case RequestField::known:
       case RequestField::hosted_search:
       case RequestField::fallback_models:

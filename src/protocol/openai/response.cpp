@@ -13,8 +13,10 @@ using llm::read_count_in;
 using llm::TextRole;
 using llm::TextWalk;
 
-enum class ChoicePart : std::uint8_t { other, logprobs, message };
+enum class ChoicePart : std::uint8_t { other, known, logprobs, message };
 constexpr llm::NamedField<ChoicePart> kChoicePartNames[] = {
+    {"index", ChoicePart::known},
+    {"finish_reason", ChoicePart::known},
     {"logprobs", ChoicePart::logprobs},
     {"message", ChoicePart::message},
 };
@@ -35,12 +37,19 @@ void message_texts(json::NodeRef message, TextWalk& walk) {
         break;
       case MessagePart::audio:
         if (part.is_object()) {
-          for (const json::NodeRef sound : part.children())
+          for (const json::NodeRef sound : part.children()) {
+            walk.key(sound, TextRole::assistant);
             if (!llm::is_binary_data(sound)) walk.structured(sound, TextRole::assistant);
+          }
           break;
         }
-        [[fallthrough]];
+        if (llm::is_opaque(part)) break;
+        walk.structured(part, TextRole::assistant);
+        break;
       case MessagePart::other:
+        walk.key(part, TextRole::assistant);
+        [[fallthrough]];
+      case MessagePart::known:
         if (llm::is_opaque(part)) break;
         [[fallthrough]];
       case MessagePart::content:
@@ -57,6 +66,7 @@ void choice_texts(json::NodeRef choice, TextWalk& walk) {
   }
   for (const json::NodeRef member : choice.children()) {
     const ChoicePart part = kChoiceParts.of(member);
+    if (part == ChoicePart::other) walk.key(member, TextRole::assistant);
     if (part == ChoicePart::logprobs || llm::is_opaque(member)) continue;
     if (part == ChoicePart::message && member.is_object()) {
       message_texts(member, walk);
@@ -96,6 +106,7 @@ constexpr llm::KeyMap kCounts(kCountNames);
 
 enum class AnswerField : std::uint8_t {
   other,
+  known,
   error,
   model,
   service_tier,
@@ -106,13 +117,12 @@ enum class AnswerField : std::uint8_t {
   end,
 };
 constexpr llm::NamedField<AnswerField> kAnswerNames[] = {
-    {"error", AnswerField::error},
-    {"model", AnswerField::model},
-    {"service_tier", AnswerField::service_tier},
-    {"usage", AnswerField::usage},
-    {"choices", AnswerField::choices},
-    {"output", AnswerField::output},
-    {"status", AnswerField::status},
+    {"id", AnswerField::known},      {"object", AnswerField::known},
+    {"created", AnswerField::known}, {"system_fingerprint", AnswerField::known},
+    {"data", AnswerField::known},    {"error", AnswerField::error},
+    {"model", AnswerField::model},   {"service_tier", AnswerField::service_tier},
+    {"usage", AnswerField::usage},   {"choices", AnswerField::choices},
+    {"output", AnswerField::output}, {"status", AnswerField::status},
 };
 constexpr llm::KeyMap kAnswerFields(kAnswerNames);
 
@@ -172,8 +182,9 @@ void response_texts(const json::Document& body, std::vector<llm::TextSpan>& out)
     return;
   }
   for (const json::NodeRef member : root.children()) {
-    if (llm::is_opaque(member)) continue;
     const AnswerField field = kAnswerFields.of(member);
+    if (field == AnswerField::other) walk.key(member, TextRole::other);
+    if (llm::is_opaque(member)) continue;
     if (field == AnswerField::choices && member.is_array()) {
       for (const json::NodeRef choice : member.children()) choice_texts(choice, walk);
     } else {

@@ -58,11 +58,14 @@ class Pair {
       EXPECT_EQ(got.node.text(a), wanted.node.text(b)) << raw_;
       // What is not free has not changed.
       if (said.repeats && !got.is_free && i < before_.size()) {
-        EXPECT_EQ(got.node.raw(), before_[i]) << raw_;
+        EXPECT_EQ(bytes_of(got), before_[i]) << raw_;
       }
     }
     before_.clear();
-    for (const TextPiece& piece : said.pieces) before_.emplace_back(piece.node.raw());
+    for (const TextPiece& piece : said.pieces) before_.emplace_back(bytes_of(piece));
+  }
+  static std::string_view bytes_of(const TextPiece& piece) {
+    return piece.is_key ? piece.node.key_raw() : piece.node.raw();
   }
   void expect_same_edits(const json::Document& plain) {
     json::Splicer a(document), b(plain);

@@ -167,6 +167,79 @@ TEST(Texts, WhatMayNotChangeIsReadOnly) {
               testing::ElementsAre("tool_definition key read-only: name", "tool_definition: f"));
 }
 
+std::vector<std::string> odd_keys_of_answer(llm::DialectKind kind, std::string_view body) {
+  json::Document document;
+  EXPECT_FALSE(document.parse(body).has_error()) << body;
+  std::vector<llm::TextSpan> spans;
+  llm::dialect(kind).response_texts(document, spans);
+  std::vector<std::string> out;
+  for (const llm::TextSpan& span : spans) {
+    if (!span.ref.is_key) continue;
+    EXPECT_TRUE(span.read_only) << "two that are masked would be one";
+    out.emplace_back(span.ref.node.key());
+  }
+  return out;
+}
+
+std::vector<std::string> odd_keys_of_event(llm::DialectKind kind, std::string_view data) {
+  json::Document document;
+  sse::Event event;
+  event.data = data;
+  event.has_data = true;
+  llm::Usage usage;
+  llm::StreamEvent said;
+  llm::dialect(kind).read_event(event, document, usage, said);
+  std::vector<std::string> out;
+  for (const llm::TextPiece& piece : said.pieces)
+    if (piece.is_key) out.emplace_back(piece.node.key());
+  return out;
+}
+
+/// Of every object of an answer, whatever surrounds it; names as the APIs give them are none.
+TEST(Texts, KeysThatAreNoPlainNamesAreRead) {
+  const std::string odd = "NEEDLE-1";
+  const auto with = [&odd](std::string text) {
+    for (std::size_t at; (at = text.find('@')) != std::string::npos;)
+      text.replace(at, 1, "\"" + odd + "\":1,");
+    return text;
+  };
+  using K = llm::DialectKind;
+  const std::string openai =
+      R"({@"id":"c","choices":[{@"index":0,"message":{@"role":"assistant",)"
+      R"("content":[{@"type":"text"}],"audio":{@"data":"x"},"tool_calls":[{@)"
+      R"("id":"t","function":{@"name":"f"}}]}}],"usage":{@"total_tokens":1,)"
+      R"("prompt_tokens_details":{@"cached_tokens":0}}})";
+  EXPECT_EQ(odd_keys_of_answer(K::openai, with(openai)), std::vector<std::string>(9, odd));
+  const std::string claude =
+      R"({@"id":"c","content":[{@"type":"text","text":"a","citations":[{@"url":"u"}]},{@)"
+      R"("type":"tool_use","name":"f"},{@"type":"thinking","thinking":"a"}],)"
+      R"("usage":{@"cache_creation":{@"ephemeral_5m_input_tokens":1}}})";
+  EXPECT_EQ(odd_keys_of_answer(K::anthropic, with(claude)), std::vector<std::string>(7, odd));
+  const std::string chunk =
+      R"({@"id":"c","choices":[{@"index":0,"delta":{@"content":"a","tool_calls":[{@"index":0,)"
+      R"("function":{@"arguments":"a"}}]},"logprobs":{@"content":[]}}],"usage":{@"total_tokens":1}})";
+  EXPECT_EQ(odd_keys_of_event(K::openai, with(chunk)), std::vector<std::string>(7, odd));
+  const std::string delta =
+      R"({@"type":"content_block_delta","index":0,"delta":{@"type":"text_delta","text":"a"}})";
+  EXPECT_EQ(odd_keys_of_event(K::anthropic, with(delta)), std::vector<std::string>(2, odd));
+  const std::string plain =
+      R"({"ephemeral_5m_input_tokens":1,"a_name_of_thirty_two_letters_xyz":1,)"
+      R"("b64_json":"","":1,"id":1,"last":1})";
+  EXPECT_THAT(odd_keys_of_answer(K::openai, plain), testing::IsEmpty());
+  EXPECT_THAT(odd_keys_of_event(K::openai, plain), testing::IsEmpty());
+  const std::string not_plain = R"({"a_name_of_thirty_three_letters_xyz":1,"AKIAB":1,"a@b.cd":1,)"
+                                R"("a123":1,"\u0061bc":1,"x y":1,"a_long_one_ending_in.":1})";
+  EXPECT_EQ(odd_keys_of_answer(K::openai, not_plain).size(), 7u);
+  EXPECT_EQ(odd_keys_of_event(K::openai, not_plain).size(), 7u);
+  for (const char* members :
+       {R"("NEEDLE-1":1)", R"("messages":[{"role":"user","NEEDLE-1":1}])",
+        R"("messages":[{"role":"user","content":[{"type":"text","NEEDLE-1":1}]}])",
+        R"("unknown":{"deep":[{"NEEDLE-1":1}]})"}) {
+    EXPECT_TRUE(finds(chat(members), "key read-only: NEEDLE-1")) << members;
+    EXPECT_TRUE(finds(messages(members), "key read-only: NEEDLE-1")) << members;
+  }
+}
+
 // A tag is not counted as generated: only a vendor's own fields are, not what a model wrote.
 TEST(Texts, WhatAModelWroteIsNoTagWhateverItIsCalled) {
   const Scanned use = messages(
