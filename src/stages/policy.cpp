@@ -2,6 +2,7 @@
 #include <array>
 #include <vector>
 
+#include "stages/credentials.hpp"
 #include "stages/guard_verdicts.hpp"
 #include "stages/rpc_guard.hpp"
 #include "stages/stream_policy.hpp"
@@ -26,14 +27,6 @@ using pipeline::StreamEvent;
 using pipeline::Verdict;
 using protocol::llm::TextSpan;
 
-/// What upstreams send is parsed as the dialects do.
-const json::ParseLimits kUpstream = [] {
-  json::ParseLimits limits;
-  limits.allow_lone_surrogates = true;
-  limits.max_depth = 512;
-  return limits;
-}();
-
 /// Text that is JSON itself, as tool calls carry it, and written with escapes.
 bool is_json_source(std::string_view text) noexcept {
   for (const char c : text) {
@@ -56,7 +49,8 @@ class PolicyStage final : public pipeline::Stage {
 
   Verdict on_answer(RequestContext& context, Answer& answer) override {
     if (!answer.from_upstream || context.rules == nullptr) return Verdict::proceed();
-    take_out_credentials(context, answer);
+    Verdict clean = take_out_credentials(context, answer);
+    if (clean.refused()) return clean;
     if (context.rules->empty(Direction::response)) return Verdict::proceed();
     if (answer.is_json) return inspect_json_answer(context, answer);
     return is_json_source(*answer.body) ? inspect_json_lines(context, answer)
@@ -208,42 +202,32 @@ class PolicyStage final : public pipeline::Stage {
 
   // ---- credentials of the upstream ----
 
-  /// Strings of `document` that spell a secret with escapes; without them it was taken out of the
-  /// bytes before they were parsed. False when there is none.
-  bool redact_escaped(RequestContext& context, const json::Document& document,
-                      json::Splicer& edits) {
-    if (document.text().find('\\') == std::string_view::npos) return false;
-    bool found = false;
-    const auto check = [&](json::TextRef ref) {
-      const std::string_view text = ref.text(text_);
-      if (!context.secrets->in(text)) return;
-      masked_.assign(text);
-      note_credentials(context, context.secrets->redact(masked_));
-      json_.clear();
-      json::quote_into(json_, masked_);
-      found = edits.replace(ref.begin_offset(), ref.end_offset(), json_) || found;
-    };
-    for (std::uint32_t i = 0; i < document.node_count(); ++i) {
-      const json::Node& node = document.node(i);
-      if (node.key_has_escape) check({document.ref(i), true});
-      if (node.has_escape) check({document.ref(i), false});
+  /// Those spelled with escapes: without them they were taken out of the bytes before.
+  Verdict take_out_credentials(RequestContext& context, Answer& answer) {
+    if (context.secrets == nullptr || context.secrets->empty() ||
+        answer.body->find('\\') == std::string::npos)
+      return Verdict::proceed();
+    if (answer.document == nullptr) {
+      if (redact_escaped_lines(context, *answer.body)) return Verdict::proceed();
+      return Verdict::refuse(Error(ErrorCode::upstream_invalid,
+                                   "the upstream's answer cannot be read and may hold a credential")
+                                 .with_side(base::Side::upstream));
     }
-    return found;
-  }
-
-  void take_out_credentials(RequestContext& context, Answer& answer) {
-    if (answer.document == nullptr || context.secrets == nullptr || context.secrets->empty())
-      return;
     json::Splicer edits(*answer.body);
-    if (!redact_escaped(context, *answer.document, edits)) return;
+    if (!find_credentials(context, *answer.document, Spelled::with_escapes, &edits).any)
+      return Verdict::proceed();
     *answer.body = edits.str();
-    answer.document = rewritten_.parse(*answer.body, kUpstream).has_error() ? nullptr : &rewritten_;
+    answer.document =
+        rewritten_.parse(*answer.body, answer_limits()).has_error() ? nullptr : &rewritten_;
+    return Verdict::proceed();
   }
 
   void take_out_credentials(RequestContext& context, StreamEvent& event) {
-    if (!event.has_document || !redact_escaped(context, event.document, event.edits)) return;
+    if (!event.has_document || event.document.text().find('\\') == std::string_view::npos ||
+        !find_credentials(context, event.document, Spelled::with_escapes, &event.edits).any)
+      return;
     event.rewritten = event.edits.str();
-    event.has_document = !event.document.parse(event.rewritten, kUpstream).has_error();
+    event.has_document = !event.document.parse(event.rewritten, answer_limits()).has_error();
     event.edits.reset(event.rewritten);
   }
 
@@ -288,7 +272,8 @@ class PolicyStage final : public pipeline::Stage {
         out += line;
         continue;
       }
-      if (lines_.parse(line, kUpstream).has_error()) return inspect_text_answer(context, answer);
+      if (lines_.parse(line, answer_limits()).has_error())
+        return inspect_text_answer(context, answer);
       spans_.clear();
       collect_free_form(lines_.root());
       json::Splicer edits(line);

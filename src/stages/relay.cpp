@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "stages/guard_verdicts.hpp"
+#include "stages/credentials.hpp"
 #include "tollgate/domain/routing/attempt_loop.hpp"
 #include "tollgate/pipeline/chain.hpp"
 #include "tollgate/protocol/sse/writer.hpp"
@@ -158,22 +158,23 @@ void Relay::drain_parser() {
 
 void Relay::take_event(const protocol::sse::Event& event) {
   if (context_.secrets == nullptr || !context_.secrets->in(event.raw)) {
-    relay_event(event);
+    relay_event(event, false);
     return;
   }
-  // The provider's credential, wherever in the event: name, id and comments too. Spelled with
-  // escapes or split over events the policy stage finds it.
+  // The provider's credential, wherever in the event: name, id and comments too. In a model's data,
+  // spelled with escapes or split over events the policy stage finds it.
   redacted_.clear();
-  note_credentials(context_, context_.secrets->redact_to(redacted_, event.raw));
+  append_redacted(context_, event, redacted_);
   protocol::sse::Parser again(redacted_.size());
   again.feed(redacted_);
   again.finish();
-  if (const protocol::sse::Event* const clean = again.next()) relay_event(*clean);
+  if (const protocol::sse::Event* const clean = again.next()) relay_event(*clean, true);
 }
 
-void Relay::relay_event(const protocol::sse::Event& event) {
+void Relay::relay_event(const protocol::sse::Event& event, bool has_credential) {
   event_.reset();
   event_.event = &event;
+  event_.has_credential = has_credential;
   Payload& payload = context_.payload;
   if (event.is_keep_alive) {
     context_.chain->on_event(context_, event_);

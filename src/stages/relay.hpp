@@ -42,7 +42,7 @@ class Relay {
   [[nodiscard]] bool take(const pipeline::BodyChunk& chunk);
   void drain_parser();
   void take_event(const protocol::sse::Event& event);
-  void relay_event(const protocol::sse::Event& event);
+  void relay_event(const protocol::sse::Event& event, bool has_credential);
   [[nodiscard]] bool observe();
   void append(const protocol::sse::Event& event);
   void end_with(const base::Error& error);

@@ -2,6 +2,7 @@
 #include <vector>
 
 #include "stages/attempt.hpp"
+#include "stages/credentials.hpp"
 #include "stages/holds.hpp"
 #include "stages/local_answers.hpp"
 #include "stages/peer_answers.hpp"

@@ -60,6 +60,11 @@ void StreamPolicy::on_event(RequestContext& context, StreamEvent& event) {
   check_lines(context, event);
   // It has no texts of its own, and does not stand between an event and one that repeats it.
   if (event.event->is_keep_alive) return;
+  if (has_secrets() && event.has_document &&
+      (event.has_credential || event.document.text().find('\\') != std::string_view::npos)) {
+    replace_around(context, event);
+    if (event.end_with) return;
+  }
   // What the event before had too, and was clean there, needs no second look.
   const bool is_known_clean = event.llm.repeats && wholes_clean_;
   wholes_clean_ = true;
@@ -91,6 +96,30 @@ void StreamPolicy::on_stream_end(RequestContext& context, StreamEvent& event) {
 }
 
 // ---- texts that are complete in their event ----
+
+/// Credentials in whatever is no piece of a text that goes on: keys and what no guardrail reads
+/// too.
+void StreamPolicy::replace_around(RequestContext& context, StreamEvent& event) {
+  const Spelled spelled = event.has_credential ? Spelled::anyhow : Spelled::with_escapes;
+  if (find_credentials(context, event.document, spelled, nullptr, &event.llm).any)
+    replace_found(context, event, spelled);
+}
+
+[[gnu::cold, gnu::noinline]] void StreamPolicy::replace_found(RequestContext& context,
+                                                              StreamEvent& event, Spelled spelled) {
+  whole_changed_ = true;
+  // First, since it could not be emptied any more with edits inside it.
+  if (!rules_.empty(Direction::response))
+    context.payload.dialect->blank_shadow_text(event.document, event.edits);
+  const InTexts found =
+      find_credentials(context, event.document, spelled, &event.edits, &event.llm);
+  if (!found.in_keys) return;
+  json_ = event.edits.str();
+  if (scratch_.parse(json_, answer_limits()).has_error())
+    event.end_with = Error(ErrorCode::upstream_invalid,
+                           "an event of the upstream's stream holds credentials as keys")
+                         .with_side(base::Side::upstream);
+}
 
 /// Comments and fields beside the data reach the agent too, and cannot be changed.
 void StreamPolicy::check_lines(RequestContext& context, StreamEvent& event) {
@@ -134,9 +163,9 @@ void StreamPolicy::check_whole(RequestContext& context, StreamEvent& event,
   const bool is_new = event.llm.repeats && piece.is_free;
   if (!is_new && is_known(raw)) return;
   std::string_view text = ref.text(text_);
-  // Spelled without escapes a secret was taken out of the event's bytes already.
   bool changed = false;
-  if (has_secrets() && raw.find('\\') != std::string_view::npos && secrets_->in(text)) {
+  if (has_secrets() && (event.has_credential || raw.find('\\') != std::string_view::npos) &&
+      secrets_->in(text)) {
     std::string clean(text);
     note_credentials(context, secrets_->redact(clean));
     text_ = std::move(clean);
@@ -147,7 +176,7 @@ void StreamPolicy::check_whole(RequestContext& context, StreamEvent& event,
   if (action != GuardAction::allow) note_matches(context, Direction::response, matches_);
   if (action != GuardAction::allow || changed) wholes_clean_ = false;
   if (action == GuardAction::block ||
-      ((changed || action == GuardAction::mask) && (piece.read_only || piece.is_key))) {
+      (action == GuardAction::mask && (piece.read_only || piece.is_key))) {
     event.end_with = guardrail_refusal(rules_, matches_, Direction::response);
     return;
   }
@@ -155,6 +184,7 @@ void StreamPolicy::check_whole(RequestContext& context, StreamEvent& event,
     if (action == GuardAction::allow && !is_new) remember(raw);
     return;
   }
+  if (piece.is_key) return;  // without the credential, see replace_found
   masked_.clear();
   rules_.mask_to(masked_, text, matches_);
   json_.clear();
@@ -216,9 +246,10 @@ void StreamPolicy::guard_piece(RequestContext& context, StreamEvent& event,
     event.end_with = too_much();
     return;
   }
-  // Thinking must stay byte for byte, its signature covers it: it may wait, but not be changed.
-  const bool changed = clean.found != 0 || verdict.action == GuardAction::mask;
-  if (verdict.action == GuardAction::block || (held.read_only && changed)) {
+  // Thinking must stay byte for byte, its signature covers it: it may wait, but not be changed. A
+  // credential never passes, whatever that breaks.
+  if (verdict.action == GuardAction::block ||
+      (held.read_only && verdict.action == GuardAction::mask)) {
     event.end_with = guardrail_refusal(rules_, verdict.matches, Direction::response);
     return;
   }
@@ -278,17 +309,17 @@ void StreamPolicy::keep_template(const StreamEvent& event) {
 void StreamPolicy::flush(RequestContext& context, StreamEvent& event, Held& held) {
   const std::uint64_t key = held.channel.key();
   text_.clear();
-  bool changed = false;
   const auto take = [&](const StreamVerdict& verdict) {
     if (!verdict.matches.empty()) note_matches(context, Direction::response, verdict.matches);
-    changed = changed || verdict.action == GuardAction::mask;
-    if (verdict.action == GuardAction::block || (held.read_only && changed))
+    if (verdict.action == GuardAction::block ||
+        (held.read_only && verdict.action == GuardAction::mask))
       event.end_with = guardrail_refusal(rules_, verdict.matches, Direction::response);
     text_ += verdict.release;
   };
   if (held.tail.held() != 0) {
-    masked_ = held.tail.finish();
-    take(guard_.feed(key, masked_, form_of(held.channel.kind)));
+    const auto rest = held.tail.finish(*secrets_, tail_scratch_);
+    note_credentials(context, rest.found);
+    take(guard_.feed(key, rest.text, form_of(held.channel.kind)));
     if (event.end_with) return;
   }
   take(guard_.finish(key));

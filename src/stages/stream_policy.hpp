@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "stages/credentials.hpp"
 #include "tollgate/domain/policy/secrets.hpp"
 #include "tollgate/domain/policy/stream_guard.hpp"
 #include "tollgate/pipeline/context.hpp"
@@ -60,6 +61,9 @@ class StreamPolicy final : public pipeline::StageState {
   void forget(Held& held);
   void drop_template(Held& held);
   void keep_template(const pipeline::StreamEvent& event);
+  void replace_around(pipeline::RequestContext& context, pipeline::StreamEvent& event);
+  void replace_found(pipeline::RequestContext& context, pipeline::StreamEvent& event,
+                     Spelled spelled);
   void check_lines(pipeline::RequestContext& context, pipeline::StreamEvent& event);
   void check_whole(pipeline::RequestContext& context, pipeline::StreamEvent& event,
                    const protocol::llm::TextPiece& piece);

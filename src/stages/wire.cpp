@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "stages/guard_verdicts.hpp"
 #include "tollgate/domain/keys/key_format.hpp"
 #include "tollgate/pipeline/mcp_session.hpp"
 #include "tollgate/protocol/http/forwarding.hpp"
@@ -210,10 +209,6 @@ void build_answer_headers(RequestContext& context, const protocol::http::Respons
   lines.field(kAttempts, std::uint64_t{attempts});
   if (context.hold_plan.is_lowered)
     lines.field(kCap, static_cast<std::uint64_t>(context.hold_plan.output_cap));
-}
-
-void redact_credentials(RequestContext& context, std::string& body) {
-  if (context.secrets != nullptr) note_credentials(context, context.secrets->redact(body));
 }
 
 }  // namespace tollgate::stages

@@ -39,8 +39,4 @@ void build_answer_headers(pipeline::RequestContext& context,
                           const protocol::http::ResponseHead& head, unsigned attempts,
                           std::string& out);
 
-/// Takes every occurrence of the provider's credential out of an upstream's answer, before it is
-/// parsed: names, ids and numbers too. Spelled with escapes the policy stage finds it.
-void redact_credentials(pipeline::RequestContext& context, std::string& body);
-
 }  // namespace tollgate::stages

@@ -302,6 +302,49 @@ TEST_F(HostileUpstream, ItsCredentialNeverComesBack) {
   EXPECT_EQ(left.find("canary-mcp-token-77"), std::string::npos);
 }
 
+/// Two configured credentials, of which one begins the other: never the rest of the longer.
+TEST(HostileCredentials, OneThatHoldsAnotherIsTakenOutWhole) {
+  FakeUpstream upstream;
+  const std::string key = "acme-prod-9f8e7d6c5b4a3210", rest = "-9f8e7d6c5b4a3210";
+  Daemon daemon(R"(
+providers:
+  up: {kind: openai_compatible, base_url: "@{UP}/v1", api_key: acme-prod-9f8e7d6c5b4a3210,
+       headers: {x-client-token: acme-prod}, proxy: none}
+models: {m: {deployments: [{provider: up, model: m, price: {input: 2.5, output: 10}}]}}
+keys: [{id: k1, digest: "@{digest:agent}"}]
+routing: {retries_per_deployment: 0}
+)",
+                {.variables = {{"UP", upstream.url()}}, .audit = "bodies: full"});
+  std::string escaped = key;
+  escaped.replace(escaped.find("9f"), 1, "\\u0039");
+  const auto delta = [](const std::string& text) {
+    return sse_data(R"({"id":"c","choices":[{"index":0,"delta":{"content":")" + text + R"("}}]})");
+  };
+  std::vector<Answer> answers;
+  for (const std::string& spelled : {key, escaped}) {
+    answers.push_back(Answer::json(
+        200,
+        R"({"id":"x","choices":[{"index":0,"message":{"content":"Bearer )" + spelled + R"("}}]})"));
+    answers.push_back(Answer::json(400, R"({"error":{"message":"bad )" + spelled + R"("}})"));
+    answers.push_back(Answer::text("Bearer " + key, "text/plain"));
+    answers.push_back(Answer::sse({delta("Bearer " + spelled), sse_data("[DONE]")}));
+    answers.push_back(
+        Answer::sse({delta("acme-prod"), delta(spelled.substr(9)), sse_data("[DONE]")}));
+    answers.push_back(Answer::sse({": " + key + "\n\n", delta("a"), sse_data("[DONE]")}));
+  }
+  for (std::size_t i = 0; i < answers.size(); ++i) {
+    SCOPED_TRACE(i);
+    upstream.on("POST", kChat, {answers[i]});
+    const bool stream = i % 6 >= 3;
+    const Response response = daemon.post(
+        kChat, chat_request("m", "hi", stream ? R"(,"max_tokens":50,"stream":true)" : ""));
+    EXPECT_EQ(response.body.find("6c5b4a3210"), std::string::npos) << response.body;
+    EXPECT_EQ(response.body.find("acme-prod"), std::string::npos) << response.body;
+    EXPECT_NE(response.body.find("[REDACTED:provider_credential]"), std::string::npos)
+        << response.body;
+  }
+}
+
 TEST_F(HostileUpstream, ARedirectionIsNotTheAgentsToFollow) {
   for (const int status : {301, 302, 304, 307, 308}) {
     upstream.on("POST", kChat,

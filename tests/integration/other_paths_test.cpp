@@ -158,6 +158,48 @@ TEST_F(OtherPaths, AnAnswerIsReadWhateverItIsCalled) {
   }
 }
 
+TEST_F(OtherPaths, ACredentialInLinesOfJsonIsFoundHoweverItIsSpelled) {
+  // With response rules and without any.
+  const std::string bare = std::string(kOther).substr(0, std::string(kOther).find("guardrails:")) +
+                           "default_guardrails: []\n";
+  Daemon without{bare, {.variables = {{"UP", upstream.url()}}, .audit = "bodies: full"}};
+  const std::string escaped = "provider\\u002dcredential-0123456789abcdef";
+  const std::string tail = "credential-0123456789abcdef";
+  for (Daemon* const one : {&daemon, &without}) {
+    for (const int status : {200, 400}) {
+      for (const char* const type :
+           {"application/x-ndjson", "application/jsonl", "text/plain", "text/html"}) {
+        for (const char* const path : {"/v1/things", "/v1/chat/completions"}) {
+          SCOPED_TRACE(std::string(type) + ' ' + path + ' ' + std::to_string(status));
+          const std::string good = "{\"b\":1}\n";
+          const auto answer = [&](const std::string& body) {
+            upstream.on("POST", path,
+                        {Answer::raw("HTTP/1.1 " + std::to_string(status) + " X\r\nContent-Type: " +
+                                     type + "\r\nContent-Length: " + std::to_string(body.size()) +
+                                     "\r\n\r\n" + body)});
+            return one->post(path, chat_request("m", "hi"));
+          };
+          const Response lines =
+              answer("{\"a\":\"" + escaped + "\"}\n" + good + "{\"" + escaped + "\":1}\n");
+          EXPECT_EQ(lines.body.find(tail), std::string::npos) << lines.body;
+          // A model's answer is one JSON text, and refused where guardrails cannot read it.
+          const bool is_refused = one == &daemon && std::string(path) != "/v1/things";
+          if (!is_refused) {
+            EXPECT_EQ(lines.status, status);
+            EXPECT_EQ(lines.body, "{\"a\":\"[REDACTED:provider_credential]\"}\n" + good +
+                                      "{\"[REDACTED:provider_credential]\":1}\n");
+            EXPECT_EQ(answer(good + "not \\json\n").body, good + "not \\json\n");
+          }
+          // What is no JSON and yet spells it: a lenient reader's.
+          const Response broken = answer(good + "{a:\"" + escaped + "\"}\n");
+          EXPECT_EQ(broken.status, 502) << broken.body;
+          EXPECT_EQ(broken.body.find(tail), std::string::npos) << broken.body;
+        }
+      }
+    }
+  }
+}
+
 TEST_F(OtherPaths, ABinaryAnswerPassesAndOnlyItsDigestIsKept) {
   const std::string sound = "RIFF" + kMail + std::string(300, '\x01');
   upstream.on("POST", "/v1/audio/speech", {Answer::text(sound, "audio/wav")});

@@ -24,6 +24,8 @@ class StreamEvent {
   protocol::llm::StreamEvent llm;
   json::Document document;  ///< the event's data, when it is JSON
   bool has_document = false;
+  /// The bytes of the data may hold a credential of the upstream's (policy stage).
+  bool has_credential = false;
   json::Splicer edits;    ///< over the event's data, or over `rewritten`
   std::string rewritten;  ///< other data for the event; empty = its own
   std::string before;     ///< whole events to send first
@@ -33,7 +35,7 @@ class StreamEvent {
   void reset() {
     event = nullptr;
     llm.reset();
-    has_document = false;
+    has_document = has_credential = false;
     edits.reset({});
     rewritten.clear();
     before.clear();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <utility>
 
 #include "domain/policy/chars.hpp"
@@ -18,8 +19,11 @@ Secrets::Secrets(std::vector<std::string> values) {
   std::sort(values.begin(), values.end(), [](const std::string& a, const std::string& b) {
     return a.size() != b.size() ? a.size() < b.size() : a < b;
   });
+  values.erase(std::unique(values.begin(), values.end()), values.end());
+  std::vector<Literal> holding;
   for (std::string& value : values) {
-    if (value.size() < kMinBytes || in(value)) continue;
+    if (value.size() < kMinBytes) continue;
+    const bool holds_other = in(value);
     Literal literal;
     literal.text = std::move(value);
     const std::string& text = literal.text;
@@ -33,8 +37,14 @@ Secrets::Secrets(std::vector<std::string> values) {
       };
       if (i != literal.first && rank(i) < rank(literal.second)) literal.second = i;
     }
-    literals_.push_back(std::move(literal));
+    if (holds_other) {
+      holding.push_back(std::move(literal));
+    } else {
+      literals_.push_back(std::move(literal));
+      plain_ = literals_.size();
+    }
   }
+  std::move(holding.begin(), holding.end(), std::back_inserter(literals_));
 }
 
 std::size_t Secrets::next(const Literal& literal, std::string_view text,
@@ -54,28 +64,42 @@ std::size_t Secrets::next(const Literal& literal, std::string_view text,
 bool Secrets::in(std::string_view text) const noexcept {
   // The shortest stands first: most texts asked about are names that cannot hold it.
   if (literals_.empty() || text.size() < literals_.front().text.size()) return false;
-  return std::any_of(literals_.begin(), literals_.end(), [text](const Literal& literal) {
+  const auto end = literals_.begin() + static_cast<std::ptrdiff_t>(plain_);
+  return std::any_of(literals_.begin(), end, [text](const Literal& literal) {
     return next(literal, text, 0) != std::string_view::npos;
   });
 }
 
-std::size_t Secrets::redact_to(std::string& out, std::string_view text) const {
+/// Takes out those that begin before `until`. The first `covered` bytes are part of one that
+/// kInstead stands for already. Nothing is appended of what lies behind `until`.
+Secrets::Taken Secrets::take_out(std::string& out, std::string_view text, std::size_t covered,
+                                 std::size_t until) const {
   // Each literal's next place is kept, so that one that is nowhere is not searched for again.
   std::vector<std::size_t> places;
+  places.reserve(literals_.size());
   for (const Literal& literal : literals_) places.push_back(next(literal, text, 0));
-  std::size_t done = 0, found = 0;
+  Taken taken{covered, 0};
   while (!places.empty()) {
-    const auto nearest = std::min_element(places.begin(), places.end());
-    const std::size_t begin = *nearest;
-    if (begin == std::string_view::npos) break;
-    out.append(text.substr(done, begin - done)).append(kInstead);
-    done = begin + literals_[static_cast<std::size_t>(nearest - places.begin())].text.size();
-    ++found;
-    for (std::size_t i = 0; i < places.size(); ++i)
-      if (places[i] < done) places[i] = next(literals_[i], text, done);
+    const std::size_t begin = *std::min_element(places.begin(), places.end());
+    if (begin >= until) break;
+    std::size_t end = taken.end;
+    for (std::size_t i = 0; i < places.size(); ++i) {
+      if (places[i] != begin) continue;
+      end = std::max(end, begin + literals_[i].text.size());
+      places[i] = next(literals_[i], text, begin + 1);
+    }
+    if (begin >= taken.end) {
+      out.append(text.substr(taken.end, begin - taken.end)).append(kInstead);
+      ++taken.found;
+    }
+    taken.end = end;
   }
-  out.append(text.substr(done));
-  return found;
+  if (taken.end < until) out.append(text.substr(taken.end, until - taken.end));
+  return taken;
+}
+
+std::size_t Secrets::redact_to(std::string& out, std::string_view text) const {
+  return take_out(out, text, 0, text.size()).found;
 }
 
 std::size_t Secrets::redact(std::string& text) const {
@@ -108,25 +132,29 @@ std::size_t Secrets::hold(std::string_view text) const noexcept {
 
 SecretTail::Piece SecretTail::feed(const Secrets& secrets, std::string_view piece,
                                    Scratch& scratch) {
-  Piece out;
   if (!held_.empty()) {
     scratch.joined.assign(held_).append(piece);
-    held_.clear();
     piece = scratch.joined;
   }
-  if (secrets.in(piece)) {
-    scratch.redacted.clear();
-    out.found = secrets.redact_to(scratch.redacted, piece);
-    piece = scratch.redacted;
-  }
+  // One that begins before `hold` is whole: else its beginning would be held.
   const std::size_t hold = secrets.hold(piece);
+  Piece out{piece.substr(0, hold)};
+  if (covered_ != 0 || secrets.in(piece)) {
+    scratch.redacted.clear();
+    const Secrets::Taken taken = secrets.take_out(scratch.redacted, piece, covered_, hold);
+    out = {scratch.redacted, taken.found};
+    covered_ = taken.end - std::min(taken.end, hold);
+  }
   held_.assign(piece.substr(hold));
-  out.text = piece.substr(0, hold);
   return out;
 }
 
-std::string SecretTail::finish() {
-  return std::exchange(held_, {});
+SecretTail::Piece SecretTail::finish(const Secrets& secrets, Scratch& scratch) {
+  scratch.redacted.clear();
+  const Secrets::Taken taken =
+      secrets.take_out(scratch.redacted, held_, std::exchange(covered_, 0), held_.size());
+  held_.clear();
+  return {scratch.redacted, taken.found};
 }
 
 }  // namespace tollgate::domain::policy

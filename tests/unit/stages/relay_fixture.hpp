@@ -303,7 +303,7 @@ class RelayBench {
   NoThrottle throttle_;
   NoUpstream upstream_;
   std::atomic<std::int64_t> in_flight_{0};
-  domain::policy::Secrets secrets_{{"provider-credential-1"}};
+  domain::policy::Secrets secrets_{{"provider-credential-1", "provider-credential"}};
   std::unique_ptr<store::AuditStore> store_;
   pipeline::RuntimePtr runtime_;
   const domain::policy::RuleSet* rules_ = nullptr;

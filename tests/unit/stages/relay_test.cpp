@@ -103,6 +103,78 @@ TEST(Relay, FindsACredentialInEventsThatRepeat) {
   EXPECT_EQ(out.verdicts[0].count, 3);
 }
 
+/// `text` with a character of it as an escape.
+std::string escaped(std::string text) {
+  return text.replace(9, 1, "\\u0063");
+}
+const std::string kKey = "provider-credential-1";  // and a shorter credential is its beginning
+
+TEST(Relay, ACredentialThatGoesOnInTheNextEventIsTakenOutWhole) {
+  RelayBench bench;
+  for (std::size_t cut = 1; cut < kKey.size(); ++cut) {
+    for (const bool hides : {false, true}) {
+      const std::string head = kKey.substr(0, cut);
+      const Outcome out =
+          relay(bench, {chunk("it is "), chunk(hides && cut > 9 ? escaped(head) : head),
+                        chunk(kKey.substr(cut) + "."), kEnd});
+      EXPECT_EQ(out.bytes.find("redential-1"), std::string::npos) << cut << out.bytes;
+      EXPECT_EQ(out.bytes.find("\"" + kKey.substr(cut)), std::string::npos) << cut << out.bytes;
+      EXPECT_NE(out.bytes.find("[REDACTED:provider_credential]"), std::string::npos);
+      EXPECT_EQ(out.end, RelayEnd::complete);
+      ASSERT_EQ(out.verdicts.size(), 1u);
+      EXPECT_EQ(out.verdicts[0].count, 1) << cut;
+    }
+  }
+  // The shorter one at the end of its text.
+  const Outcome short_one = relay(bench, {chunk("it is provider-credential"), kEnd});
+  EXPECT_EQ(short_one.bytes.find("credential\""), std::string::npos) << short_one.bytes;
+  EXPECT_EQ(short_one.verdicts.at(0).count, 1);
+}
+
+TEST(Relay, ACredentialIsTakenOutOfKeysAndOfWhatNoGuardrailReads) {
+  for (const char* const guardrail : {"everything", "flags"}) {
+    RelayBench bench(guardrail);
+    for (const std::string& key : {kKey, escaped(kKey)}) {
+      const std::string member = "\"" + key + "\":1";
+      const std::string delta =
+          R"(data: {"choices":[{"index":0,"delta":{"content":"a",)" + member + "}}]}\n\n";
+      for (const std::string& event :
+           {chunk("a ", member + ","), chunk("a ", R"("x":{)" + member + "},"),
+            chunk("a ", R"("x":)" + ("[\"" + key + "\"],")), chunk("a ", "", "," + member),
+            chunk("a ", "", R"(,"logprobs":{)" + member + R"(,"a":[")" + key + R"("]})"),
+            chunk("a ", R"("usage":{"total_tokens":2,)" + member + "},"), delta}) {
+        const Outcome out =
+            relay(bench, {chunk("a "), chunk("a "), event, event, chunk("a "), kEnd});
+        EXPECT_EQ(out.bytes.find("redential-1"), std::string::npos) << event << out.bytes;
+        EXPECT_EQ(out.end, RelayEnd::complete) << event << out.bytes;
+        ASSERT_EQ(out.verdicts.size(), 1u) << event;
+      }
+      // Two that would become one, or a number.
+      const Outcome twice =
+          relay(bench, {chunk("a "), chunk("b", member + ",\"" + kKey.substr(0, 19) + "\":2,")});
+      EXPECT_EQ(twice.bytes.find("redential\""), std::string::npos) << twice.bytes;
+      EXPECT_EQ(twice.end, RelayEnd::stopped);
+    }
+  }
+}
+
+TEST(Relay, KeysThatAreNoPlainNamesAreGuarded) {
+  RelayBench bench;
+  for (const std::string& event :
+       {chunk("b ", R"("joe@example.com":1,)"), chunk("b ", R"("x":{"joe@example.com":1},)"),
+        chunk("b ", "", R"(,"joe\u0040example.com":1)")}) {
+    const Outcome out = relay(bench, {chunk("a "), chunk("a "), event, chunk("after"), kEnd});
+    EXPECT_EQ(out.end, RelayEnd::stopped) << event;
+    EXPECT_EQ(out.bytes.find("joe"), std::string::npos) << out.bytes;
+    EXPECT_EQ(out.bytes.find("after"), std::string::npos) << out.bytes;
+  }
+  RelayBench flags("flags");
+  const std::string flagged = chunk("a ", R"("joe@example.com":1,)");
+  const Outcome out = relay(flags, {flagged, flagged, kEnd});
+  EXPECT_EQ(out.bytes, flagged + flagged + kEnd);
+  EXPECT_EQ(out.verdicts.at(0).count, 2);
+}
+
 /// A stream as upstreams send them, and as none should.
 class RandomStream {
  public:

@@ -11,6 +11,8 @@ namespace tollgate::domain::policy {
 ///
 /// Few and long, so each is searched for by itself: two of its bytes at a time, 16 places at once,
 /// which costs less than one more automaton (docs/guardrails.md has the figures).
+/// Overlaps: values may hold one another or overlap in a text. What any of them covers is taken
+/// out, and hits that share bytes are one: the rest of a longer value would tell the most of it.
 /// Threads: immutable, any. The values are never printed; kInstead stands for them.
 class Secrets {
  public:
@@ -19,7 +21,6 @@ class Secrets {
   static constexpr std::string_view kInstead = "[REDACTED:provider_credential]";
 
   Secrets() = default;
-  /// A value that holds another one (a scheme word and the token behind it) is found by the other.
   explicit Secrets(std::vector<std::string> values);
 
   [[nodiscard]] bool empty() const noexcept { return literals_.empty(); }
@@ -29,21 +30,31 @@ class Secrets {
   std::size_t redact_to(std::string& out, std::string_view text) const;
   /// The same in place. Does not touch a text without any.
   std::size_t redact(std::string& text) const;
-  /// Where a proper prefix of one that reaches the end of `text` begins; text.size() when none
-  /// does.
+  /// Where the longest proper prefix of one that reaches the end of `text` begins; text.size() when
+  /// none does.
   [[nodiscard]] std::size_t hold(std::string_view text) const noexcept;
 
  private:
+  friend class SecretTail;
   struct Literal {
     std::string text;
     std::size_t first = 0, second = 0;  ///< the places of its two rarest bytes
   };
+  struct Taken {
+    std::size_t end = 0;    ///< where the last of them ends, covered bytes included
+    std::size_t found = 0;  ///< begun here
+  };
   static std::size_t next(const Literal& literal, std::string_view text, std::size_t from) noexcept;
+  Taken take_out(std::string& out, std::string_view text, std::size_t covered,
+                 std::size_t until) const;
 
+  /// Those that hold no other one, shortest first; behind them those that do.
   std::vector<Literal> literals_;
+  std::size_t plain_ = 0;  ///< how many hold no other one: where none of them is, none is
 };
 
 /// Takes Secrets out of one text that arrives in pieces: holds back what may still become one.
+/// Any split gives what the whole text gives.
 /// Lifetime: the secrets must outlive it. Memory: less than the longest secret.
 class SecretTail {
  public:
@@ -56,12 +67,15 @@ class SecretTail {
     std::size_t found = 0;  ///< secrets taken out of it
   };
   [[nodiscard]] Piece feed(const Secrets& secrets, std::string_view piece, Scratch& scratch);
-  /// The end of the text: gives what was held, which is no secret.
-  [[nodiscard]] std::string finish();
+  /// The end of the text: gives what was held, without the secrets that were whole in it.
+  [[nodiscard]] Piece finish(const Secrets& secrets, Scratch& scratch);
   [[nodiscard]] std::size_t held() const noexcept { return held_.size(); }
 
  private:
   std::string held_;
+  /// How much of held_ belongs to a secret that kInstead was given for already: it may go on in
+  /// another one that overlaps it, and is dropped when it does not.
+  std::size_t covered_ = 0;
 };
 
 }  // namespace tollgate::domain::policy
