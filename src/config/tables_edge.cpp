@@ -105,7 +105,7 @@ const Table<Limits>& limits_table() {
               .unit("fields"),
           size("body_bytes", &L::body_bytes, kKiB, kGiB, "A request body, inflated"),
           size("body_memory_bytes", &L::body_memory_bytes, kMiB, 1'024 * kGiB,
-               "Memory of all request bodies over 16 KiB at once; then 503 to further ones"),
+               "Memory of request bodies over 16 KiB and their indexes; then 503 to further ones"),
           integer("gzip_ratio", &L::gzip_ratio, 1, 1'000,
                   "Largest inflated to deflated ratio of a gzip request body"),
           integer("json_depth", &L::json_depth, 8, 1'000, "Nesting of a JSON request body")

@@ -1,5 +1,6 @@
 #include "tollgate/json/document.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <cstring>
 
@@ -70,7 +71,7 @@ base::Result<void> Document::parse(std::string_view text, const ParseLimits& lim
   if (memory.keys.capacity() > kKeptKeys) memory.keys = {};
   if (memory.table.capacity() > kKeptKeys) memory.table = {};
   if (good) return {};
-  clear();
+  trim();
   return json_error(builder.fault(), builder.is_refusal()).with_limit(builder.limit());
 }
 
@@ -85,6 +86,16 @@ void Document::trim(std::uint32_t keep_nodes) noexcept {
   if (node_capacity_ <= keep_nodes) return;
   nodes_.reset();
   node_capacity_ = 0;
+}
+
+void Document::shrink() {
+  constexpr std::uint32_t kSmall = 4'096;
+  // A copy must be worth it: an index doubles as it grows, so that half of it may be room.
+  if (node_capacity_ <= kSmall || node_count_ > node_capacity_ / 4 * 3) return;
+  auto smaller = std::make_unique_for_overwrite<Node[]>(node_count_);
+  std::copy_n(nodes_.get(), node_count_, smaller.get());
+  nodes_ = std::move(smaller);
+  node_capacity_ = node_count_;
 }
 
 std::string_view Document::pin(std::string_view escaped) const {

@@ -1,12 +1,13 @@
 #include "tollgate/pipeline/context.hpp"
 
 #include <algorithm>
+#include <type_traits>
 
 namespace tollgate::pipeline {
 namespace {
 /// Bodies larger than this are given back after the call, so that one large request does not pin
 /// its memory to an idle connection.
-constexpr std::size_t kKeepBytes = 64 * 1024;
+constexpr std::uint32_t kKeepBytes = 64 * 1024;
 /// What is captured is digested in pieces of this size: for each event of a stream the digest's
 /// code and tables would be fetched into the cache again.
 constexpr std::size_t kDigestPiece = 4 * 1024;
@@ -125,7 +126,9 @@ void RequestContext::end() {
   }
   // Now, not at the next call: the connection may be idle for long.
   if (body.capacity() > kKeepBytes) std::string().swap(body);
-  if (has_document) document.trim();
+  if (has_document) document.trim(kKeepBytes / sizeof(json::Node));
+  auto& tools = payload.fields.tools;
+  if (tools.capacity() > kKeepBytes / sizeof(tools[0])) std::decay_t<decltype(tools)>().swap(tools);
   has_document = false;
   key = nullptr;
   rules = nullptr;

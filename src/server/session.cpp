@@ -277,6 +277,7 @@ base::Task<void> Session::serve() {
       channel_->set_read_deadline(base::Deadline::never());
       channel_->watch(this);
       verdict = pipeline::interpret(context);
+      if (!verdict.refused() && !count_index()) verdict = Verdict::refuse(std::move(*refusal_));
       if (!verdict.refused()) verdict = co_await chain.on_request(context);
     }
     if (context.stopped_by_gateway())

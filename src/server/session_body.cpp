@@ -140,17 +140,32 @@ bool Session::make_room(std::size_t size) {
   const std::size_t wanted = size + kJsonPadding;
   const std::size_t room = wanted <= body.capacity() ? body.capacity() : wanted;
   if (size > kUncounted && room > counted_body_) {
-    const config::Limits& limits = context_->config().limits;
-    if (!host_.body_memory().try_add(room - counted_body_, limits.body_memory_bytes)) {
-      host_.services().metrics.limit_hits(telemetry::LimitHit::body_memory_bytes).inc();
-      refusal_ = Error(ErrorCode::overloaded, "the gateway is at limits.body_memory_bytes")
-                     .with_retry_after(1);
-      return false;
-    }
-    counted_body_ = room;
+    if (!count_body(room - counted_body_)) return false;
   }
   body.reserve(room);
   return true;
+}
+
+bool Session::count_body(std::size_t bytes) {
+  const config::Limits& limits = context_->config().limits;
+  if (!host_.body_memory().try_add(bytes, limits.body_memory_bytes)) {
+    host_.services().metrics.limit_hits(telemetry::LimitHit::body_memory_bytes).inc();
+    refusal_ = Error(ErrorCode::overloaded, "the gateway is at limits.body_memory_bytes")
+                   .with_retry_after(1);
+    return false;
+  }
+  counted_body_ += bytes;
+  return true;
+}
+
+bool Session::count_index() {
+  if (!context_->has_document) return true;
+  // 28 bytes a value, of which the text may spend three: many times the body that was counted.
+  context_->document.shrink();
+  const auto& tools = context_->payload.fields.tools;
+  const std::size_t size =
+      context_->document.index_bytes() + tools.capacity() * sizeof(tools.front());
+  return size <= kUncounted || count_body(size);
 }
 
 void Session::release_body() noexcept {

@@ -171,6 +171,48 @@ TEST_F(Connection, AnnouncedBytesTakeNoMemoryAndBytesThatCameAreBounded) {
   EXPECT_TRUE(back) << "what a body took is given back";
 }
 
+/// Three bytes of text a value, 28 of index: it lives as long as the text, and counts like it.
+TEST_F(Connection, TheIndexOfABodyCountsAsItsBytesDo) {
+  upstream.on("POST", kPath, {Answer::json(200, completion("ok")).after(500ms)});
+  Daemon daemon(std::string(kOneProvider) +
+                    "limits: {body_bytes: 16MiB, body_memory_bytes: 64MiB, json_nodes: 1000000}\n",
+                {.variables = {{"UP", upstream.url()}}});
+  std::string nested = R"({"model":"m","messages":[{"role":"user","content":"hi"}],"x":[)";
+  for (int i = 0; i < 900'000; ++i) nested += "[],";
+  nested += "1]}";
+  ASSERT_EQ(daemon.post(kPath, nested).status, 200) << "29 MB fit";
+  const long before = resident_kib(daemon.pid());
+  long most = before;
+  {
+    // Eight times 29 MB do not.
+    std::vector<RawClient> agents;
+    for (int i = 0; i < 8; ++i) {
+      agents.push_back(daemon.connect());
+      agents.back().send(daemon.post_bytes(kPath, nested));
+    }
+    ASSERT_TRUE(upstream.wait_for_requests(3));
+    most = resident_kib(daemon.pid());
+    int served = 0, refused = 0;
+    for (RawClient& agent : agents) {
+      const Response response = agent.read_response(10s);
+      served += response.status == 200 ? 1 : 0;
+      refused += response.status == 503 ? 1 : 0;
+      if (response.status == 503) {
+        EXPECT_EQ(json::parse(response.body)["error"]["code"], "overloaded");
+      }
+    }
+    EXPECT_GE(served, 1);
+    EXPECT_GE(refused, 1);
+    EXPECT_EQ(served + refused, 8);
+    EXPECT_GE(daemon.metrics().value("tollgate_limit_hits_total", {{"limit", "body_memory_bytes"}}),
+              refused);
+  }
+  if (!kSanitized) {
+    EXPECT_LT(most - before, 160 * 1024) << "the limit, and one parse on its way";
+  }
+  EXPECT_EQ(daemon.post(kPath, nested).status, 200) << "what an index took is given back";
+}
+
 /// A 204 has no body, whatever its content type says: one byte of framing would be read as the
 /// start of the next answer.
 TEST_F(Connection, AnAnswerThatCannotHaveABodyHasNone) {

@@ -150,6 +150,13 @@ class Document {
   /// Forgets the parse and gives memory back if the index has grown over `keep_nodes` (about 28
   /// bytes each): for Documents that are pooled.
   void trim(std::uint32_t keep_nodes = 16'384) noexcept;
+  /// Gives back room of a large index that the parse did not need: for Documents that are kept over
+  /// a wait. NodeRefs stay good.
+  void shrink();
+  /// Memory the index holds, in bytes.
+  [[nodiscard]] std::size_t index_bytes() const noexcept {
+    return std::size_t{node_capacity_} * sizeof(Node);
+  }
 
  private:
   friend class NodeRef;

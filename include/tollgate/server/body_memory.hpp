@@ -5,11 +5,12 @@
 
 namespace tollgate::server {
 
-/// Bytes of memory that request bodies take at this moment, whole process
+/// Bytes of memory that request bodies and what is made of them take at this moment, whole process
 /// (limits.body_memory_bytes).
 ///
-/// Counts what was reserved for bodies over 16 KiB, so that many large uploads at once cannot take
-/// the machine's memory. Threads: any; one relaxed atomic, touched by large bodies only.
+/// Counts what was reserved for bodies over 16 KiB, and indexes over as much, so that many large
+/// uploads at once cannot take the machine's memory. Threads: any; one relaxed atomic, touched by
+/// large bodies only.
 class BodyMemory {
  public:
   /// False, and nothing taken, when `bytes` more would pass `limit`.

@@ -102,6 +102,11 @@ class Session final : public pipeline::Downstream,
   bool body_read_failed(const net::IoResult& got);
   /// Reserves and counts memory for a body of `size` bytes; false (with `refusal_`) at the limit.
   bool make_room(std::size_t size);
+  /// Counts what was made of the body beside its bytes (its index lives as long as they do), and
+  /// gives back what of that is only room; false (with `refusal_`) at the limit.
+  bool count_index();
+  /// Counts `bytes` more, as long as the body lives.
+  bool count_body(std::size_t bytes);
   void release_body() noexcept;
   /// Answers with an error made here, in the caller's dialect, through the chain when a call
   /// exists.

@@ -325,6 +325,29 @@ TEST(Document, IsReused) {
   EXPECT_EQ(document.root().text(), "a");
 }
 
+TEST(Document, ALargeIndexGivesBackRoomItDoesNotNeed) {
+  std::string text = "[";
+  for (int i = 0; i < 40'000; ++i) text += "[],";
+  text += "\"last\"]";
+  Document document;
+  ASSERT_TRUE(document.parse(text).has_value());
+  const NodeRef last = document.root().at(40'000);
+  EXPECT_GT(document.index_bytes(), 60'000 * sizeof(Node)) << "grown by doubling";
+  document.shrink();
+  EXPECT_EQ(document.index_bytes(), 40'002 * sizeof(Node));
+  EXPECT_EQ(last.text(), "last");
+  EXPECT_EQ(document.root().size(), 40'001u);
+  document.trim(100);
+  EXPECT_EQ(document.index_bytes(), 0u);
+  // What was refused is not kept either.
+  EXPECT_TRUE(document.parse(text + "]").has_error());
+  EXPECT_EQ(document.index_bytes(), 0u);
+  ASSERT_TRUE(document.parse("[1]").has_value());
+  const std::size_t small = document.index_bytes();
+  document.shrink();
+  EXPECT_EQ(document.index_bytes(), small) << "not worth a copy";
+}
+
 TEST(Document, PinnedTextsStayWhileOthersCome) {
   Document document;
   ASSERT_TRUE(document.parse(R"(["a\nb","c\td","e"])").has_value());
