@@ -4,6 +4,7 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <system_error>
 
 namespace tollgate::net {
 
@@ -101,8 +102,12 @@ bool DnsCache::look(const std::string& host, Addresses& known, const std::shared
   Entry& entry = entries_[host];
   const bool fresh = now < entry.fresh_until;
   if (now >= entry.usable_until) entry.addresses.clear();
-  if (!fresh && !entry.pending) ask(host, entry);
-  if (fresh || !entry.addresses.empty()) {
+  bool is_answered = fresh;
+  if (!fresh && !entry.pending && !ask(host, entry)) {
+    entry.fresh_until = now + options_.negative_ttl;
+    is_answered = true;
+  }
+  if (is_answered || !entry.addresses.empty()) {
     known = entry.addresses;
     return true;
   }
@@ -120,12 +125,22 @@ void DnsCache::forget(const std::string& host, const std::shared_ptr<Wait>& wait
   }
 }
 
-void DnsCache::ask(const std::string& host, Entry& entry) {
-  entry.pending = true;
+bool DnsCache::ask(const std::string& host, Entry& entry) {
+  const unsigned most = std::max(1u, options_.threads);
+  // The thread before the question: where none can be had and none runs yet, nobody would answer
+  // it, and as it were pending the name would never be asked again.
+  if (idle_threads_ <= questions_.size() && threads_.size() < most) {
+    threads_.reserve(most);
+    try {
+      threads_.emplace_back([this] { run(); });
+    } catch (const std::system_error&) {
+      if (threads_.empty()) return false;
+    }
+  }
   questions_.push_back(host);
-  if (idle_threads_ < questions_.size() && threads_.size() < std::max(1u, options_.threads))
-    threads_.emplace_back([this] { run(); });
+  entry.pending = true;
   wake_.notify_one();
+  return true;
 }
 
 void DnsCache::answer(const std::string& host, Addresses found) {

@@ -71,7 +71,8 @@ class DnsCache {
   /// and `wait` will be told. Under the mutex.
   bool look(const std::string& host, Addresses& known, const std::shared_ptr<Wait>& wait);
   void forget(const std::string& host, const std::shared_ptr<Wait>& wait);
-  void ask(const std::string& host, Entry& entry);
+  /// False: there is no thread to ask on. Under the mutex.
+  bool ask(const std::string& host, Entry& entry);
   void answer(const std::string& host, Addresses found);
   void run();
 

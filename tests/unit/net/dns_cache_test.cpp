@@ -140,6 +140,23 @@ TEST_F(Dns, ANameServerThatIsSilentHoldsUpItsOwnNameOnly) {
   EXPECT_EQ(slow.got, DnsCache::Addresses{kOne});
 }
 
+TEST_F(Dns, WhereNoThreadCanBeHadTheNameIsAskedAgainLater) {
+  script.answer("a", {kOne});
+  pthread_attr_t usual, huge;
+  ASSERT_EQ(pthread_getattr_default_np(&usual), 0);
+  ASSERT_EQ(pthread_attr_init(&huge), 0);
+  // No address space has room for such a stack: no thread can be started.
+  ASSERT_EQ(pthread_attr_setstacksize(&huge, std::size_t{1} << 47), 0);
+  ASSERT_EQ(pthread_setattr_default_np(&huge), 0);
+  const DnsCache::Addresses without = now("a");
+  ASSERT_EQ(pthread_setattr_default_np(&usual), 0);
+  EXPECT_TRUE(without.empty());
+  EXPECT_EQ(script.asked("a"), 0);
+  EXPECT_TRUE(now("a").empty()) << "a failure like any other";
+  clock.advance(1s);
+  EXPECT_EQ(now("a"), DnsCache::Addresses{kOne});
+}
+
 TEST_F(Dns, ConcurrentQuestionsForOneNameAreAskedOnce) {
   script.hold("a", true);
   std::array<Call, 5> calls;
