@@ -12,7 +12,9 @@
 namespace tollgate::protocol::llm {
 
 /// Names as the APIs give them: up to 32 small letters and underscores, two digits among them at
-/// most (`ephemeral_5m_input_tokens`). No detector's match fits into one.
+/// most (`ephemeral_5m_input_tokens`), or kShortName bytes of any kind. No detector's match fits
+/// into one.
+inline constexpr std::uint32_t kShortName = 5;
 [[nodiscard]] bool is_plain_name(std::string_view name) noexcept;
 
 /// The same for the member's key, however it is spelled (with an escape it is not plain) and, of
@@ -20,7 +22,7 @@ namespace tollgate::protocol::llm {
 [[nodiscard]] inline bool has_plain_key(const json::Document& document,
                                         const json::Node& node) noexcept {
   const std::uint32_t quoted = node.key_end - node.key_begin;
-  if (quoted <= 2) return true;
+  if (quoted <= kShortName + 2) return true;
   const std::uint32_t size = quoted - 2;
   const char* const name = document.text().data() + node.key_begin + 1;
 #if defined(__SSE2__)

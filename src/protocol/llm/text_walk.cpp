@@ -4,7 +4,6 @@
 #include <array>
 #include <cstdint>
 
-#include "protocol/llm/plain_key.hpp"
 #include "tollgate/base/same_bytes.hpp"
 #include "tollgate/base/strings.hpp"
 
@@ -105,6 +104,7 @@ bool is_binary_data(json::NodeRef member) {
 bool is_plain_name(std::string_view name) noexcept {
   constexpr std::size_t kLongest = 32;
   constexpr int kMostDigits = 2;
+  if (name.size() <= kShortName) return true;
   if (name.size() > kLongest) return false;
   int digits = 0;
   for (const char c : name) {
@@ -117,8 +117,7 @@ bool is_plain_name(std::string_view name) noexcept {
   return digits <= kMostDigits;
 }
 
-void TextWalk::key(json::NodeRef member, TextRole role) {
-  if (has_plain_key(*member.document(), member.document()->node(member.index()))) return;
+void TextWalk::odd_key(json::NodeRef member, TextRole role) {
   // Two that are masked would become one, so they can only be refused.
   out_.push_back({{member, true}, role, true, true});
 }

@@ -3,6 +3,7 @@
 #include <string_view>
 #include <vector>
 
+#include "protocol/llm/plain_key.hpp"
 #include "tollgate/protocol/llm/types.hpp"
 
 /// Finding text in structures whose shape is known: what both dialects share.
@@ -16,7 +17,10 @@ class TextWalk {
   explicit TextWalk(std::vector<TextSpan>& out) : out_(out) {}
 
   /// A member's key, unless it is a plain name.
-  void key(json::NodeRef member, TextRole role);
+  void key(json::NodeRef member, TextRole role) {
+    const json::Document& document = *member.document();
+    if (!has_plain_key(document, document.node(member.index()))) odd_key(member, role);
+  }
   /// A string by itself. Nothing and empty strings are skipped.
   void add(json::NodeRef node, TextRole role, bool read_only = false);
   /// Every string below `node` but signatures, encrypted and binary data; keys but plain names.
@@ -27,6 +31,7 @@ class TextWalk {
   void free_form(json::NodeRef node, TextRole role);
 
  private:
+  void odd_key(json::NodeRef member, TextRole role);
   void below(json::NodeRef container, TextRole role, bool read_only);
 
   std::vector<TextSpan>& out_;

@@ -45,7 +45,6 @@ enum class RequestField : std::uint8_t {
 /// Members of a message, asked or answered.
 enum class MessagePart : std::uint8_t {
   other,
-  known,  ///< what it says is read like any other's, its name is not
   content,
   tool_calls,  ///< also the legacy function_call
   reasoning,   ///< reasoning, reasoning_content

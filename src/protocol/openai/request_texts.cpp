@@ -9,13 +9,6 @@ using llm::TextRole;
 using llm::TextWalk;
 
 constexpr llm::NamedField<MessagePart> kPartNames[] = {
-    {"role", MessagePart::known},
-    {"name", MessagePart::known},
-    {"id", MessagePart::known},
-    {"type", MessagePart::known},
-    {"status", MessagePart::known},
-    {"tool_call_id", MessagePart::known},
-    {"annotations", MessagePart::known},
     {"content", MessagePart::content},
     {"tool_calls", MessagePart::tool_calls},
     {"function_call", MessagePart::tool_calls},
@@ -60,7 +53,6 @@ void message_texts(json::NodeRef message, TextWalk& walk) {
       case MessagePart::other:
         walk.key(member, role);
         [[fallthrough]];
-      case MessagePart::known:
       case MessagePart::reasoning_details:
       case MessagePart::audio:
         if (llm::is_opaque(member)) break;

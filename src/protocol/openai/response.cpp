@@ -13,10 +13,8 @@ using llm::read_count_in;
 using llm::TextRole;
 using llm::TextWalk;
 
-enum class ChoicePart : std::uint8_t { other, known, logprobs, message };
+enum class ChoicePart : std::uint8_t { other, logprobs, message };
 constexpr llm::NamedField<ChoicePart> kChoicePartNames[] = {
-    {"index", ChoicePart::known},
-    {"finish_reason", ChoicePart::known},
     {"logprobs", ChoicePart::logprobs},
     {"message", ChoicePart::message},
 };
@@ -48,8 +46,6 @@ void message_texts(json::NodeRef message, TextWalk& walk) {
         break;
       case MessagePart::other:
         walk.key(part, TextRole::assistant);
-        [[fallthrough]];
-      case MessagePart::known:
         if (llm::is_opaque(part)) break;
         [[fallthrough]];
       case MessagePart::content:
@@ -106,7 +102,6 @@ constexpr llm::KeyMap kCounts(kCountNames);
 
 enum class AnswerField : std::uint8_t {
   other,
-  known,
   error,
   model,
   service_tier,
@@ -117,12 +112,13 @@ enum class AnswerField : std::uint8_t {
   end,
 };
 constexpr llm::NamedField<AnswerField> kAnswerNames[] = {
-    {"id", AnswerField::known},      {"object", AnswerField::known},
-    {"created", AnswerField::known}, {"system_fingerprint", AnswerField::known},
-    {"data", AnswerField::known},    {"error", AnswerField::error},
-    {"model", AnswerField::model},   {"service_tier", AnswerField::service_tier},
-    {"usage", AnswerField::usage},   {"choices", AnswerField::choices},
-    {"output", AnswerField::output}, {"status", AnswerField::status},
+    {"error", AnswerField::error},
+    {"model", AnswerField::model},
+    {"service_tier", AnswerField::service_tier},
+    {"usage", AnswerField::usage},
+    {"choices", AnswerField::choices},
+    {"output", AnswerField::output},
+    {"status", AnswerField::status},
 };
 constexpr llm::KeyMap kAnswerFields(kAnswerNames);
 
