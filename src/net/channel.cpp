@@ -41,7 +41,7 @@ void Channel::on_events(std::uint32_t events) noexcept {
   constexpr std::uint32_t kEnd = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
   if ((events & (EPOLLIN | kEnd)) != 0) socket_.note_readable((events & kEnd) != 0);
   if (setup_ == Setup::connecting || setup_ == Setup::handshaking) return step_setup();
-  read_now();
+  if (reading_ && !read_over_ && (tls_ || socket_.readable())) loop_.resume_soon(*this);
   // TLS may have to read before it can write.
   if (write_blocked_ && (tls_ || (events & (EPOLLOUT | kEnd)) != 0)) {
     write_blocked_ = false;
@@ -54,6 +54,7 @@ void Channel::resume() {
     setup_ = Setup::none;
     if (setter_up_) std::exchange(setter_up_, {}).resume();
   }
+  if (reading_ && !read_over_) read_now();
   if (read_over_) {
     read_over_ = false;
     on_read(read_end_, last_read_);
@@ -151,21 +152,23 @@ void Channel::start_read(char* target, std::size_t size) {
   reading_ = true;
   read_target_ = target;
   read_size_ = size;
-  if (socket_.readable() || (tls_ && tls_->has_pending())) loop_.read_soon(*this);
+  if (socket_.readable() || (tls_ && tls_->has_pending())) loop_.resume_soon(*this);
 }
 
 void Channel::read_now() noexcept {
-  if (!reading_ || read_over_) return;
   error_code error;
   const std::size_t bytes = tls_ ? tls_->read(read_target_, read_size_, error)
                                  : socket_.receive(read_target_, read_size_, error);
-  if (error != asio::error::would_block) end_read(error, bytes);
-}
-
-void Channel::end_read(const error_code& error, std::size_t bytes) noexcept {
+  if (error == asio::error::would_block) return;
   read_over_ = true;
   read_end_ = error;
   last_read_ = bytes;
+}
+
+void Channel::end_read(const error_code& error) noexcept {
+  read_over_ = true;
+  read_end_ = error;
+  last_read_ = 0;
   loop_.resume_soon(*this);
 }
 
@@ -222,13 +225,13 @@ void Channel::start_fill(std::size_t max_buffer) {
   if (reading_) return;
   if (failed()) {
     reading_ = true;
-    end_read(read_error_, 0);
+    end_read(read_error_);
   } else if (prepare_room(max_buffer)) {
     start_read(data_.get() + end_, capacity_ - end_);
   } else {
     // The caller's limits refuse a message before the buffer is full; this is the backstop.
     reading_ = true;
-    end_read(asio::error::no_buffer_space, 0);
+    end_read(asio::error::no_buffer_space);
   }
 }
 

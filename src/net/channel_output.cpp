@@ -135,9 +135,9 @@ void Channel::check_deadlines(base::MonoTime now) noexcept {
   const bool read_late = read_deadline_.passed(now);
   if (!write_deadline_.passed(now) && !(read_late && on_read_deadline_ == OnDeadline::close)) {
     if (!read_late || !(reader_ || sink_ != nullptr) || !reading_ || writer_) return;
-    if (read_over_) return;  // the bytes came just in time
+    if (has_news()) return;  // the bytes came just in time
     expired_ = true;
-    end_read(asio::error::operation_aborted, 0);
+    end_read(asio::error::operation_aborted);
     return;
   }
   timed_out_ = true;
@@ -152,7 +152,7 @@ void Channel::close() noexcept {
   socket_.close();
   if (setup_ == Setup::connecting || setup_ == Setup::handshaking)
     end_setup(asio::error::operation_aborted);
-  if (reading_ && !read_over_) end_read(asio::error::operation_aborted, 0);
+  if (reading_ && !read_over_) end_read(asio::error::operation_aborted);
   if (std::exchange(write_blocked_, false)) loop_.write_soon(*this);
 }
 

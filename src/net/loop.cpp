@@ -63,10 +63,6 @@ void Loop::remove(int fd) noexcept {
   (void)::epoll_ctl(epoll_, EPOLL_CTL_DEL, fd, nullptr);
 }
 
-void Loop::read_soon(Channel& channel) {
-  to_read_.emplace_back(&channel);
-}
-
 void Loop::resume_soon(Channel& channel) {
   to_resume_[static_cast<std::size_t>(channel.cohort())].emplace_back(&channel);
 }
@@ -89,12 +85,11 @@ bool Loop::has_work() const noexcept {
   const auto any = [](const Channels& channels) {
     return std::any_of(channels.begin(), channels.end(), [](const auto& c) { return !c.empty(); });
   };
-  return !to_read_.empty() || any(to_resume_) || any(to_write_) || has_posted_.load();
+  return any(to_resume_) || any(to_write_) || has_posted_.load();
 }
 
 void Loop::turn(base::MonoTime limit) {
   wait(limit);
-  read();
   read_time_ = std::chrono::steady_clock::now();
   run_posted();
   run_timers();
@@ -121,13 +116,6 @@ void Loop::wait(base::MonoTime limit) {
   }
 }
 
-void Loop::read() {
-  if (to_read_.empty()) return;
-  reading_.swap(to_read_);
-  for (const ChannelPtr& channel : reading_) channel->read_now();
-  reading_.clear();
-}
-
 void Loop::run_posted() {
   if (!has_posted_.load()) return;
   {
@@ -152,7 +140,10 @@ void Loop::resume() {
   for (std::size_t cohort = 0; cohort < kCohorts; ++cohort) {
     auto& channels = resuming_[cohort];
     channels.swap(to_resume_[cohort]);
-    for (const ChannelPtr& channel : channels) channel->resume();
+    for (const ChannelPtr& channel : channels) {
+      read_time_ = std::chrono::steady_clock::now();
+      channel->resume();
+    }
     channels.clear();
   }
 }

@@ -45,8 +45,8 @@ struct UpstreamPool::OriginPool final : ChannelWatcher {
   std::uint32_t max_total = 0, max_idle = 0;
   std::chrono::milliseconds idle_timeout{0};
   std::uint32_t total = 0;
-  // Front = oldest; taken from the back, so that a quiet pool shrinks. A vector: a deque allocates and
-  // frees a block each time the pool breathes over its edge.
+  // Front = oldest; taken from the back, so that a quiet pool shrinks. A vector: a deque allocates
+  // and frees a block each time the pool breathes over its edge.
   std::vector<Idle> idle;
   std::deque<SlotAwaiter*> waiters;
   std::uint32_t granted = 0;  ///< slots promised to waiters that have not resumed yet

@@ -118,7 +118,7 @@ class Channel final : public boost::intrusive_ref_counter<Channel, boost::thread
   void unwatch() noexcept { watcher_ = nullptr; }
   [[nodiscard]] bool failed() const noexcept { return static_cast<bool>(read_error_) || closed_; }
   /// Whether the read that watches has met something in this turn that nobody was told of yet.
-  [[nodiscard]] bool has_news() const noexcept { return read_over_; }
+  [[nodiscard]] bool has_news() const noexcept { return read_over_ || socket_.readable(); }
 
   // ---- output ----
 
@@ -177,7 +177,7 @@ class Channel final : public boost::intrusive_ref_counter<Channel, boost::thread
   void end_setup(const error_code& error) noexcept;
   void start_read(char* target, std::size_t size);
   /// The outstanding read is over; who waits for it is resumed in the turn's next phase.
-  void end_read(const error_code& error, std::size_t bytes) noexcept;
+  void end_read(const error_code& error) noexcept;
   void on_read(const error_code& error, std::size_t bytes);
   bool prepare_room(std::size_t max_buffer);
   void start_fill(std::size_t max_buffer);

@@ -25,19 +25,19 @@ enum class Cohort : std::uint8_t { agents, upstreams };
 
 /// One thread's event loop: epoll, timers, posted work, and the order in which a turn does things.
 ///
-/// A turn has three phases (docs/adr/0009-own-loop.md): first everything that came in is read from
-/// its socket; then who waited for it runs, agents' connections together, upstreams' together; then
-/// what they wrote is sent, socket after socket, and who wrote runs on. So the kernel's network
-/// code, request handling and answer handling each stay in the cache while they run for a whole
-/// turn's connections, and a peer that was woken by one send finds the others without being woken.
+/// A turn has three phases (docs/adr/0009-own-loop.md): first it is noted which sockets have
+/// something; then each is read and who waits for it runs, agents' connections together, upstreams'
+/// together; then what they wrote is sent, socket after socket, and who wrote runs on. So request
+/// handling and answer handling each stay in the cache while they run for a whole turn's
+/// connections, and a peer that was woken by one send finds the others without being woken.
 ///
 /// Threads: `post` from any; everything else on the thread that turns it (or before it turns).
 /// Exceptions of posted work and timers end the process: what a connection's code throws is caught
 /// in its coroutine, so only memory that is exhausted is left (ADR 9).
 class Loop {
  public:
-  /// Told of a descriptor's events, in a turn's first phase: reads from the kernel and notes what
-  /// came, but runs no code that could close or destroy a source.
+  /// Told of a descriptor's events, in a turn's first phase: notes them, or asks the kernel, but
+  /// runs no code that could close or destroy a source.
   class Source {
    public:
     virtual void on_events(std::uint32_t events) noexcept = 0;
@@ -77,8 +77,7 @@ class Loop {
   [[nodiscard]] error_code add(int fd, Source& source, std::uint32_t events) noexcept;
   void remove(int fd) noexcept;
 
-  /// In this turn's end or the next turn: the channel reads, is resumed, or writes.
-  void read_soon(Channel& channel);
+  /// In this turn or the next: the channel reads and is resumed, or writes.
   void resume_soon(Channel& channel);
   void write_soon(Channel& channel);
   /// Runs `work` in the next turn. Any thread.
@@ -86,10 +85,9 @@ class Loop {
 
   /// One turn: waits for events until `limit` at most, or for none when there is work already.
   void turn(base::MonoTime limit);
-  /// When this turn had read its bytes. For deadlines and as the time bytes came, without asking
-  /// the clock once per connection; who runs late in a turn counts his wait for the others as his
-  /// own, and a deadline after it is early by that wait. Earlier than what was noted of the clock
-  /// in this turn: a duration from the one to the other is made of the later of both.
+  /// When the connection that is being handled was read: for deadlines and as the time its bytes
+  /// came, one look at the clock for all of them. May be earlier than what was noted of the clock
+  /// since: a duration from the one to the other is made of the later of both.
   [[nodiscard]] base::MonoTime read_time() const noexcept { return read_time_; }
   /// No timer is set and nothing is left to run. Descriptors may be watched.
   [[nodiscard]] bool is_idle() const noexcept { return timers_.empty() && !has_work(); }
@@ -103,7 +101,6 @@ class Loop {
   void wait(base::MonoTime limit);
   void run_posted();
   void run_timers();
-  void read();
   void resume();
   void write();
 
@@ -112,7 +109,6 @@ class Loop {
   int wake_fd_ = -1;
   std::unique_ptr<Wake> wake_;
   boost::intrusive::multiset<Timer, boost::intrusive::constant_time_size<false>> timers_;
-  std::vector<ChannelPtr> to_read_, reading_;
   Channels to_resume_, resuming_;
   Channels to_write_, writing_;
 
