@@ -65,7 +65,7 @@ TEST_F(RpcRefusals, CarryTheIdInAJsonRpcErrorWithHttp200) {
     }
     EXPECT_TRUE(body["error"]["message"].is_string());
   }
-  EXPECT_EQ(daemon.metrics().value("tollgate_holds_nusd"), 0);
+  EXPECT_TRUE(daemon.metric_becomes("tollgate_holds_nusd", 0));
 }
 
 TEST_F(RpcRefusals, OfBudgetsAndGuardrailsToo) {

@@ -266,4 +266,8 @@ bool Daemon::wait_metric(std::string_view name, const Labels& labels, double at_
   return poll_until(limit, [&] { return metrics().value(name, labels) >= at_least; });
 }
 
+bool Daemon::metric_becomes(std::string_view name, double value) const {
+  return poll_until(milliseconds(5'000), [&] { return metrics().value(name) == value; });
+}
+
 }  // namespace tollgate::testing

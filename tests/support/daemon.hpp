@@ -100,7 +100,8 @@ class Daemon {
   // ---- what it left behind ----
   /// Rows of a SELECT on the audit database, opened read-only beside the running daemon.
   std::vector<Row> query(const std::string& sql) const;
-  /// All audit rows in the order the calls began, once there are at least `count` (or fewer after `limit`).
+  /// All audit rows in the order the calls began, once there are at least `count` (or fewer after
+  /// `limit`).
   std::vector<Row> rows(std::size_t count, milliseconds limit = milliseconds(5'000)) const;
   /// Waits until no further row comes: `count` and not one more within 200 ms.
   std::vector<Row> exactly(std::size_t count) const;
@@ -111,6 +112,8 @@ class Daemon {
   /// Polls until the metric has reached `at_least`.
   bool wait_metric(std::string_view name, const Labels& labels, double at_least,
                    milliseconds limit = milliseconds(5'000)) const;
+  /// A gauge settles behind the answer, not before it: waits until it has the value.
+  bool metric_becomes(std::string_view name, double value) const;
 
   static constexpr std::string_view kAdminToken = "admin-token-of-the-integration-tests";
 

@@ -105,8 +105,8 @@ struct KeyReview {
 };
 [[nodiscard]] KeyReview review_key(const Key& key, const Snapshot& snapshot, base::WallTime now);
 
-/// The key with the owners it has by its agent and team, where it names none itself: what the YAML's
-/// keys and those of a running gateway show.
+/// The key with the owners it has by its agent and team, where it names none itself: what the
+/// YAML's keys and those of a running gateway show.
 [[nodiscard]] Key with_owners(Key key, const Snapshot& snapshot);
 
 /// YAML paths of settings that differ but only count from the next start ("workers",
