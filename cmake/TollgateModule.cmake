@@ -30,10 +30,8 @@ function(tg_test)
   target_compile_definitions(${T_NAME} PRIVATE TOLLGATE_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
   # Designated initialisers name what a test cares about; the rest has defaults.
   target_compile_options(${T_NAME} PRIVATE -Wno-missing-field-initializers -Wno-shadow)
-  if(TOLLGATE_SANITIZE)
-    # The code under test is optimised; the tests themselves only have to be built soon.
-    target_compile_options(${T_NAME} PRIVATE -O0)
-  endif()
+  # The code under test is optimised; the tests themselves only have to be built soon.
+  target_compile_options(${T_NAME} PRIVATE -O0 $<$<NOT:$<BOOL:${TOLLGATE_SANITIZE}>>:-U_FORTIFY_SOURCE>)
   target_link_libraries(${T_NAME} PRIVATE tollgate_warnings GTest::gmock GTest::gtest_main ${T_LIBS})
   foreach(m ${T_MODULES})
     target_link_libraries(${T_NAME} PRIVATE tollgate_${m})
