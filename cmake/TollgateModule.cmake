@@ -31,7 +31,7 @@ function(tg_test)
   # Designated initialisers name what a test cares about; the rest has defaults.
   target_compile_options(${T_NAME} PRIVATE -Wno-missing-field-initializers -Wno-shadow)
   # The code under test is optimised; the tests themselves only have to be built soon.
-  target_compile_options(${T_NAME} PRIVATE -O0 $<$<NOT:$<BOOL:${TOLLGATE_SANITIZE}>>:-U_FORTIFY_SOURCE>)
+  target_compile_options(${T_NAME} PRIVATE -O0 -U_FORTIFY_SOURCE)
   target_link_libraries(${T_NAME} PRIVATE tollgate_warnings GTest::gmock GTest::gtest_main ${T_LIBS})
   foreach(m ${T_MODULES})
     target_link_libraries(${T_NAME} PRIVATE tollgate_${m})
