@@ -21,8 +21,9 @@ namespace {
 void bound_kept_memory() {
   constexpr int kOwnMapping = 1 << 20;  // from here on a block is one
   constexpr int kKeptFree = 8 << 20;    // per arena, so that usual bodies find their memory warm
-  ::mallopt(M_MMAP_THRESHOLD, kOwnMapping);
-  ::mallopt(M_TRIM_THRESHOLD, kKeptFree);
+  // Before any thread runs.
+  ::mallopt(M_MMAP_THRESHOLD, kOwnMapping);  // NOLINT(concurrency-mt-unsafe)
+  ::mallopt(M_TRIM_THRESHOLD, kKeptFree);    // NOLINT(concurrency-mt-unsafe)
 }
 
 int serve(const std::string& path) {
