@@ -135,7 +135,9 @@ void Channel::check_deadlines(base::MonoTime now) noexcept {
   const bool read_late = read_deadline_.passed(now);
   if (!write_deadline_.passed(now) && !(read_late && on_read_deadline_ == OnDeadline::close)) {
     if (!read_late || !(reader_ || sink_ != nullptr) || !reading_ || writer_) return;
-    if (has_news()) return;  // the bytes came just in time
+    // Over already. Bytes that lie in the socket unread are no reason to wait: a peer that sends
+    // one in every turn would never be late. They stay there.
+    if (read_over_) return;
     expired_ = true;
     end_read(asio::error::operation_aborted);
     return;

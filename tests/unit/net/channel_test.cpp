@@ -197,6 +197,19 @@ TEST_F(ChannelTest, ADeadlineThatReportsLeavesTheConnectionInOrder) {
   EXPECT_EQ(text, "too late");
 }
 
+TEST_F(ChannelTest, APeerThatSendsInEveryTurnIsLateAllTheSame) {
+  channel->set_read_deadline(base::Deadline(base::MonoTime(std::chrono::seconds(1))),
+                             Channel::OnDeadline::report);
+  base::spawn("read", read(8));
+  settle(loop);
+  send("abc");
+  // Posted: after this turn has seen that bytes came, before they are read.
+  loop.post([&] { channel->check_deadlines(base::MonoTime(std::chrono::seconds(2))); });
+  ASSERT_TRUE(finished());
+  EXPECT_EQ(error, asio::error::timed_out);
+  EXPECT_FALSE(channel->failed());
+}
+
 TEST_F(ChannelTest, AReportEndsAFillThatWaitsForTheWatchToo) {
   Watcher watcher;
   channel->watch(&watcher);
