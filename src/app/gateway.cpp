@@ -4,7 +4,6 @@
 #include <sys/resource.h>
 
 #include <algorithm>
-#include <condition_variable>
 #include <filesystem>
 #include <fstream>
 #include <stdexcept>
@@ -318,27 +317,6 @@ std::string Gateway::reload() {
   }
 }
 
-bool Gateway::quiesce() {
-  // Completion hooks run to their end between two tasks of a loop: when each worker has run this
-  // one, whatever had been settled before is with the store.
-  struct Latch {
-    std::mutex mutex;
-    std::condition_variable all_ran;
-    std::size_t left = 0;
-  };
-  constexpr auto kPatience = std::chrono::seconds(5);
-  const auto latch = std::make_shared<Latch>();
-  latch->left = workers_.size();
-  for (const auto& host : workers_) {
-    host->worker().post([latch] {
-      const std::lock_guard lock(latch->mutex);
-      if (--latch->left == 0) latch->all_ran.notify_all();
-    });
-  }
-  std::unique_lock lock(latch->mutex);
-  return latch->all_ran.wait_for(lock, kPatience, [&] { return latch->left == 0; });
-}
-
 std::string Gateway::refresh_keys() {
   const std::lock_guard lock(reload_mutex_);
   try {
@@ -347,59 +325,6 @@ std::string Gateway::refresh_keys() {
   } catch (const std::exception& failure) {
     return failure.what();
   }
-}
-
-Gateway::Stopped Gateway::stop(const std::function<bool()>& forced) {
-  ready_.store(false);
-  draining_.store(true);
-  const auto sessions = [this] {
-    std::int64_t total = 0;
-    for (const auto& host : workers_) total += host->sessions();
-    return total;
-  };
-  constexpr auto kTick = std::chrono::milliseconds(10);
-  constexpr auto kForcedGrace = std::chrono::milliseconds(1000);
-  constexpr auto kHastyGrace = std::chrono::milliseconds(250);
-  telemetry::log::info("draining", {{"connections", sessions()}});
-  for (const auto& host : workers_) host->announce_drain();
-  const auto accept_until = clock_.mono() + snapshot_->timeouts.drain_min_delay;
-  while (clock_.mono() < accept_until && !forced()) std::this_thread::sleep_for(kTick);
-  for (const auto& acceptor : acceptors_) acceptor->stop();
-  for (const auto& host : workers_) host->drain();
-  const auto deadline = clock_.mono() + snapshot_->timeouts.drain;
-  while (sessions() > 0 && clock_.mono() < deadline && !forced())
-    std::this_thread::sleep_for(kTick);
-  const bool clean = sessions() == 0;
-  if (!clean) {
-    telemetry::log::warn("drain_forced", {{"connections", sessions()}});
-    for (const auto& host : workers_) host->end_calls();
-    // Time for an error event to be written, not for a slow reader to take it. Who signals again
-    // is in a hurry.
-    const auto told_at = clock_.mono();
-    const auto grace = [&] { return forced() ? kHastyGrace : kForcedGrace; };
-    while (sessions() > 0 && clock_.mono() < told_at + grace()) std::this_thread::sleep_for(kTick);
-    for (const auto& host : workers_) host->force();
-    const auto patience = clock_.mono() + std::chrono::seconds(5);
-    while (sessions() > 0 && clock_.mono() < patience) std::this_thread::sleep_for(kTick);
-  }
-  // Connections that calls gave back during the drain are idle now: nothing may keep a loop alive.
-  for (const auto& host : workers_) host->force();
-  for (const auto& host : workers_) host->worker().release();
-  for (const auto& host : workers_) host->worker().join();
-  alerts_->stop();
-  auto flushed = store_->stop();
-  Stopped result;
-  if (flushed.has_error()) {
-    result.lost = flushed.error().message();
-    // Every record that was admitted and not committed holds its slot still.
-    result.lost_records = std::max<std::uint64_t>(1, store_->stats().slots_in_use.load());
-    telemetry::log::error("audit_not_flushed", {{"message", result.lost}});
-  }
-  result.clean = clean && result.lost.empty();
-  if (admin_) admin_->stop();
-  control_->stop();
-  telemetry::log::info("stopped", {{"clean", result.clean}, {"records_lost", result.lost_records}});
-  return result;
 }
 
 }  // namespace tollgate::app
