@@ -3,14 +3,14 @@
 #include <cstdlib>
 #include <iostream>
 
+#include "support/property_seeds.hpp"
 #include "unit/budget/ledger_simulation.hpp"
 
 namespace tollgate::domain::budget {
 namespace {
 
 TEST(LedgerProperty, RandomSchedulesKeepEveryCap) {
-  const char* count = std::getenv("TOLLGATE_PROPERTY_SEEDS");
-  const std::uint64_t seeds = count != nullptr ? std::strtoull(count, nullptr, 10) : 12;
+  const std::uint64_t seeds = test::property_seeds(12);
   const char* only = std::getenv("TOLLGATE_PROPERTY_SEED");
   const std::uint64_t first = only != nullptr ? std::strtoull(only, nullptr, 10) : 1;
   int granted = 0, refused = 0, overruns = 0, waited = 0, reloads = 0, restarts = 0;

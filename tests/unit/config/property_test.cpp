@@ -1,19 +1,14 @@
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <fstream>
 #include <random>
 #include <sstream>
 
 #include "fake_env.hpp"
+#include "support/property_seeds.hpp"
 
 namespace tollgate::config {
 namespace {
-
-unsigned seeds() {
-  const char* text = std::getenv("TOLLGATE_PROPERTY_SEEDS");
-  return text != nullptr ? static_cast<unsigned>(std::atoi(text)) : 60;
-}
 
 std::string read(const std::string& name) {
   std::ifstream file(std::string(TOLLGATE_SOURCE_DIR) + "/" + name, std::ios::binary);
@@ -59,7 +54,7 @@ TEST(Property, AnyTextGivesASnapshotOrProblemsWithAPlace) {
   env.files["prices.yaml"] = kPriceFile;
   const std::string sources[] = {read("config/tollgate.example.yaml"),
                                  read("config/quickstart.yaml")};
-  for (unsigned seed = 0; seed < seeds(); ++seed) {
+  for (unsigned seed = 0; seed < test::property_seeds(60); ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     std::mt19937_64 random(seed);
     const std::string text = mutate(sources[seed % 2], random);
@@ -81,7 +76,7 @@ TEST(Property, AnyTextGivesASnapshotOrProblemsWithAPlace) {
 }
 
 TEST(Property, PriceFilesToo) {
-  for (unsigned seed = 0; seed < seeds(); ++seed) {
+  for (unsigned seed = 0; seed < test::property_seeds(60); ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     std::mt19937_64 random(seed);
     FakeEnv env;

@@ -1,9 +1,9 @@
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <random>
 
 #include "dialect_fixture.hpp"
+#include "support/property_seeds.hpp"
 #include "tollgate/json/writer.hpp"
 
 namespace tollgate::protocol {
@@ -12,10 +12,7 @@ namespace {
 using llm::DialectKind;
 using llm::RequestKind;
 
-std::uint64_t property_seeds(std::uint64_t usual) {
-  const char* asked = std::getenv("TOLLGATE_PROPERTY_SEEDS");
-  return asked != nullptr ? std::strtoull(asked, nullptr, 10) : usual;
-}
+using tollgate::test::property_seeds;
 
 /// A body of known and unknown members in random order and spacing.
 std::string random_body(std::mt19937_64& random) {

@@ -2,8 +2,9 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <random>
+
+#include "support/property_seeds.hpp"
 
 namespace tollgate::protocol::llm {
 namespace {
@@ -216,8 +217,7 @@ TEST(EventReader, AnthropicDeltas) {
 
 /// Random streams, hostile ones among them: other spellings, keys twice, empty and broken strings.
 TEST(EventReaderProperty, AgreesWithTheDialect) {
-  const char* const asked = std::getenv("TOLLGATE_PROPERTY_SEEDS");
-  const std::uint64_t seeds = asked != nullptr ? std::strtoull(asked, nullptr, 10) : 400;
+  const std::uint64_t seeds = test::property_seeds(400);
   std::uint64_t repeated = 0;
   for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
     std::mt19937_64 random(seed);

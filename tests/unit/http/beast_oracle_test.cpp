@@ -1,9 +1,9 @@
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <random>
 
 #include "fuzz/beast_oracle.hpp"
+#include "support/property_seeds.hpp"
 
 /// Differential property: mutated messages that we accept, Beast accepts and reads alike.
 /// TOLLGATE_PROPERTY_SEEDS sets the number of seeds (default 20, each 500 messages).
@@ -11,11 +11,6 @@ namespace tollgate::protocol::http {
 namespace {
 
 using Random = std::mt19937_64;
-
-int seed_count() {
-  const char* text = std::getenv("TOLLGATE_PROPERTY_SEEDS");
-  return text == nullptr ? 20 : std::max(1, std::atoi(text));
-}
 
 std::size_t below(Random& random, std::size_t n) {
   return static_cast<std::size_t>(random() % n);
@@ -113,8 +108,8 @@ TEST(BeastOracle, requests) {
   constexpr std::string_view versions[] = {"HTTP/1.1", "HTTP/1.1", "HTTP/1.1", "HTTP/1.0"};
   RequestParser parser;
   std::size_t accepted = 0, total = 0;
-  for (int seed = 1; seed <= seed_count(); ++seed) {
-    Random random(static_cast<std::uint64_t>(seed));
+  for (std::uint64_t seed = 1; seed <= test::property_seeds(20); ++seed) {
+    Random random(seed);
     for (int i = 0; i < 500; ++i, ++total) {
       std::string text(pick(random, methods));
       text += " " + std::string(pick(random, targets)) + " " + std::string(pick(random, versions));
@@ -143,8 +138,8 @@ TEST(BeastOracle, responses) {
                                         "HTTP/1.1 500"};
   ResponseParser parser;
   std::size_t accepted = 0, total = 0;
-  for (int seed = 1; seed <= seed_count(); ++seed) {
-    Random random(static_cast<std::uint64_t>(seed));
+  for (std::uint64_t seed = 1; seed <= test::property_seeds(20); ++seed) {
+    Random random(seed);
     for (int i = 0; i < 500; ++i, ++total) {
       const std::string text =
           mutate(random, std::string(pick(random, lines)) + "\r\n" + fields(random) + "\r\n");
@@ -171,8 +166,8 @@ TEST(BeastOracle, chunked_bodies) {
   ChunkedDecoder decoder;
   std::size_t accepted = 0, total = 0;
   std::vector<std::string_view> views;
-  for (int seed = 1; seed <= seed_count(); ++seed) {
-    Random random(static_cast<std::uint64_t>(seed));
+  for (std::uint64_t seed = 1; seed <= test::property_seeds(20); ++seed) {
+    Random random(seed);
     for (int i = 0; i < 500; ++i, ++total) {
       std::string text;
       for (std::size_t n = below(random, 4); n != 0; --n) text += pick(random, chunks);

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "json_generator.hpp"
+#include "support/property_seeds.hpp"
 #include "tollgate/json/document.hpp"
 #include "tollgate/json/splice.hpp"
 #include "tollgate/json/writer.hpp"

@@ -1,17 +1,10 @@
 #pragma once
 
 #include <cstdint>
-#include <cstdlib>
 #include <random>
 #include <string>
 
 namespace tollgate::test {
-
-/// How many seeds a property is tried with; TOLLGATE_PROPERTY_SEEDS asks for more.
-inline std::uint64_t property_seeds(std::uint64_t usual) {
-  const char* asked = std::getenv("TOLLGATE_PROPERTY_SEEDS");
-  return asked != nullptr ? std::strtoull(asked, nullptr, 10) : usual;
-}
 
 /// Random JSON texts: odd white space, escapes, key spellings, depths. Always valid.
 class JsonGenerator {

@@ -3,6 +3,7 @@
 
 #include "domain/policy/detectors.hpp"
 #include "domain/policy/resolve.hpp"
+#include "support/property_seeds.hpp"
 #include "unit/policy/policy_fixture.hpp"
 
 namespace tollgate::domain::policy::testing {
@@ -105,7 +106,7 @@ std::string random_text(Rng& rng) {
 
 TEST(Differential, PrefiltersMissNothing) {
   Compiled compiled(all_detectors());
-  const std::uint64_t seeds = property_seeds(20);
+  const std::uint64_t seeds = test::property_seeds(20);
   std::size_t found = 0;
   for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));

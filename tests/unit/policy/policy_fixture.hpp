@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
-#include <cstdlib>
 #include <initializer_list>
 #include <memory>
 #include <random>
@@ -73,12 +72,6 @@ class Compiled {
   Scanner scanner_;
   std::vector<Match> matches_;
 };
-
-/// Runs of random tests: TOLLGATE_PROPERTY_SEEDS of them, each printing its seed on failure.
-inline std::uint64_t property_seeds(std::uint64_t standard) {
-  const char* const text = std::getenv("TOLLGATE_PROPERTY_SEEDS");
-  return text == nullptr ? standard : std::strtoull(text, nullptr, 10);
-}
 
 using Rng = std::mt19937_64;
 inline std::size_t below(Rng& rng, std::size_t n) {

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "support/property_seeds.hpp"
 #include "unit/policy/policy_fixture.hpp"
 #include "unit/policy/stream_fixture.hpp"
 
@@ -149,7 +150,7 @@ TEST(Stream, RandomTextsAndSplits) {
   all.push_back(regex("flagged", "an+", GuardAction::flag));
   Compiled plain(all_detectors());
   Compiled mixed(all);
-  const std::uint64_t seeds = property_seeds(20);
+  const std::uint64_t seeds = test::property_seeds(20);
   for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     Rng rng(seed);

@@ -3,21 +3,16 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <deque>
 
 #include "fixture.hpp"
+#include "support/property_seeds.hpp"
 
 namespace tollgate::domain::routing {
 namespace {
 
 using testing::at;
 using testing::milliseconds;
-
-std::uint64_t seeds() {
-  const char* text = std::getenv("TOLLGATE_PROPERTY_SEEDS");
-  return text != nullptr ? std::strtoull(text, nullptr, 10) : 200;
-}
 
 AttemptOutcome random_outcome(Rng& rng) {
   static constexpr int kStatuses[] = {200, 400, 408, 409, 429, 500, 503, 529};
@@ -40,7 +35,7 @@ std::uint64_t in_window(const std::deque<base::MonoTime>& times, base::MonoTime 
 }
 
 TEST(RoutingProperty, NoCallExceedsItsLimits) {
-  for (std::uint64_t seed = 1; seed <= seeds(); ++seed) {
+  for (std::uint64_t seed = 1; seed <= test::property_seeds(200); ++seed) {
     SCOPED_TRACE(seed);
     Rng chance(seed);
     config::ModelAlias alias;

@@ -1,19 +1,16 @@
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <random>
 #include <string>
 #include <vector>
 
+#include "support/property_seeds.hpp"
 #include "tollgate/protocol/sse/parser.hpp"
 
 namespace tollgate::protocol::sse {
 namespace {
 
-std::uint64_t property_seeds(std::uint64_t usual) {
-  const char* asked = std::getenv("TOLLGATE_PROPERTY_SEEDS");
-  return asked != nullptr ? std::strtoull(asked, nullptr, 10) : usual;
-}
+using tollgate::test::property_seeds;
 
 std::string random_stream(std::mt19937_64& random) {
   static constexpr const char* kPieces[] = {

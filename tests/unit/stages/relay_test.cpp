@@ -2,10 +2,10 @@
 // them (protocol::llm::EventReader) changes nothing.
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <random>
 
 #include "relay_fixture.hpp"
+#include "support/property_seeds.hpp"
 #include "tollgate/base/digest.hpp"
 
 namespace tollgate::stages {
@@ -286,8 +286,7 @@ class RandomStream {
 
 /// Bytes, verdicts, usage and record of a stream are the same with and without the short way.
 TEST(RelayProperty, TheShortWayChangesNothing) {
-  const char* const asked = std::getenv("TOLLGATE_PROPERTY_SEEDS");
-  const std::uint64_t seeds = asked != nullptr ? std::strtoull(asked, nullptr, 10) : 300;
+  const std::uint64_t seeds = test::property_seeds(300);
   RelayBench masking, detecting("detectors"), flagging("flags");
   int complete = 0;
   for (std::uint64_t seed = 1; seed <= seeds; ++seed) {

@@ -4,6 +4,7 @@
 
 #include "fixture.hpp"
 #include "store/schema.hpp"
+#include "support/property_seeds.hpp"
 #include "tollgate/store/spend_on_record.hpp"
 
 namespace tollgate::store::testing {
@@ -171,11 +172,9 @@ TEST_F(MoneyTest, TheLedgerSeesWhatWasHandedOverBefore) {
 
 /// Random calls over 100 days, retention and roll-up in between: every aligned sum stays exact.
 TEST_F(MoneyTest, SumsOutliveRetentionAndRollUp) {
-  const char* wanted = std::getenv("TOLLGATE_PROPERTY_SEEDS");
-  const int seeds = wanted != nullptr ? std::atoi(wanted) : 3;
-  for (int seed = 1; seed <= seeds; ++seed) {
+  for (std::uint64_t seed = 1; seed <= test::property_seeds(3); ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
-    std::mt19937_64 random(static_cast<std::uint64_t>(seed));
+    std::mt19937_64 random(seed);
     options_.audit.path = dir_.file("s" + std::to_string(seed) + ".db");
     options_.audit.retention_age = std::chrono::hours(24 * 20);
     clock_.set_wall(kNoonUs - 100 * kDayUs);
