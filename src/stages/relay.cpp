@@ -126,7 +126,8 @@ Error Relay::broken_off() const {
     case TransportFailure::too_large:
       return Error(ErrorCode::stream_limit, kCutText);
     case TransportFailure::invalid:
-      return Error(ErrorCode::upstream_invalid, "an event of the upstream's stream is not JSON");
+      return Error(ErrorCode::upstream_invalid,
+                   "the upstream's stream cannot be read: broken framing, or an event is not JSON");
     case TransportFailure::idle_timeout:
       return Error(ErrorCode::upstream_timeout, kCutText);
     case TransportFailure::total_timeout:
