@@ -1,5 +1,7 @@
 #include "app/admin_routes.hpp"
 
+#include <chrono>
+#include <future>
 #include <nlohmann/json.hpp>
 
 #include "app/gateway.hpp"
@@ -106,11 +108,7 @@ Response AdminRoutes::status() const {
   std::int64_t sessions = 0;
   for (const auto& host : gateway_.workers_) sessions += host->sessions();
   json unverified = json::array();
-  config::SnapshotPtr snapshot;
-  {
-    const std::lock_guard lock(gateway_.reload_mutex_);
-    snapshot = gateway_.snapshot_;
-  }
+  const config::SnapshotPtr snapshot = gateway_.in_force().snapshot;
   for (const auto& [name, provider] : snapshot->providers)
     if (!provider.origin.tls.verify) unverified.push_back(name);
   return ok({{"version", TOLLGATE_VERSION},
@@ -145,11 +143,7 @@ Response AdminRoutes::budgets() const {
 
 Response AdminRoutes::keys() const {
   json rows = json::array();
-  pipeline::RuntimePtr runtime;
-  {
-    const std::lock_guard lock(gateway_.reload_mutex_);
-    runtime = gateway_.runtime_;
-  }
+  const pipeline::RuntimePtr runtime = gateway_.in_force().runtime;
   for (const auto& record : runtime->keys->records()) {
     config::Key key;
     key.id = record.id;
@@ -167,14 +161,8 @@ Response AdminRoutes::keys() const {
 }
 
 Response AdminRoutes::create_key(const Request& request) {
-  config::SnapshotPtr snapshot;
-  pipeline::RuntimePtr runtime;
-  {
-    const std::lock_guard lock(gateway_.reload_mutex_);
-    snapshot = gateway_.snapshot_;
-    runtime = gateway_.runtime_;
-  }
-  const auto taken = [&runtime](const std::string& id) {
+  const auto [snapshot, runtime, tls] = gateway_.in_force();
+  const auto taken = [&runtime = runtime](const std::string& id) {
     return runtime->keys->find_by_id(id) != nullptr;
   };
   const auto store = [this]() -> store::AuditStore& { return *gateway_.store_; };
@@ -197,13 +185,11 @@ Response AdminRoutes::revoke_key(const Request& request) {
   } catch (const std::exception&) {
     return error_response(400, "invalid_request", "expected {\"id\": \"...\"}");
   }
+  const pipeline::RuntimePtr runtime = gateway_.in_force().runtime;
+  const auto* const record = runtime->keys->find_by_id(id);
+  if (record == nullptr) return error_response(404, "not_found", "no key with this id");
   store::Revocation revocation;
-  {
-    const std::lock_guard lock(gateway_.reload_mutex_);
-    const auto* record = gateway_.runtime_->keys->find_by_id(id);
-    if (record == nullptr) return error_response(404, "not_found", "no key with this id");
-    revocation.digest = record->digest;
-  }
+  revocation.digest = record->digest;
   revocation.key_id = id;
   revocation.revoked_at = gateway_.clock_.wall();
   revocation.reason = reason;
@@ -218,7 +204,12 @@ Response AdminRoutes::revoke_key(const Request& request) {
 }
 
 Response AdminRoutes::reload() {
-  const std::string problem = gateway_.reload();
+  // Not for longer: this thread also hears revocations.
+  constexpr auto kPatience = std::chrono::milliseconds(500);
+  const std::shared_future<std::string> result = gateway_.reload();
+  if (result.wait_for(kPatience) != std::future_status::ready)
+    return {202, "application/json", json({{"reloading", true}}).dump()};
+  const std::string& problem = result.get();
   if (problem.empty()) return ok({{"generation", gateway_.generation_.load()}});
   return error_response(400, "invalid_request", problem);
 }

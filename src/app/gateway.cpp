@@ -10,8 +10,8 @@
 #include <thread>
 
 #include "app/admin_routes.hpp"
-#include "app/config_checks.hpp"
 #include "app/default_chain.hpp"
+#include "app/loading.hpp"
 #include "tollgate/config/names.hpp"
 #include "tollgate/pipeline/route.hpp"
 #include "tollgate/store/spend_on_record.hpp"
@@ -21,32 +21,6 @@ namespace tollgate::app {
 namespace {
 
 using telemetry::Family;
-
-config::SnapshotPtr load_or_throw(const std::string& path, std::uint64_t generation,
-                                  const config::Snapshot* running) {
-  config::LoadOptions options;
-  options.generation = generation;
-  options.further_checks = [running](const config::Snapshot& next) {
-    return serving_problems(next, running);
-  };
-  auto loaded = config::load_file(path, config::SystemEnv(), options);
-  for (const auto& warning : loaded.warnings)
-    telemetry::log::warn("config_warning", {{"message", to_string(warning)}});
-  if (loaded.ok()) return loaded.snapshot;
-  std::string text;
-  for (const auto& problem : loaded.problems)
-    text += (text.empty() ? "" : "\n") + to_string(problem);
-  throw std::runtime_error(text);
-}
-
-/// One log line for each line of `text`: a configuration's problems come as one text.
-void log_failure(std::string_view event, std::string_view text) {
-  for (std::size_t at = 0; at <= text.size();) {
-    const std::size_t end = std::min(text.find('\n', at), text.size());
-    telemetry::log::error(event, {{"message", text.substr(at, end - at)}});
-    at = end + 1;
-  }
-}
 
 unsigned worker_count(const config::Snapshot& snapshot) {
   if (snapshot.workers != 0) return snapshot.workers;
@@ -77,15 +51,6 @@ void write_port(const std::string& file, std::uint16_t port) {
   const std::string aside = file + ".tmp";
   std::ofstream(aside) << port << '\n';
   std::filesystem::rename(aside, file);
-}
-
-void apply_log(const config::Log& log) {
-  using telemetry::log::Level;
-  Level level = Level::info;
-  if (log.level == config::LogLevel::debug) level = Level::debug;
-  if (log.level == config::LogLevel::warn) level = Level::warn;
-  if (log.level == config::LogLevel::error) level = Level::error;
-  telemetry::log::set_level(level);
 }
 
 /// Each agent and each upstream connection is a descriptor; the soft limit is often 1024.
@@ -124,7 +89,7 @@ Gateway::Gateway(std::string config_path)
     if (result.has_error())
       throw std::runtime_error("budgets: " + result.error().message() + " " +
                                result.error().detail());
-  runtime_ = build_runtime(snapshot_);
+  runtime_ = build_runtime(snapshot_, nullptr);
   tls_ = build_tls(*snapshot_);
   const server::WorkerHost::Shared shared{clock_,
                                           ledger_,
@@ -156,6 +121,7 @@ Gateway::Gateway(std::string config_path)
 }
 
 Gateway::~Gateway() {
+  if (reloader_.joinable()) reloader_.join();
   if (admin_) admin_->stop();
   if (control_) control_->stop();
 }
@@ -197,10 +163,11 @@ std::vector<config::Key> Gateway::stored_keys() {
   return keys;
 }
 
-pipeline::RuntimePtr Gateway::build_runtime(const config::SnapshotPtr& snapshot) {
+pipeline::RuntimePtr Gateway::build_runtime(const config::SnapshotPtr& snapshot,
+                                            pipeline::Runtime::PolicyPtr policy) {
   const auto stored = stored_keys();
   const pipeline::Runtime::Shared shared{ledger_, revocations_, cooldowns_, *registry_};
-  auto built = pipeline::Runtime::build(snapshot, stored, shared);
+  auto built = pipeline::Runtime::build(snapshot, stored, shared, std::move(policy));
   if (built.has_error()) throw std::runtime_error(built.error().message());
   return *built;
 }
@@ -264,67 +231,6 @@ void Gateway::start() {
   control_->start();
   ready_.store(true);
   telemetry::log::info("ready", {{"version", TOLLGATE_VERSION}, {"workers", workers_.size()}});
-}
-
-void Gateway::install(const config::SnapshotPtr& snapshot, pipeline::RuntimePtr runtime,
-                      std::shared_ptr<const net::TlsContexts> tls) {
-  snapshot_ = snapshot;
-  runtime_ = std::move(runtime);
-  tls_ = std::move(tls);
-  for (const auto& host : workers_) host->set_runtime(runtime_, tls_);
-}
-
-std::string Gateway::reload() {
-  const std::lock_guard lock(reload_mutex_);
-  const auto count = [this](std::string_view result) {
-    registry_->shared().add(registry_->counter(Family::config_reloads, result), 1);
-  };
-  try {
-    auto next = load_or_throw(config_path_, generation_.load() + 1, snapshot_.get());
-    for (const auto& path : config::restart_only_changes(*snapshot_, *next))
-      telemetry::log::warn("restart_needed", {{"setting", path}});
-    // Everything that can fail comes first, the ledger (which takes over all or nothing) last of
-    // it; nothing after it does.
-    auto runtime = build_runtime(next);
-    auto tls = build_tls(*next);
-    std::vector<std::shared_ptr<net::asio::ssl::context>> certificates;
-    for (std::size_t i = 0; i < listener_states_.size(); ++i) {
-      const bool same = i < next->listeners.size() && next->listeners[i].tls.has_value();
-      certificates.push_back(listener_states_[i]->tls && same
-                                 ? net::make_server_context(*next->listeners[i].tls)
-                                 : nullptr);
-    }
-    auto webhooks = alerts_->prepare(*next);
-    store::SpendOnRecord history(*store_, snapshot_->audit.path, [this] { return quiesce(); });
-    auto configured = ledger_.configure(*next, history);
-    if (configured.has_error()) throw std::runtime_error(configured.error().message());
-    alerts_->install(std::move(webhooks));
-    for (std::size_t i = 0; i < certificates.size(); ++i)
-      if (certificates[i]) listener_states_[i]->set_tls_context(certificates[i]);
-    store_->reload(next->audit);
-    apply_log(next->log);
-    if (admin_) admin_->set_token(next->admin.token);
-    install(next, std::move(runtime), std::move(tls));
-    generation_.fetch_add(1);
-    cooldowns_.prune(clock_.mono());
-    count("ok");
-    telemetry::log::info("reloaded", {{"generation", generation_.load()}});
-    return {};
-  } catch (const std::exception& failure) {
-    count("failed");
-    log_failure("reload_failed", failure.what());
-    return failure.what();
-  }
-}
-
-std::string Gateway::refresh_keys() {
-  const std::lock_guard lock(reload_mutex_);
-  try {
-    install(snapshot_, build_runtime(snapshot_), tls_);
-    return {};
-  } catch (const std::exception& failure) {
-    return failure.what();
-  }
 }
 
 }  // namespace tollgate::app

@@ -1,9 +1,11 @@
 #pragma once
 
 #include <atomic>
+#include <future>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "app/alerts.hpp"
@@ -20,7 +22,7 @@ namespace tollgate::app {
 /// The running daemon: everything that lives once per process, wired together.
 ///
 /// Order of construction is the order of dependence; destruction is its reverse. Threads: start,
-/// reload and stop from the main thread; the admin handlers call the const members and `reload`.
+/// and stop from the main thread, `reload` from any, as the admin handlers do.
 class Gateway {
  public:
   /// Loads, opens and binds; nothing runs yet. Throws std::runtime_error with one line per problem.
@@ -31,9 +33,14 @@ class Gateway {
 
   /// Starts threads and begins to accept.
   void start();
-  /// Reads the configuration again: a bad one changes nothing. Returns an empty string or what is
-  /// wrong. Any thread.
-  std::string reload();
+  /// Reads the configuration again, on a thread of its own: patterns can take minutes to compile,
+  /// and meanwhile signals, revocations and probes must be heard. A bad configuration changes
+  /// nothing. The result is an empty string or what is wrong. A call during a reload asks for
+  /// another one behind it. Any thread, until stop().
+  std::shared_future<std::string> reload();
+  /// A reload that stop() has overtaken may still run, and cannot be interrupted: until it ends,
+  /// the gateway cannot be destroyed.
+  [[nodiscard]] bool is_reloading();
   /// What a stop came to.
   struct Stopped {
     bool clean = false;  ///< every call ended by itself, and all of them are on record
@@ -50,10 +57,21 @@ class Gateway {
   void open_store();
   void open_listeners();
   void register_metrics();
-  [[nodiscard]] pipeline::RuntimePtr build_runtime(const config::SnapshotPtr& snapshot);
+  [[nodiscard]] pipeline::RuntimePtr build_runtime(const config::SnapshotPtr& snapshot,
+                                                   pipeline::Runtime::PolicyPtr policy);
   [[nodiscard]] std::shared_ptr<const net::TlsContexts> build_tls(const config::Snapshot& snapshot);
-  void install(const config::SnapshotPtr& snapshot, pipeline::RuntimePtr runtime,
-               std::shared_ptr<const net::TlsContexts> tls);
+  /// What calls run under now.
+  struct InForce {
+    config::SnapshotPtr snapshot;
+    pipeline::RuntimePtr runtime;
+    std::shared_ptr<const net::TlsContexts> tls;
+  };
+  /// Never waits for a change under way. Any thread.
+  [[nodiscard]] InForce in_force();
+  /// Under change_mutex_.
+  void install(InForce next);
+  void run_reloads();
+  std::string reload_now();
   /// After a key was made or revoked: the same configuration, a new registry.
   std::string refresh_keys();
   /// Throws std::runtime_error when they cannot be read.
@@ -64,7 +82,7 @@ class Gateway {
 
   std::string config_path_;
   base::SystemClock clock_;
-  config::SnapshotPtr snapshot_;
+  config::SnapshotPtr snapshot_;  ///< in force; see in_force_mutex_
   std::unique_ptr<telemetry::Registry> registry_;
   std::unique_ptr<telemetry::CoreSeries> series_;
   domain::budget::Ledger ledger_;
@@ -83,9 +101,17 @@ class Gateway {
   std::vector<std::unique_ptr<net::Acceptor>> acceptors_;
   std::unique_ptr<admin::HttpService> admin_;
   std::unique_ptr<admin::HttpService> control_;
-  std::mutex reload_mutex_;
-  pipeline::RuntimePtr runtime_;                 ///< in force; under reload_mutex_
-  std::shared_ptr<const net::TlsContexts> tls_;  ///< under reload_mutex_
+  std::mutex
+      change_mutex_;  ///< one change at a time, none once the gateway stops; not held for long
+  /// Of snapshot_, runtime_ and tls_, for a copy or an exchange of the pointers. Inside
+  /// change_mutex_.
+  std::mutex in_force_mutex_;
+  pipeline::RuntimePtr runtime_;
+  std::shared_ptr<const net::TlsContexts> tls_;
+  std::mutex reloader_mutex_;  ///< of the three below
+  std::thread reloader_;
+  bool is_reloading_ = false;
+  std::vector<std::promise<std::string>> asked_;  ///< for a reload that has not begun
   std::atomic<bool> ready_{false};
   std::atomic<bool> draining_{false};
   std::atomic<std::uint64_t> generation_{1};

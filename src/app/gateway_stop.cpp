@@ -33,6 +33,9 @@ bool Gateway::quiesce() {
 Gateway::Stopped Gateway::stop(const std::function<bool()>& forced) {
   ready_.store(false);
   draining_.store(true);
+  // A change under way is seen through; none begins any more.
+  { const std::lock_guard lock(change_mutex_); }
+  const config::SnapshotPtr snapshot = in_force().snapshot;
   const auto sessions = [this] {
     std::int64_t total = 0;
     for (const auto& host : workers_) total += host->sessions();
@@ -43,11 +46,11 @@ Gateway::Stopped Gateway::stop(const std::function<bool()>& forced) {
   constexpr auto kHastyGrace = std::chrono::milliseconds(250);
   telemetry::log::info("draining", {{"connections", sessions()}});
   for (const auto& host : workers_) host->announce_drain();
-  const auto accept_until = clock_.mono() + snapshot_->timeouts.drain_min_delay;
+  const auto accept_until = clock_.mono() + snapshot->timeouts.drain_min_delay;
   while (clock_.mono() < accept_until && !forced()) std::this_thread::sleep_for(kTick);
   for (const auto& acceptor : acceptors_) acceptor->stop();
   for (const auto& host : workers_) host->drain();
-  const auto deadline = clock_.mono() + snapshot_->timeouts.drain;
+  const auto deadline = clock_.mono() + snapshot->timeouts.drain;
   while (sessions() > 0 && clock_.mono() < deadline && !forced())
     std::this_thread::sleep_for(kTick);
   const bool clean = sessions() == 0;

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "tollgate/base/strings.hpp"
+#include "tollgate/domain/keys/key_format.hpp"
 
 namespace tollgate::pipeline {
 
@@ -47,6 +48,14 @@ std::string_view segment(std::string_view path, std::string_view& rest) {
   return path.substr(0, slash);
 }
 
+/// What an upstream may make of a path: some take what follows a `;` for parameters, some cut white
+/// space and slashes at its end.
+std::string_view bare(std::string_view path) {
+  path = path.substr(0, path.find(';'));
+  const std::size_t last = path.find_last_not_of(" \t/");
+  return last == std::string_view::npos ? std::string_view{} : path.substr(0, last + 1);
+}
+
 }  // namespace
 
 std::string_view to_string(Surface surface) noexcept {
@@ -65,8 +74,8 @@ Route match_route(const protocol::http::RequestHead& head,
   const bool anthropic_caller = head.find(protocol::http::HeaderId::anthropic_version) != nullptr;
   for (const Exact& row : kExact) {
     if (row.path != path) {
-      // In another case some upstreams would take it for the path; it must not pass as `other`.
-      if (base::iequals(row.path, path)) return route;
+      // Some upstreams would take it for the path; it must not pass as `other`.
+      if (base::iequals(row.path, bare(path))) return route;
       continue;
     }
     route.surface = row.surface;
@@ -117,6 +126,9 @@ Route match_route(const protocol::http::RequestHead& head,
     return route;
   }
   if (path.starts_with("/v1/")) {
+    // Forwarded as it stands, and a virtual key goes to no provider.
+    if (domain::keys::contains_key(path) || domain::keys::contains_key(target.raw_path()))
+      return route;
     route.surface = Surface::other;
     route.dialect = anthropic_caller ? Dialect::anthropic : Dialect::openai;
     route.allowed_methods = "GET, HEAD, POST, PUT, PATCH, DELETE";

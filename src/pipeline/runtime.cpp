@@ -125,9 +125,12 @@ std::unique_ptr<PeerRuntime> make_peer(std::string_view kind, const std::string&
 
 base::Result<std::shared_ptr<const Runtime>> Runtime::build(config::SnapshotPtr snapshot,
                                                             std::span<const config::Key> stored,
-                                                            Shared shared) {
+                                                            Shared shared, PolicyPtr policy) {
   auto runtime = std::make_shared<Runtime>();
-  TG_TRY(runtime->policy, domain::policy::PolicyEngine::compile(snapshot->guardrails));
+  runtime->policy = std::move(policy);
+  if (!runtime->policy) {
+    TG_TRY(runtime->policy, domain::policy::PolicyEngine::compile(snapshot->guardrails));
+  }
   runtime->keys =
       domain::keys::KeyRegistry::build(*snapshot, stored, shared.revocations, shared.ledger);
   for (const auto& [name, alias] : snapshot->models)

@@ -80,9 +80,7 @@ base::Task<RelayEnd> Relay::finish_stream() {
   const bool draining = context_.stopped_by_gateway();
   if ((failure_ == TransportFailure::cancelled && !draining) || context_.client_gone())
     co_return RelayEnd::cancelled;
-  const bool is_model = context_.payload.kind == Payload::Kind::model;
-  // A model's stream that ends without its end was cut, however politely; JSON-RPC has no end mark.
-  if (failure_ == TransportFailure::none && !stopped_ && is_model && !end_seen_)
+  if (failure_ == TransportFailure::none && !stopped_ && ended_early())
     failure_ = TransportFailure::cut;
   if (failure_ != TransportFailure::none && !any_event_ && !started_)
     co_return RelayEnd::not_started;
@@ -113,11 +111,22 @@ base::Task<RelayEnd> Relay::finish_stream() {
   }
   if (!started_) {
     // An empty but complete stream.
+    context_.status = exchange_.head().status;
     const bool begun = context_.downstream->start_stream(exchange_.head().status, header_lines_);
     if (!begun) co_return RelayEnd::cancelled;
   }
   const bool finished = co_await context_.downstream->finish();
   co_return finished ? RelayEnd::complete : RelayEnd::cancelled;
+}
+
+/// A stream that ends without its end was cut, however politely.
+bool Relay::ended_early() const {
+  if (end_seen_) return false;
+  if (context_.payload.kind == Payload::Kind::model) return true;
+  // A request is answered by a response with its id. Other streams have no end mark.
+  const protocol::jsonrpc::Message& asked = context_.payload.rpc;
+  return context_.payload.kind == Payload::Kind::rpc && !asked.method.empty() &&
+         !asked.id_raw.empty() && !can_be_resumed_;
 }
 
 /// What the agent is told of `failure_`.
@@ -199,6 +208,7 @@ void Relay::relay_event(const protocol::sse::Event& event, bool has_credential) 
     return;
   }
   if (is_model && !observe()) return;
+  if (payload.kind == Payload::Kind::rpc) observe_rpc(event);
   any_event_ = true;
   if (event_.has_document) event_.edits.reset(event.data);
   context_.chain->on_event(context_, event_);
@@ -243,6 +253,14 @@ bool Relay::observe() {
   if (said.has_content && context_.first_content_at == base::MonoTime{})
     context_.first_content_at = context_.services->clock.mono();
   return true;
+}
+
+void Relay::observe_rpc(const protocol::sse::Event& event) {
+  if (event.has_id) can_be_resumed_ = true;
+  if (end_seen_ || !event_.has_document) return;
+  const json::NodeRef root = event_.document.root();
+  // A server may spell the id in another way than the agent did: any response will do.
+  end_seen_ = root.find("result") || root.find("error");
 }
 
 /// Writes the event as the stages left it.

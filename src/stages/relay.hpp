@@ -44,6 +44,8 @@ class Relay {
   void take_event(const protocol::sse::Event& event);
   void relay_event(const protocol::sse::Event& event, bool has_credential);
   [[nodiscard]] bool observe();
+  void observe_rpc(const protocol::sse::Event& event);
+  [[nodiscard]] bool ended_early() const;
   void append(const protocol::sse::Event& event);
   void end_with(const base::Error& error);
   [[nodiscard]] base::Error broken_off() const;
@@ -62,7 +64,10 @@ class Relay {
   std::string_view out_piece_;  ///< all of out_, while it is written
   pipeline::TransportFailure failure_ = pipeline::TransportFailure::none;
   bool started_ = false;   ///< start_stream was called
-  bool end_seen_ = false;  ///< the answer's end went by: the dialect's mark, or every choice's
+  bool end_seen_ = false;  ///< the answer's end went by: the dialect's mark, every choice's, or the
+                           ///< response to a JSON-RPC request
+  bool can_be_resumed_ =
+      false;  ///< events have ids: an MCP server may end the stream and go on later
   bool provider_said_so_ = false;  ///< the stream broke with an error event, which was passed on
   std::vector<std::uint32_t> finished_;  ///< choices that said why they ended
   protocol::llm::Usage unpriced_usage_;

@@ -172,6 +172,8 @@ class RouterStage final : public pipeline::Stage {
       context.broken_by = &target;
       co_return books.failed(*exchange, head.status, TransportFailure::invalid);
     }
+    // The word of an egress proxy, not of the provider: nothing reached that.
+    if (head.status == 407) co_return books.failed(*exchange, 407, TransportFailure::connect);
     if (head.status < 200 || head.status >= 300) {
       const AttemptEnd end = co_await take_error(books, *exchange);
       co_return end;
@@ -193,6 +195,11 @@ class RouterStage final : public pipeline::Stage {
       if (failure == TransportFailure::too_large)
         services.metrics.limit_hits(telemetry::LimitHit::response_body_bytes).inc();
       co_return served(context, books.failed(*exchange, head.status, failure, body.size()));
+    }
+    if (context.payload.kind == Payload::Kind::model && !may_be_json(body)) {
+      // A login page, or nothing at all: no answer of a model.
+      const TransportFailure why = body.empty() ? TransportFailure::cut : TransportFailure::invalid;
+      co_return served(context, books.failed(*exchange, head.status, why, body.size()));
     }
     const base::MonoTime read_at = exchange->read_at();
     Answer answer;
@@ -222,6 +229,13 @@ class RouterStage final : public pipeline::Stage {
     return end;
   }
 
+  /// By its first byte. A byte order mark counts: what is behind it is for the reader to refuse.
+  static bool may_be_json(std::string_view body) {
+    const std::size_t first = body.find_first_not_of(" \t\r\n");
+    return first != std::string_view::npos &&
+           (body[first] == '{' || body[first] == '[' || body[first] == '\xEF');
+  }
+
   /// Not of an MCP server or agent: whatever it calls its answer, clients may read it as JSON.
   static bool passes_as_it_comes(const RequestContext& context,
                                  const protocol::http::ResponseHead& head) {
@@ -238,7 +252,11 @@ class RouterStage final : public pipeline::Stage {
     const auto hints = domain::routing::read_hints(head.headers, context.services->clock.wall());
     if (attempt.answered_with_error(status, hints) != domain::routing::Verdict::final)
       co_return AttemptEnd::next;
-    if (status >= 300 && status < 400) {
+    // 304 answers a condition that the agent itself has set.
+    const auto method = context.head->method;
+    const bool is_answer_to_condition = status == 304 && (method == protocol::http::Method::get ||
+                                                          method == protocol::http::Method::head);
+    if (status >= 300 && status < 400 && !is_answer_to_condition) {
       // An SDK that followed it would send its key, and the prompt, past the gateway.
       context.refuse(Error(ErrorCode::upstream_invalid, "the upstream answered with a redirection")
                          .with_side(base::Side::upstream));

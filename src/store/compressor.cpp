@@ -1,6 +1,7 @@
 #include "store/compressor.hpp"
 
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -70,7 +71,11 @@ void Compressor::run() {
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, nullptr);
   pthread_setname_np(pthread_self(), "tg-zstd");
-  // On Linux the nice value is per thread.
+  // On Linux policy and nice value are per thread. A core on which only SCHED_IDLE runs counts as
+  // idle where the kernel places a thread that wakes; beside mere niceness it would be sent to the
+  // worker's core. Where it is forbidden, niceness has to do.
+  const sched_param none{};
+  (void)sched_setscheduler(0, SCHED_IDLE, &none);
   setpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)), 19);
   for (;;) {
     const bool done = step();

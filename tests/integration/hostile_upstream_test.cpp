@@ -1,5 +1,6 @@
 // Upstreams that flood, confuse or mislead the guardrails, or tell what they were sent.
 #include <gtest/gtest.h>
+#include <signal.h>
 
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -340,8 +341,27 @@ routing: {retries_per_deployment: 0}
         kChat, chat_request("m", "hi", stream ? R"(,"max_tokens":50,"stream":true)" : ""));
     EXPECT_EQ(response.body.find("6c5b4a3210"), std::string::npos) << response.body;
     EXPECT_EQ(response.body.find("acme-prod"), std::string::npos) << response.body;
-    EXPECT_NE(response.body.find("[REDACTED:provider_credential]"), std::string::npos)
-        << response.body;
+    if (i % 6 == 2) {
+      EXPECT_EQ(response.status, 502) << "a model's answer is no plain text";
+    } else {
+      EXPECT_NE(response.body.find("[REDACTED:provider_credential]"), std::string::npos)
+          << response.body;
+    }
+  }
+}
+
+TEST_F(HostileUpstream, NothingAndALoginPageAreNoAnswersOfAModel) {
+  for (const Answer& answer :
+       {Answer::text("<html>please log in</html>", "text/html"),
+        Answer::text("", "application/json"), Answer::raw("HTTP/1.1 204 None\r\n\r\n"),
+        Answer::json(407, "{}").header("proxy-authenticate", "Basic")}) {
+    daemon.send(SIGTERM);  // the deployment's cooldown goes with it
+    ASSERT_EQ(daemon.wait_exit(10s), 0);
+    daemon.start();
+    upstream.on("POST", kChat, {answer});
+    const Response response = daemon.post(kChat, chat_request("m", "hi"));
+    EXPECT_EQ(response.status, 502) << response.body;
+    EXPECT_EQ(response.body.find("log in"), std::string::npos) << response.body;
   }
 }
 

@@ -271,6 +271,21 @@ TEST(AuditFull, RowsLostAtTheEndAreSaidAndTheExitIs1) {
       << daemon.log();
 }
 
+/// A pattern that takes Vectorscan a quarter of a minute.
+TEST_F(Operate, ALongReloadHoldsUpNeitherRevocationsNorProbesNorTheEnd) {
+  daemon.reload(std::string(kOneProvider) +
+                "guardrails: {g: {rules: [{name: r, regex: '\\p{L}{1,200}', action: flag}]}}\n");
+  std::this_thread::sleep_for(300ms);
+  const SteadyTime begin = std::chrono::steady_clock::now();
+  EXPECT_NE(run({"keys", "list"}).out.find("k1"), std::string::npos);
+  ASSERT_EQ(run({"keys", "revoke", "k1"}).exit_code, 0);
+  EXPECT_EQ(daemon.post(kPath, chat_request("m", "hi")).status, 401);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 2s) << "two commands and a call";
+  EXPECT_EQ(daemon.metrics().value("tollgate_config_generation", {}), 1) << "not compiled yet";
+  daemon.send(SIGTERM);
+  EXPECT_EQ(daemon.wait_exit(5s), 0);
+}
+
 TEST_F(Operate, AReloadThatCannotReadTheStoredKeysChangesNothing) {
   const CommandResult made = run({"keys", "new", "fresh", "--json"});
   ASSERT_EQ(made.exit_code, 0) << made.err;

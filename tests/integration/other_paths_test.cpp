@@ -66,6 +66,25 @@ std::vector<SseEvent> parse_events(const std::string& body) {
   return out;
 }
 
+// ---- paths ----
+
+TEST_F(OtherPaths, AVirtualKeyInThePathGoesNowhere) {
+  const std::string key = daemon.key("agent");
+  const std::string escaped = "%74" + key.substr(1);
+  for (const std::string& path :
+       {"/v1/files/" + key, "/v1/files/" + escaped, "/v1/x;k=" + key + "/y"})
+    EXPECT_EQ(post_as("application/json", path, "{}").status, 404) << path;
+  EXPECT_EQ(upstream.request_count(), 0u);
+  EXPECT_EQ(left_behind().find(key), std::string::npos);
+}
+
+TEST_F(OtherPaths, APricedPathInDisguiseIsNoOtherPath) {
+  for (const char* path : {"/v1/chat/completions;x", "/v1/chat/completions%3bx=1",
+                           "/v1/chat/completions%20", "/v1/Chat/completions/;a"})
+    EXPECT_EQ(post_as("application/json", path, chat_request("m", "hi")).status, 404) << path;
+  EXPECT_EQ(upstream.request_count(), 0u);
+}
+
 // ---- answers ----
 
 std::vector<std::string> responses_stream(const std::vector<std::string>& deltas,

@@ -285,7 +285,7 @@ TEST(RecordedAttempt, OfABodyThatBreaksAfterItsHeadNamesStatusAndDeployment) {
 
 TEST(RecordedAttempt, OfAnAnswerThatIsNoJsonAgreesWithItsCall) {
   FakeUpstream upstream;
-  upstream.on("POST", kPath, {Answer::text("<html>not JSON</html>", "application/json")});
+  upstream.on("POST", kPath, {Answer::text(R"({"id": not JSON})", "application/json")});
   Daemon daemon(kOneProvider, {.variables = {{"UP", upstream.url()}}});
   EXPECT_EQ(daemon.post(kPath, chat_request("m", "hi")).status, 502);
   const Row row = daemon.exactly(1).at(0);

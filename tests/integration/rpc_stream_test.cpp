@@ -146,6 +146,26 @@ TEST_F(RpcStreams, ProgressAndLogMessagesLikewise) {
   EXPECT_NE(seen[1].data.find("\"other\""), std::string::npos);
 }
 
+TEST_F(RpcStreams, ARequestsStreamThatEndsWithoutTheResponseIsCut) {
+  const std::string progress =
+      sse_data(R"({"jsonrpc":"2.0","method":"notifications/progress","params":{"progress":1}})");
+  const std::string whole = sse_data(rpc_result(R"({"content":[]})"));
+  const std::string half = whole.substr(0, whole.size() / 2);
+  for (const auto& events : {std::vector{progress}, std::vector{progress, half}}) {
+    const auto seen = run("/mcp/tools", tool_call("add"), events);
+    ASSERT_FALSE(seen.empty());
+    const json last = json::parse(seen.back().data);
+    EXPECT_EQ(last["id"], 7);
+    EXPECT_EQ(last["error"]["data"]["code"], "upstream_cut") << seen.back().data;
+  }
+  a2a_stream({});
+  ASSERT_FALSE(daemon.rows(3).empty());
+  for (const Row& row : daemon.rows(3)) EXPECT_NE(row.at("outcome"), "ok");
+  // With ids the server may end it and go on with the rest when the client comes back.
+  EXPECT_EQ(run("/mcp/tools", tool_call("add"), {"id: 5\n" + progress}).size(), 1u);
+  EXPECT_TRUE(is_complete);
+}
+
 TEST_F(RpcStreams, WhatNoGuardrailReadBefore) {
   // Ids cannot be masked: the call is refused, or the stream ends.
   const std::string body = rpc_call(

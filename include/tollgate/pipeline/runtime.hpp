@@ -54,11 +54,13 @@ struct PeerRuntime {
 
 /// The configuration compiled for calls: immutable, shared by all workers, pinned by each call.
 ///
-/// Built off the loops at start, at a reload, and when a key is added (then policy and aliases are
-/// built again too: milliseconds, and no half-updated state). Pools, cooldowns, ledger and counters
-/// live outside and survive.
+/// Built off the loops at start, at a reload, and when a key is added (then with the policy of the
+/// one before; the aliases are built again: milliseconds, and no half-updated state). Pools,
+/// cooldowns, ledger and counters live outside and survive.
 class Runtime {
  public:
+  using PolicyPtr = std::shared_ptr<const domain::policy::PolicyEngine>;
+
   /// What outlives every Runtime and is shared between them.
   struct Shared {
     domain::budget::Ledger& ledger;
@@ -66,13 +68,15 @@ class Runtime {
     domain::routing::CooldownTable& cooldowns;
     telemetry::Registry& registry;
   };
+  /// @param policy  compiled from the snapshot's guardrails before; null: is compiled here
   /// Errors: invalid_request naming the guardrail rule that does not compile.
   [[nodiscard]] static base::Result<std::shared_ptr<const Runtime>> build(
-      config::SnapshotPtr snapshot, std::span<const config::Key> stored_keys, Shared shared);
+      config::SnapshotPtr snapshot, std::span<const config::Key> stored_keys, Shared shared,
+      PolicyPtr policy = nullptr);
 
   config::SnapshotPtr snapshot;
   std::shared_ptr<const domain::keys::KeyRegistry> keys;
-  std::shared_ptr<const domain::policy::PolicyEngine> policy;
+  PolicyPtr policy;
   std::map<std::string, std::unique_ptr<AliasRuntime>, std::less<>> aliases;
   std::map<std::string, std::unique_ptr<PeerRuntime>, std::less<>> mcp, a2a;
   /// Providers of `other` paths that name no model.

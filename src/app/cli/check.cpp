@@ -32,7 +32,7 @@ int check(const std::string& path, bool as_json, bool dump) {
     for (const auto& warning : loaded.warnings) out["warnings"].push_back(to_json(warning));
     if (dump && loaded.ok())
       out["configuration"] = nlohmann::json::parse(config::dump(*loaded.snapshot));
-    fmt::print("{}\n", out.dump(2));
+    fmt::print("{}\n", out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
     return code;
   }
   for (const auto& problem : loaded.problems) fmt::print("{}\n", to_string(problem));

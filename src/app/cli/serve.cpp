@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <ctime>
 
 #include "app/cli/commands.hpp"
@@ -64,11 +65,13 @@ int serve(const std::string& path) {
     if (!forced && sigtimedwait(&again, nullptr, &now) > 0) forced = true;
     return forced;
   });
-  if (!stopped.lost.empty()) {
+  if (!stopped.lost.empty())
     fmt::print(stderr, "audit rows were lost, and the spend in them: {}\n", stopped.lost);
-    return kNo;
-  }
-  return forced ? kNo : kOk;
+  const int code = forced || !stopped.lost.empty() ? kNo : kOk;
+  // All is on record and every socket closed. A reload that still compiles patterns would keep the
+  // process for minutes, and changes nothing any more.
+  if (gateway->is_reloading()) std::_Exit(code);
+  return code;
 }
 
 }  // namespace
