@@ -80,6 +80,9 @@ base::Task<RelayEnd> Relay::finish_stream() {
   const bool draining = context_.stopped_by_gateway();
   if ((failure_ == TransportFailure::cancelled && !draining) || context_.client_gone())
     co_return RelayEnd::cancelled;
+  // The answer is whole. How its connection ends is no matter of the agent's.
+  if (mark_seen_ && !stopped_ && failure_ != TransportFailure::cancelled)
+    failure_ = TransportFailure::none;
   if (failure_ == TransportFailure::none && !stopped_ && ended_early())
     failure_ = TransportFailure::cut;
   if (failure_ != TransportFailure::none && !any_event_ && !started_)
@@ -233,8 +236,16 @@ bool Relay::observe() {
     if (piece.channel.index != protocol::llm::kWholeText)
       context_.payload.output_text_bytes += piece.node.raw().size() - 2;
   }
-  if (said.kind == EventClass::done || said.kind == EventClass::usage_only || said.ends_all)
+  if (said.kind == EventClass::done) mark_seen_ = true;
+  // Anthropic's stop reason ends the text, and message_stop the stream.
+  const bool is_usage = said.kind == EventClass::usage_only;
+  if (mark_seen_ || (said.ends_all && !is_usage && said.kind != EventClass::finish))
     end_seen_ = true;
+  if (is_usage && !end_seen_) end_seen_ = ended_by_usage_ = true;
+  if (said.has_content && ended_by_usage_ && !mark_seen_) {
+    // A count on the way, not the last one.
+    end_seen_ = ended_by_usage_ = context_.usage_complete = false;
+  }
   if (!end_seen_ && !said.finish_reason.empty()) {
     // Some hosts send neither usage nor an end mark: then each choice has to say that it ended.
     for (const std::uint32_t index : said.ended) {

@@ -66,6 +66,8 @@ class Relay {
   bool started_ = false;   ///< start_stream was called
   bool end_seen_ = false;  ///< the answer's end went by: the dialect's mark, every choice's, or the
                            ///< response to a JSON-RPC request
+  bool mark_seen_ = false;       ///< `[DONE]`, `message_stop`: nothing can be missing
+  bool ended_by_usage_ = false;  ///< end_seen_ for a usage event alone
   bool can_be_resumed_ =
       false;  ///< events have ids: an MCP server may end the stream and go on later
   bool provider_said_so_ = false;  ///< the stream broke with an error event, which was passed on

@@ -222,6 +222,46 @@ TEST_F(HostileUpstream, ATruncatedAnthropicStreamGetsNoCleanEnd) {
   EXPECT_EQ(daemon.exactly(1).at(0).at("outcome"), "upstream_cut");
 }
 
+TEST_F(HostileUpstream, AStopReasonIsNotTheEndOfAnAnthropicStream) {
+  auto wire = anthropic_stream({"Once upon a time "});
+  while (wire.back().find("message_stop") != std::string::npos) wire.pop_back();
+  upstream.on("POST", kMessages, {Answer::sse(wire)});
+  const auto got = events(kMessages, "c");
+  ASSERT_FALSE(got.empty());
+  EXPECT_EQ(got.back().event, "error") << got.back().raw;
+  EXPECT_EQ(daemon.exactly(1).at(0).at("outcome"), "upstream_cut");
+}
+
+TEST_F(HostileUpstream, HowAConnectionEndsBehindTheEndIsNoMatter) {
+  std::string wire =
+      "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
+  const std::string bytes = chat_chunk("whole ") + sse_data("[DONE]");
+  char size[16];
+  std::snprintf(size, sizeof size, "%zx\r\n", bytes.size());
+  wire += size + bytes + "\r\n";
+  upstream.on("POST", kChat,
+              {Answer::raw(wire).end(Answer::End::close), Answer::raw(wire + "zz\r\n")});
+  for (int i = 0; i < 2; ++i) {
+    const auto got = events();
+    ASSERT_FALSE(got.empty());
+    EXPECT_EQ(got.back().data, "[DONE]") << "and no error behind it";
+  }
+  for (const Row& row : daemon.exactly(2)) EXPECT_EQ(row.at("outcome"), "ok");
+}
+
+TEST_F(HostileUpstream, ACountOnTheWayIsNotTheEnd) {
+  const std::string usage =
+      sse_data(R"({"id":"c","choices":[],"usage":{"prompt_tokens":3,"completion_tokens":1}})");
+  upstream.on("POST", kChat,
+              {Answer::sse({chat_chunk("one "), usage, chat_chunk("two "), chat_chunk("three ")})});
+  const auto got = events();
+  ASSERT_FALSE(got.empty());
+  EXPECT_NE(got.back().data.find("upstream_cut"), std::string::npos) << got.back().data;
+  const Row row = daemon.exactly(1).at(0);
+  EXPECT_EQ(row.at("outcome"), "upstream_cut");
+  EXPECT_EQ(row.at("estimated"), "1") << "not the count that came too early";
+}
+
 TEST_F(HostileUpstream, OneOfTwoChoicesIsNotTheEndOfBoth) {
   const auto finish = [](int index) {
     return sse_data(R"({"id":"c","object":"chat.completion.chunk","created":1,"model":"m",)"
