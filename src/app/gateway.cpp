@@ -20,8 +20,6 @@
 namespace tollgate::app {
 namespace {
 
-using telemetry::Family;
-
 unsigned worker_count(const config::Snapshot& snapshot) {
   if (snapshot.workers != 0) return snapshot.workers;
   return std::max(1u, std::thread::hardware_concurrency());
