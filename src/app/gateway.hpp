@@ -21,7 +21,7 @@ namespace tollgate::app {
 
 /// The running daemon: everything that lives once per process, wired together.
 ///
-/// Order of construction is the order of dependence; destruction is its reverse. Threads: start,
+/// Order of construction is the order of dependence; destruction is its reverse. Threads: start
 /// and stop from the main thread, `reload` from any, as the admin handlers do.
 class Gateway {
  public:

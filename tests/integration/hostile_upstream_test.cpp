@@ -210,26 +210,16 @@ TEST_F(HostileUpstream, AnAnthropicErrorEventAfterTheFirstByteIsACut) {
 }
 
 TEST_F(HostileUpstream, ATruncatedAnthropicStreamGetsNoCleanEnd) {
-  // Everything up to content_block_stop, then a polite end of the body.
-  auto wire = anthropic_stream({"Once upon a time "});
-  std::size_t stop = 0;
-  while (wire.at(stop).find("content_block_stop") == std::string::npos) ++stop;
-  wire.resize(stop + 1);
-  upstream.on("POST", kMessages, {Answer::sse(wire)});
-  const auto got = events(kMessages, "c");
-  ASSERT_FALSE(got.empty());
-  EXPECT_EQ(got.back().event, "error") << got.back().raw;
-  EXPECT_EQ(daemon.exactly(1).at(0).at("outcome"), "upstream_cut");
-}
-
-TEST_F(HostileUpstream, AStopReasonIsNotTheEndOfAnAnthropicStream) {
-  auto wire = anthropic_stream({"Once upon a time "});
-  while (wire.back().find("message_stop") != std::string::npos) wire.pop_back();
-  upstream.on("POST", kMessages, {Answer::sse(wire)});
-  const auto got = events(kMessages, "c");
-  ASSERT_FALSE(got.empty());
-  EXPECT_EQ(got.back().event, "error") << got.back().raw;
-  EXPECT_EQ(daemon.exactly(1).at(0).at("outcome"), "upstream_cut");
+  // A polite end of the body before the block's end, before the stop reason, before message_stop.
+  const auto whole = anthropic_stream({"Once upon a time "});
+  for (std::size_t missing = 1; missing <= 3; ++missing) {
+    upstream.on("POST", kMessages,
+                {Answer::sse({whole.begin(), whole.end() - static_cast<std::ptrdiff_t>(missing)})});
+    const auto got = events(kMessages, "c");
+    ASSERT_FALSE(got.empty());
+    EXPECT_EQ(got.back().event, "error") << got.back().raw;
+    EXPECT_EQ(daemon.exactly(missing).back().at("outcome"), "upstream_cut");
+  }
 }
 
 TEST_F(HostileUpstream, HowAConnectionEndsBehindTheEndIsNoMatter) {
