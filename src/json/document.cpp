@@ -98,6 +98,11 @@ void Document::shrink() {
   node_capacity_ = node_count_;
 }
 
+void Document::drop_index() noexcept {
+  nodes_.reset();
+  node_count_ = node_capacity_ = 0;
+}
+
 std::string_view Document::pin(std::string_view escaped) const {
   std::string plain;
   unescape_into(plain, escaped);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <type_traits>
 
+#include "tollgate/protocol/jsonrpc/message.hpp"
+
 namespace tollgate::pipeline {
 namespace {
 /// Bodies larger than this are given back after the call, so that one large request does not pin
@@ -24,6 +26,15 @@ void RequestContext::begin(RuntimePtr pinned, Services& with, Downstream& agent,
   with.ids.next("req_", started, request_id);
 }
 
+void RequestContext::drop_index() {
+  if (!has_document) return;
+  if (payload.kind == Payload::Kind::rpc) rpc_id = protocol::jsonrpc::id_or_null(document);
+  payload.fields.reset();
+  payload.rpc = {};
+  document.drop_index();
+  has_document = false;
+}
+
 void RequestContext::reset() {
   chain = nullptr;
   cancel.reset();
@@ -36,6 +47,7 @@ void RequestContext::reset() {
   if (body.capacity() > kKeepBytes) body.shrink_to_fit();
   if (has_document) document.trim();
   has_document = false;
+  rpc_id.clear();
   payload.reset();
   key = nullptr;
   alias = nullptr;

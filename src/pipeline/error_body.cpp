@@ -29,9 +29,15 @@ void append_retry_headers(const base::Error& error, std::string& out) {
 
 int status_of(const RequestContext& context, const base::Error& error) {
   const int status = error.http_status();
-  if (context.route.dialect != Dialect::jsonrpc || !context.has_document) return status;
+  if (context.route.dialect != Dialect::jsonrpc) return status;
+  if (!context.has_document && context.rpc_id.empty()) return status;
   if (context.payload.kind != Payload::Kind::rpc) return status;
   return status == 401 || status == 403 ? status : 200;
+}
+
+std::string_view rpc_id_of(const RequestContext& context) {
+  if (context.has_document) return protocol::jsonrpc::id_or_null(context.document);
+  return context.rpc_id.empty() ? std::string_view("null") : std::string_view(context.rpc_id);
 }
 
 /// An error that MCP has a number of its own for.
@@ -39,7 +45,7 @@ std::string fault_body(const RequestContext& context) {
   std::string body;
   json::Writer out(body);
   out.begin_object().member("jsonrpc", "2.0");
-  out.key("id").raw(protocol::jsonrpc::id_or_null(context.document));
+  out.key("id").raw(rpc_id_of(context));
   out.key("error").begin_object();
   out.member("code", static_cast<std::int64_t>(context.payload.fault->number));
   out.member("message", context.payload.fault->message);
@@ -67,9 +73,7 @@ void render_error(RequestContext& context, const base::Error& error, int& status
         body = fault_body(context);
         break;
       }
-      body = protocol::jsonrpc::error_body(
-          error, context.has_document ? protocol::jsonrpc::id_or_null(context.document) : "null",
-          context.request_id);
+      body = protocol::jsonrpc::error_body(error, rpc_id_of(context), context.request_id);
       break;
     case Dialect::anthropic:
       fmt::format_to(std::back_inserter(header_lines), "request-id: {}\r\n", context.request_id);

@@ -165,7 +165,10 @@ bool Session::count_index() {
   const auto& tools = context_->payload.fields.tools;
   const std::size_t size =
       context_->document.index_bytes() + tools.capacity() * sizeof(tools.front());
-  return size <= kUncounted || count_body(size);
+  if (size <= kUncounted || count_body(size)) return true;
+  // Not counted, so not kept either: many refusals may wait for their write at the same time.
+  context_->drop_index();
+  return false;
 }
 
 void Session::release_body() noexcept {

@@ -153,6 +153,8 @@ class Document {
   /// Gives back room of a large index that the parse did not need: for Documents that are kept over
   /// a wait. NodeRefs stay good.
   void shrink();
+  /// Gives the index back: no NodeRef is good any more, while texts read before stay.
+  void drop_index() noexcept;
   /// Memory the index holds, in bytes.
   [[nodiscard]] std::size_t index_bytes() const noexcept {
     return std::size_t{node_capacity_} * sizeof(Node);

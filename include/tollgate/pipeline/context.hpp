@@ -72,6 +72,9 @@ class RequestContext {
   void reset();
   /// Starts a call: ids, times, the runtime it is pinned to. `received`: when its head was read.
   void begin(RuntimePtr pinned, Services& with, Downstream& agent, base::MonoTime received);
+  /// Gives the body's index back, which may be many times the body, before a refusal is written:
+  /// what the error and the record need of it stays.
+  void drop_index();
   /// After completion: drops what must not outlive a call (hold, runtime, key).
   void end();
 
@@ -98,6 +101,7 @@ class RequestContext {
   std::string body;         ///< inflated; padded for the JSON parser
   json::Document document;  ///< of the body, when it is JSON
   bool has_document = false;
+  std::string rpc_id;  ///< of a JSON-RPC request whose index was dropped, as JSON
   bool in_flight = false;  ///< counted in Services::in_flight
   /// Set by the session when the head is whole and yet cannot be served (unknown method, unmet
   /// Expect, malformed target): auth finds out who calls, then the call is refused with it.
