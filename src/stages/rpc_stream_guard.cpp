@@ -79,7 +79,7 @@ std::size_t RpcStreamGuard::slot_of(RequestContext& context, StreamEvent& event,
         std::min_element(artifacts_.begin(), artifacts_.end(),
                          [](const Artifact& a, const Artifact& b) { return a.used < b.used; });
     slot = static_cast<std::size_t>(oldest - artifacts_.begin());
-    flush(context, event, slot);
+    begin_anew(context, event, slot);
   }
   artifacts_[slot].task.assign(task);
   artifacts_[slot].artifact.assign(artifact);
@@ -91,7 +91,7 @@ void RpcStreamGuard::guard_artifact(RequestContext& context, StreamEvent& event,
                                     const protocol::a2a::ArtifactUpdate& update) {
   const std::size_t slot = slot_of(context, event, update);
   // An artifact that begins anew does not continue the text before it.
-  if (!update.append && !event.end_with) flush(context, event, slot);
+  if (!update.append && !event.end_with) begin_anew(context, event, slot);
   if (event.end_with) return;
   Artifact& artifact = artifacts_[slot];
   artifact.address.assign(message.id_raw, update);
@@ -105,7 +105,7 @@ void RpcStreamGuard::guard_artifact(RequestContext& context, StreamEvent& event,
     if (!note(context, event, verdict)) return;
     released_.assign(verdict.release);
     if (update.last && i + 1 == nodes_.size()) {
-      const StreamVerdict rest = guard_.finish(slot);
+      const StreamVerdict rest = guard_.spill(slot);
       if (!note(context, event, rest)) return;
       released_ += rest.release;
     }
@@ -116,8 +116,15 @@ void RpcStreamGuard::guard_artifact(RequestContext& context, StreamEvent& event,
   if (update.last) flush(context, event, slot);
 }
 
+/// What comes next in `slot` does not continue what came before.
+void RpcStreamGuard::begin_anew(RequestContext& context, StreamEvent& event, std::size_t slot) {
+  flush(context, event, slot);
+  static_cast<void>(guard_.finish(slot));  // all of it was given
+}
+
+/// Lets go what is held: the artifact has ended, or says so.
 void RpcStreamGuard::flush(RequestContext& context, StreamEvent& event, std::size_t slot) {
-  const StreamVerdict verdict = guard_.finish(slot);
+  const StreamVerdict verdict = guard_.spill(slot);
   if (!note(context, event, verdict) || verdict.release.empty()) return;
   json_.clear();
   protocol::a2a::append_artifact_text(json_, artifacts_[slot].address, verdict.release);

@@ -55,6 +55,8 @@ class RpcStreamGuard final : public pipeline::StageState {
                       const protocol::a2a::ArtifactUpdate& update);
   void guard_message(pipeline::RequestContext& context, pipeline::StreamEvent& event,
                      json::NodeRef node);
+  void begin_anew(pipeline::RequestContext& context, pipeline::StreamEvent& event,
+                  std::size_t slot);
   void flush(pipeline::RequestContext& context, pipeline::StreamEvent& event, std::size_t slot);
   bool note(pipeline::RequestContext& context, pipeline::StreamEvent& event,
             const domain::policy::StreamVerdict& verdict);

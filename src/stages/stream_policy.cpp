@@ -78,10 +78,11 @@ void StreamPolicy::on_event(RequestContext& context, StreamEvent& event) {
   }
   if (event.end_with) return;
   keep_template(event);
-  if (event.llm.ends_all) {
-    flush_all(context, event);
+  // Counts may come on the way, and do not end a text that no choice has ended.
+  if (event.llm.ends_all && event.llm.kind != protocol::llm::EventClass::usage_only) {
+    spill_all(context, event);
   } else if (!event.llm.ended.empty()) {
-    flush_ended(context, event);
+    spill_ended(context, event);
   }
   // Shadow text is never a free piece: an event like one without any has none.
   if (event.llm.repeats && !has_shadow_) return;
@@ -92,7 +93,7 @@ void StreamPolicy::on_event(RequestContext& context, StreamEvent& event) {
 
 void StreamPolicy::on_stream_end(RequestContext& context, StreamEvent& event) {
   ++event_number_;
-  flush_all(context, event);
+  spill_all(context, event);
 }
 
 // ---- texts that are complete in their event ----
@@ -202,7 +203,7 @@ StreamPolicy::Held* StreamPolicy::open(const TextPiece& piece) {
   const std::uint64_t key = piece.channel.key();
   const auto known = channels_.find(key);
   if (known != channels_.end()) return last_ = known->second.get();
-  if (order_.size() >= kMaxChannels) return nullptr;
+  if (order_.size() >= kMaxChannels && !forget_over()) return nullptr;
   auto made = std::make_unique<Held>();
   made->channel = piece.channel;
   made->read_only = piece.read_only;
@@ -212,11 +213,17 @@ StreamPolicy::Held* StreamPolicy::open(const TextPiece& piece) {
   return last_;
 }
 
-void StreamPolicy::forget(Held& held) {
-  drop_template(held);
-  if (last_ == &held) last_ = nullptr;
-  order_.erase(std::find(order_.begin(), order_.end(), &held));
-  channels_.erase(held.channel.key());
+/// Makes room for another channel: the oldest whose end was told is taken at its word.
+bool StreamPolicy::forget_over() {
+  const auto oldest =
+      std::find_if(order_.begin(), order_.end(), [](const Held* held) { return held->is_over; });
+  if (oldest == order_.end()) return false;
+  const std::uint64_t key = (*oldest)->channel.key();
+  static_cast<void>(guard_.finish(key));  // all of it was given
+  if (last_ == *oldest) last_ = nullptr;
+  order_.erase(oldest);
+  channels_.erase(key);
+  return true;
 }
 
 void StreamPolicy::drop_template(Held& held) {
@@ -233,12 +240,20 @@ void StreamPolicy::guard_piece(RequestContext& context, StreamEvent& event,
     return;
   }
   Held& held = *opened;
+  held.is_over = false;
   const std::uint64_t key = piece.channel.key();
   const std::string_view text = piece.node.text(text_);
   domain::policy::SecretTail::Piece clean{text};
   if (has_secrets()) {
     clean = held.tail.feed(*secrets_, text, tail_scratch_);
     if (clean.found != 0) note_credentials(context, clean.found);
+    if (clean.broken) {
+      event.end_with = Error(ErrorCode::upstream_invalid,
+                             "the upstream's stream goes on behind the end of a text, with the "
+                             "rest of a credential")
+                           .with_side(base::Side::upstream);
+      return;
+    }
   }
   const StreamVerdict verdict = guard_.feed(key, clean.text, form_of(piece.channel.kind));
   if (!verdict.matches.empty()) note_matches(context, Direction::response, verdict.matches);
@@ -306,7 +321,9 @@ void StreamPolicy::keep_template(const StreamEvent& event) {
 
 // ---- what was held ----
 
-void StreamPolicy::flush(RequestContext& context, StreamEvent& event, Held& held) {
+/// The end of a text, or what the upstream says is one.
+void StreamPolicy::spill(RequestContext& context, StreamEvent& event, Held& held) {
+  held.is_over = true;
   const std::uint64_t key = held.channel.key();
   text_.clear();
   const auto take = [&](const StreamVerdict& verdict) {
@@ -317,13 +334,20 @@ void StreamPolicy::flush(RequestContext& context, StreamEvent& event, Held& held
     text_ += verdict.release;
   };
   if (held.tail.held() != 0) {
-    const auto rest = held.tail.finish(*secrets_, tail_scratch_);
+    const auto rest = held.tail.spill(*secrets_, tail_scratch_);
     note_credentials(context, rest.found);
     take(guard_.feed(key, rest.text, form_of(held.channel.kind)));
     if (event.end_with) return;
   }
-  take(guard_.finish(key));
-  if (event.end_with || text_.empty()) return;
+  take(guard_.spill(key));
+  if (event.end_with) return;
+  emit(context, event, held);
+  drop_template(held);
+}
+
+/// Sends what was held of a channel, in text_.
+void StreamPolicy::emit(RequestContext& context, StreamEvent& event, Held& held) {
+  if (text_.empty()) return;
   if (held.event == event_number_) {
     // This event carries a piece of the channel: the rest belongs behind it.
     held.released += text_;
@@ -339,31 +363,23 @@ void StreamPolicy::flush(RequestContext& context, StreamEvent& event, Held& held
   if (event.before.size() == before) event.end_with = too_much();  // nothing to make it like
 }
 
-void StreamPolicy::flush_ended(RequestContext& context, StreamEvent& event) {
+void StreamPolicy::spill_ended(RequestContext& context, StreamEvent& event) {
   ended_ = event.llm.ended;
   std::sort(ended_.begin(), ended_.end());
-  for (std::size_t i = 0; i < order_.size();) {
-    Held& held = *order_[i];
-    if (!std::binary_search(ended_.begin(), ended_.end(), held.channel.index)) {
-      ++i;
+  for (Held* const held : order_) {
+    if (held->is_over || !std::binary_search(ended_.begin(), ended_.end(), held->channel.index))
       continue;
-    }
-    flush(context, event, held);
+    spill(context, event, *held);
     if (event.end_with) return;
-    forget(held);
   }
 }
 
-void StreamPolicy::flush_all(RequestContext& context, StreamEvent& event) {
+void StreamPolicy::spill_all(RequestContext& context, StreamEvent& event) {
   for (Held* const held : order_) {
-    flush(context, event, *held);
+    if (held->is_over) continue;
+    spill(context, event, *held);
     if (event.end_with) return;
   }
-  order_.clear();
-  channels_.clear();
-  last_ = nullptr;
-  templates_.clear();
-  free_templates_.clear();
 }
 
 }  // namespace tollgate::stages

@@ -42,6 +42,7 @@ class StreamPolicy final : public pipeline::StageState {
   struct Held {
     protocol::llm::Channel channel;
     bool read_only = false;
+    bool is_over = false;  ///< its end was told; it may go on even so
     domain::policy::SecretTail tail;
     std::uint32_t slot = kNone;  ///< its template, while text is held
     std::uint64_t event = 0;     ///< the event that carried its last piece
@@ -58,7 +59,7 @@ class StreamPolicy final : public pipeline::StageState {
     return secrets_ != nullptr && !secrets_->empty();
   }
   Held* open(const protocol::llm::TextPiece& piece);
-  void forget(Held& held);
+  bool forget_over();
   void drop_template(Held& held);
   void keep_template(const pipeline::StreamEvent& event);
   void replace_around(pipeline::RequestContext& context, pipeline::StreamEvent& event);
@@ -69,9 +70,10 @@ class StreamPolicy final : public pipeline::StageState {
                    const protocol::llm::TextPiece& piece);
   void guard_piece(pipeline::RequestContext& context, pipeline::StreamEvent& event,
                    const protocol::llm::TextPiece& piece);
-  void flush(pipeline::RequestContext& context, pipeline::StreamEvent& event, Held& held);
-  void flush_ended(pipeline::RequestContext& context, pipeline::StreamEvent& event);
-  void flush_all(pipeline::RequestContext& context, pipeline::StreamEvent& event);
+  void spill(pipeline::RequestContext& context, pipeline::StreamEvent& event, Held& held);
+  void emit(pipeline::RequestContext& context, pipeline::StreamEvent& event, Held& held);
+  void spill_ended(pipeline::RequestContext& context, pipeline::StreamEvent& event);
+  void spill_all(pipeline::RequestContext& context, pipeline::StreamEvent& event);
   [[nodiscard]] bool is_known(std::string_view raw) const noexcept;
   void remember(std::string_view raw);
 

@@ -101,7 +101,7 @@ class RequestContext {
   std::string body;         ///< inflated; padded for the JSON parser
   json::Document document;  ///< of the body, when it is JSON
   bool has_document = false;
-  std::string rpc_id;  ///< of a JSON-RPC request whose index was dropped, as JSON
+  std::string rpc_id;      ///< of a JSON-RPC request whose index was dropped, as JSON
   bool in_flight = false;  ///< counted in Services::in_flight
   /// Set by the session when the head is whole and yet cannot be served (unknown method, unmet
   /// Expect, malformed target): auth finds out who calls, then the call is refused with it.

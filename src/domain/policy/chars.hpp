@@ -61,6 +61,9 @@ inline constexpr auto kClasses = make_classes();
 [[nodiscard]] constexpr bool is(char c, unsigned classes) noexcept {
   return is(static_cast<unsigned char>(c), classes);
 }
+[[nodiscard]] constexpr bool is_hex(char c) noexcept {
+  return is(static_cast<unsigned char>(c | 0x20), kHexLower);
+}
 [[nodiscard]] constexpr unsigned digit_value(char c) noexcept {
   return static_cast<unsigned>(c - '0');
 }

@@ -21,7 +21,7 @@ inline constexpr std::array<std::string_view, kDetectorCount> kDetectorNames = {
 inline constexpr std::size_t kEmailLocalBytes = 64;    ///< RFC 5321 4.5.3.1.1
 inline constexpr std::size_t kEmailDomainBytes = 253;  ///< RFC 1035 2.3.4, without the final dot
 inline constexpr std::size_t kPemBytes = 16 * 1024;    ///< an RSA-16384 key takes 12.6 KB
-inline constexpr std::size_t kContextBytes = 4;        ///< left context every detector can rely on
+inline constexpr std::size_t kContextBytes = 8;        ///< left context every detector can rely on
 
 /// `at`: position of the at sign (1 byte, 3 for "%40", 6 for "\\u0040").
 [[nodiscard]] Finding find_email(Window& w, std::size_t at, std::size_t at_bytes) noexcept;

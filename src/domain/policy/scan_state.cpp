@@ -73,7 +73,7 @@ struct ScanState::Pass {
     if (is_long) {
       if (const auto rule = rules.rule_of(Detector::payment_card); rule >= 0) {
         w.hit_end = false;
-        book(find_payment_card(w, start), rule);
+        book(find_payment_card(w, w.number_begin(start)), rule);
       }
     }
     if (start < w.base + 2 || !is(w.text[start - 1], kAlpha) || !is(w.text[start - 2], kAlpha))

@@ -132,6 +132,7 @@ std::size_t Secrets::hold(std::string_view text) const noexcept {
 
 SecretTail::Piece SecretTail::feed(const Secrets& secrets, std::string_view piece,
                                    Scratch& scratch) {
+  if (!spilled_.empty() && breaks(secrets, piece)) return {{}, 0, true};
   if (!held_.empty()) {
     scratch.joined.assign(held_).append(piece);
     piece = scratch.joined;
@@ -149,10 +150,24 @@ SecretTail::Piece SecretTail::feed(const Secrets& secrets, std::string_view piec
   return out;
 }
 
-SecretTail::Piece SecretTail::finish(const Secrets& secrets, Scratch& scratch) {
+/// Whether a secret that begins in spilled_ ends in `piece`, which goes on behind it.
+bool SecretTail::breaks(const Secrets& secrets, std::string_view piece) {
+  // Rare: a stream whose text goes on behind its end.
+  const std::size_t given = spilled_.size();
+  spilled_.append(piece);
+  for (const Secrets::Literal& literal : secrets.literals_)
+    if (Secrets::next(literal, spilled_, 0) < given) return true;
+  const std::size_t hold = secrets.hold(spilled_);
+  spilled_.erase(0, hold < given ? hold : spilled_.size());
+  return false;
+}
+
+SecretTail::Piece SecretTail::spill(const Secrets& secrets, Scratch& scratch) {
   scratch.redacted.clear();
   const Secrets::Taken taken =
       secrets.take_out(scratch.redacted, held_, std::exchange(covered_, 0), held_.size());
+  // What breaks() follows already is longer, and ends with what is held.
+  if (spilled_.empty()) spilled_ = held_;
   held_.clear();
   return {scratch.redacted, taken.found};
 }

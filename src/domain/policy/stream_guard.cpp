@@ -6,6 +6,7 @@
 
 #include "domain/policy/json_source.hpp"
 #include "domain/policy/scan_state.hpp"
+#include "domain/policy/stream_guard_channel.hpp"
 #include "domain/policy/utf8.hpp"
 #include "tollgate/json/writer.hpp"
 
@@ -23,45 +24,6 @@ constexpr std::size_t kMaxQuietWord = 20;
 /// What a channel's buffers may keep between two pieces: a hostile stream could make each of many
 /// channels grow to the size of an event.
 constexpr std::size_t kKeptBytes = 64 * 1024;
-constexpr std::size_t kSpares = 4;
-
-}  // namespace
-
-/// One channel's text: [context | undecided], the front cut off lazily.
-struct StreamGuard::Channel {
-  std::uint64_t key = 0;
-  TextForm form = TextForm::plain;
-  std::string text;
-  std::size_t base = 0;     ///< first undecided byte of `text`
-  std::size_t dropped = 0;  ///< bytes of the channel before text[0]
-  bool quiet = true;        ///< the undecided bytes are letters only (or none)
-  bool blocked = false;
-  std::optional<PemReader> pem;
-  std::string masked;                       ///< backs `release` when something was replaced
-  std::vector<std::size_t> observed_until;  ///< see Window::observed_until
-
-  /// Forgets decided text but for the `context` bytes that are looked back at.
-  void trim(std::size_t context, std::size_t slack) {
-    if (base <= context + slack) return;  // a short front is cheaper to keep than to move
-    const std::size_t cut = code_point_start(text, base - context);
-    text.erase(0, cut);
-    base -= cut;
-    dropped += cut;
-    if (pem) pem->rebase(cut);
-    for (std::size_t& end : observed_until) end -= std::min(end, cut);
-  }
-  void restart() {
-    text.clear();
-    base = dropped = 0;
-    quiet = true;
-    blocked = false;
-    form = TextForm::plain;
-    pem.reset();
-    observed_until.clear();
-  }
-};
-
-namespace {
 
 std::size_t context_bytes(const CompiledRules& compiled) noexcept {
   const std::size_t observed =
@@ -71,77 +33,12 @@ std::size_t context_bytes(const CompiledRules& compiled) noexcept {
 
 }  // namespace
 
-StreamGuard::StreamGuard(const RuleSet& rules, Direction direction, Scanner& scanner)
-    : rules_(&rules), direction_(direction), scanner_(&scanner) {}
-StreamGuard::~StreamGuard() = default;
-StreamGuard::StreamGuard(StreamGuard&&) noexcept = default;
-StreamGuard& StreamGuard::operator=(StreamGuard&&) noexcept = default;
-
-bool StreamGuard::passthrough() const noexcept {
-  return rules_->empty(direction_);
-}
-
-StreamGuard::Channel* StreamGuard::find(std::uint64_t key) const noexcept {
-  if (last_ != nullptr && last_->key == key) return last_;
-  const auto found = channels_.find(key);
-  if (found == channels_.end()) return nullptr;
-  return last_ = found->second.get();
-}
-
-/// Null when there are too many.
-StreamGuard::Channel* StreamGuard::open(std::uint64_t key, TextForm form) {
-  if (Channel* const known = find(key)) return known;
-  if (order_.size() >= kMaxChannels) return nullptr;
-  std::unique_ptr<Channel> made;
-  if (spares_.empty()) {
-    made = std::make_unique<Channel>();
-  } else {
-    made = std::move(spares_.back());
-    spares_.pop_back();
-    made->restart();
-  }
-  made->key = key;
-  made->form = form;
-  const CompiledRules& compiled = rules_->compiled(direction_);
-  if (compiled.observed_bytes != 0) made->observed_until.assign(compiled.actions.size(), 0);
-  last_ = made.get();
-  order_.push_back(last_);
-  channels_.emplace(key, std::move(made));
-  return last_;
-}
-
-/// Forgets a finished channel. Its buffers stay as they are until another one takes them over:
-/// what finish() released may point there.
-void StreamGuard::retire(Channel& ch) {
-  if (last_ == &ch) last_ = nullptr;
-  if (bulky_ == &ch) bulky_ = nullptr;
-  order_.erase(std::find(order_.begin(), order_.end(), &ch));
-  const auto place = channels_.find(ch.key);
-  // The newest last, so that it is the buffers of an older one that are dropped.
-  if (spares_.size() >= kSpares) spares_.erase(spares_.begin());
-  spares_.push_back(std::move(place->second));
-  channels_.erase(place);
-}
-
 void StreamGuard::shrink_bulky() {
   if (bulky_ == nullptr) return;
   bulky_->trim(context_bytes(rules_->compiled(direction_)), 0);
   bulky_->text.shrink_to_fit();
   bulky_->masked = {};
   bulky_ = nullptr;
-}
-
-std::vector<std::uint64_t> StreamGuard::open_channels() const {
-  std::vector<std::uint64_t> keys;
-  for (const Channel* const ch : order_) {
-    if (ch->base < ch->text.size()) keys.push_back(ch->key);
-  }
-  return keys;
-}
-
-std::size_t StreamGuard::held(std::uint64_t key) const noexcept {
-  const Channel* const ch = find(key);
-  return ch == nullptr ? 0 : ch->text.size() - ch->base;
 }
 
 /// Plain prose without a candidate: decides by one table lookup per byte that only the last word
@@ -221,6 +118,25 @@ StreamVerdict StreamGuard::finish(std::uint64_t key) {
     verdict = decide(ch, {}, true);
   }
   retire(ch);
+  return verdict;
+}
+
+StreamVerdict StreamGuard::spill(std::uint64_t key) {
+  StreamVerdict verdict;
+  Channel* const known = find(key);
+  if (known == nullptr) return verdict;
+  shrink_bulky();
+  Channel& ch = *known;
+  if (ch.blocked) {
+    verdict.action = GuardAction::block;
+    return verdict;
+  }
+  if (ch.held_from() >= ch.text.size()) return verdict;
+  const std::size_t base = ch.base;
+  verdict = decide(ch, {}, true);
+  ch.spilled = ch.text.size();
+  ch.base = base;  // to be read again with what may follow
+  ch.quiet = false;
   return verdict;
 }
 
@@ -326,12 +242,17 @@ StreamVerdict StreamGuard::decide(Channel& ch, std::string_view piece, bool fina
       if (compiled.actions[m.rule] == GuardAction::block) return blocked_by(m);
     }
   }
+  if (ch.spilled > ch.base) {
+    const Match* const broken = drop_spilled(ch, verdict);
+    if (broken != nullptr) return blocked_by(*broken);
+  }
   if (compiled.rewrites) {
-    const std::string_view released = w.text.substr(ch.base, decided - ch.base);
+    const std::size_t from = std::min(ch.held_from(), decided);
+    const std::string_view released = w.text.substr(from, decided - from);
     if (verdict.action < GuardAction::mask) {
       verdict.release = released;
     } else {
-      release_masked(ch, released);
+      release_masked(ch, released, from);
       verdict.release = ch.masked;
     }
   }
@@ -342,7 +263,7 @@ StreamVerdict StreamGuard::decide(Channel& ch, std::string_view piece, bool fina
   verdict.matches = matches_;
   ch.base = decided;
   const std::string_view rest = std::string_view(ch.text).substr(ch.base);
-  ch.quiet = rest.size() < kMaxQuietWord &&
+  ch.quiet = ch.spilled <= ch.base && rest.size() < kMaxQuietWord &&
              std::all_of(rest.begin(), rest.end(), [](char c) { return is(c, kQuietLetter); });
   return verdict;
 }
@@ -355,17 +276,30 @@ void StreamGuard::settle_observed(Channel& ch, std::span<const Match> settled) c
   }
 }
 
-/// Writes `released`, which begins at ch.base, with matches_ replaced.
-void StreamGuard::release_masked(Channel& ch, std::string_view released) {
+/// Takes out of matches_ what lies in text that spill() gave away: it was told then. @return the
+/// match that begins there and goes on behind it, if it had to be hidden.
+const Match* StreamGuard::drop_spilled(const Channel& ch, StreamVerdict& verdict) {
+  std::erase_if(matches_, [&](const Match& m) { return m.end <= ch.spilled; });
+  verdict.action = GuardAction::allow;
+  for (const Match& m : matches_) {
+    const GuardAction action = rules_->rule(m).action;
+    if (m.begin < ch.spilled && hides(action)) return &m;
+    verdict.action = std::max(verdict.action, action);
+  }
+  return nullptr;
+}
+
+/// Writes `released`, which begins at `from`, with matches_ replaced.
+void StreamGuard::release_masked(Channel& ch, std::string_view released, std::size_t from) {
   ch.masked.clear();
   std::size_t done = 0;
   for (const Match& m : matches_) {
     const Rule& rule = rules_->rule(m);
     if (!hides(rule.action)) continue;
-    std::size_t begin = m.begin - ch.base, end = m.end - ch.base;
+    std::size_t begin = m.begin - from, end = m.end - from;
     if (ch.form == TextForm::json_source) {
-      begin = std::max(begin, after_escape(ch.text, m.begin) - ch.base);
-      end = std::max(begin, before_escape(ch.text, m.end) - ch.base);
+      begin = std::max(begin, after_escape(ch.text, m.begin) - from);
+      end = std::max(begin, before_escape(ch.text, m.end) - from);
     }
     ch.masked.append(released.substr(done, begin - done));
     if (ch.form == TextForm::json_source) {

@@ -35,13 +35,27 @@ struct Window {
     }
     return true;
   }
-  /// No letter or digit directly before `i`. The `n`, `r`, `t` of an escape sequence left in the
-  /// text (JSON inside JSON) is not a letter of the word that follows.
+  /// No letter or digit directly before `i`. What ends an escape sequence left in the text (JSON
+  /// inside JSON: `\n`, `\u003d`) is no letter of the word that follows. Whether its backslash is
+  /// escaped itself does not matter: a reader may take the text apart once more.
   [[nodiscard]] bool left_boundary(std::size_t i) const noexcept {
     if (i == 0) return true;
     const char c = text[i - 1];
     if (!is(c, kAlnum)) return true;
-    return i >= 2 && text[i - 2] == '\\' && (c == 'n' || c == 'r' || c == 't');
+    if (i >= 2 && text[i - 2] == '\\')
+      return c == 'n' || c == 'r' || c == 't' || c == 'b' || c == 'f';
+    return ends_escape(i);
+  }
+  /// Whether `\uXXXX` ends directly before `i`.
+  [[nodiscard]] bool ends_escape(std::size_t i) const noexcept {
+    return i >= 6 && text[i - 6] == '\\' && text[i - 5] == 'u' && is_hex(text[i - 4]) &&
+           is_hex(text[i - 3]) && is_hex(text[i - 2]) && is_hex(text[i - 1]);
+  }
+  /// Where the number begins whose digits begin at `i`: the first ones may belong to an escape.
+  [[nodiscard]] std::size_t number_begin(std::size_t i) const noexcept {
+    for (std::size_t own = i + 1; own <= i + 4 && own < text.size(); ++own)
+      if (is(text[own], kDigit) && ends_escape(own)) return own;
+    return i;
   }
 };
 

@@ -85,13 +85,30 @@ bool is_whole_member(json::NodeRef member) {
          member.key_is("status") || member.key_is("tool_call_id");
 }
 
+/// A text of `kind`, or the same as a list of parts (Mistral, and thinking in it): its strings,
+/// joined, are one text, like the plain strings that other events of the stream may bring.
+void read_text(json::NodeRef value, std::uint32_t choice, ChannelKind kind, PieceWalk& walk) {
+  if (value.is_string()) {
+    walk.add_free(value, {choice, kind, 0});
+    return;
+  }
+  const bool is_binary = value.is_object() && llm::holds_binary(value);
+  for (const json::NodeRef part : value.children()) {
+    if (value.is_array() || part.key_is("text") || part.key_is("content")) {
+      read_text(part, choice, kind, walk);
+    } else if (part.key_is("thinking") || part.key_is("reasoning") || part.key_is("summary")) {
+      read_text(part, choice, ChannelKind::reasoning, walk);
+    } else if (part.key_is("refusal")) {
+      read_text(part, choice, ChannelKind::refusal, walk);
+    } else if (!llm::is_opaque(part) && !(is_binary && llm::is_binary_data(part))) {
+      walk.whole(part);
+    }
+  }
+}
+
 void read_delta_member(json::NodeRef member, std::uint32_t choice, PieceWalk& walk) {
   if (member.key_is("content")) {
-    if (member.is_string()) {
-      walk.add_free(member, {choice, ChannelKind::text, 0});
-    } else {
-      walk.whole(member);
-    }
+    read_text(member, choice, ChannelKind::text, walk);
   } else if (member.key_is("role")) {
     walk.whole(member);
   } else if (member.key_is("tool_calls")) {
@@ -99,19 +116,11 @@ void read_delta_member(json::NodeRef member, std::uint32_t choice, PieceWalk& wa
   } else if (member.key_is("function_call")) {
     read_called(member, {choice, ChannelKind::tool_arguments, kFunctionCall}, walk);
   } else if (member.key_is("reasoning_content") || member.key_is("reasoning")) {
-    if (member.is_string()) {
-      walk.add_free(member, {choice, ChannelKind::reasoning, 0});
-    } else {
-      walk.whole(member);
-    }
+    read_text(member, choice, ChannelKind::reasoning, walk);
   } else if (member.key_is("reasoning_details") && member.is_array()) {
     read_reasoning_details(member, choice, walk);
   } else if (member.key_is("refusal")) {
-    if (member.is_string()) {
-      walk.add_free(member, {choice, ChannelKind::refusal, 0});
-    } else {
-      walk.whole(member);
-    }
+    read_text(member, choice, ChannelKind::refusal, walk);
   } else if (member.key_is("audio") && member.is_object()) {
     for (const json::NodeRef part : member.children()) {
       if (part.is_string() && part.key_is("transcript")) {

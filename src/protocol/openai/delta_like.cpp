@@ -26,28 +26,36 @@ void write_tool_call(json::Writer& out, json::NodeRef earlier, Channel channel,
   out.member(is_custom ? "input" : "arguments", text).end_object().end_object().end_array();
 }
 
+bool is_parts(json::NodeRef value) {
+  return value.is_array() || value.is_object();
+}
+
 /// One choice with nothing but `text`, like the one of that index in an earlier chunk. False for
 /// channels that cannot be built anew.
 bool write_choice(std::string& json, json::NodeRef earlier, Channel channel,
                   std::string_view text) {
   json::Writer out(json);
   out.begin_array().begin_object().member("index", std::int64_t{channel.index});
-  const bool is_legacy = earlier && !earlier.find("delta");
+  const json::NodeRef delta = earlier.find("delta");
+  const bool is_legacy = earlier && !delta;
   if (is_legacy && channel.kind == ChannelKind::text) {
     out.member("text", text);
   } else {
     out.key("delta").begin_object();
     switch (channel.kind) {
       case ChannelKind::text:
+        if (is_parts(delta.find("content"))) return false;
         out.member("content", text);
         break;
       case ChannelKind::reasoning:
-        if (channel.sub != 0) return false;
+        if (channel.sub != 0 || is_parts(delta.find("content")) ||
+            is_parts(delta.find("reasoning_content")) || is_parts(delta.find("reasoning")))
+          return false;
         // Hosts differ in the name.
-        out.member(earlier.find("delta").find("reasoning") ? "reasoning" : "reasoning_content",
-                   text);
+        out.member(delta.find("reasoning") ? "reasoning" : "reasoning_content", text);
         break;
       case ChannelKind::refusal:
+        if (is_parts(delta.find("content")) || is_parts(delta.find("refusal"))) return false;
         out.member("refusal", text);
         break;
       case ChannelKind::tool_arguments:

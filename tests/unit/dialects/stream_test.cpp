@@ -71,6 +71,32 @@ TEST(OpenAiStream, ClassesOfEvents) {
   EXPECT_EQ(Read(DialectKind::openai, ": keep\n\n").event.kind, EventClass::ping);
 }
 
+TEST(OpenAiStream, TextInPartsContinuesLikeAString) {
+  const Channel text{0, ChannelKind::text, 0}, thinking{0, ChannelKind::reasoning, 0};
+  const auto channels_of = [](const Read& read) {
+    std::string out;
+    for (const llm::TextPiece& piece : read.channels())
+      out += std::to_string(piece.channel.index) + "/" +
+             std::to_string(static_cast<int>(piece.channel.kind)) + ":" +
+             std::string(piece.node.text()) + " ";
+    return out;
+  };
+  // Mistral's reasoning models, docs.mistral.ai, read 2026-11.
+  const Read parts =
+      openai(R"({"choices":[{"index":0,"delta":{"content":[{"type":"thinking","thinking":[)"
+             R"({"type":"text","text":"hm"}]},{"type":"text","text":"so"},"ab"]}}]})");
+  EXPECT_EQ(channels_of(parts), "0/1:hm 0/0:so 0/0:ab ");
+  EXPECT_TRUE(parts.event.has_content);
+  EXPECT_EQ(channels_of(openai(
+                R"({"choices":[{"index":2,"delta":{"reasoning_content":[{"text":"a"}]}}]})")),
+            "2/1:a ");
+  // What was held goes out in the form it came in.
+  EXPECT_NE(parts.like(text, "REST").find(R"({"type":"text","text":"REST"},"")"), std::string::npos)
+      << parts.like(text, "REST");
+  EXPECT_NE(parts.like(thinking, "REST").find(R"([{"type":"text","text":"REST"}])"),
+            std::string::npos);
+}
+
 TEST(OpenAiStream, TheInjectedUsageChunkIsKnownAndItsUsageTaken) {
   const Read read = openai(R"({"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":2}})");
   EXPECT_TRUE(read.event.has_usage);

@@ -70,7 +70,7 @@ SecretTail::Piece fed(const Secrets& secrets, std::string_view text, std::uint64
     EXPECT_LT(tail.held(), longest);
     from = to;
   }
-  const auto rest = tail.finish(secrets, scratch);
+  const auto rest = tail.spill(secrets, scratch);
   out += rest.text;
   all.found += rest.found;
   EXPECT_EQ(tail.held(), 0u);
@@ -92,9 +92,33 @@ TEST(Secrets, AValueThatHoldsAnotherIsTakenOutWhole) {
   EXPECT_EQ(tail.feed(secrets, "is acme-prod", scratch).text, "is ");
   EXPECT_EQ(tail.feed(secrets, key.substr(token.size()), scratch).text, kMarked);
   EXPECT_EQ(tail.feed(secrets, " or acme-prod", scratch).text, " or ");
-  const auto rest = tail.finish(secrets, scratch);
+  const auto rest = tail.spill(secrets, scratch);
   EXPECT_EQ(rest.text, kMarked);
   EXPECT_EQ(rest.found, 1u);
+}
+
+TEST(Secrets, OneWhoseBeginningWasGivenIsNotCompleted) {
+  const std::string value = "acme-prod-9f8e7d6c5b4a3210";
+  const Secrets secrets({value});
+  for (std::size_t cut = 1; cut < value.size(); ++cut) {
+    SCOPED_TRACE(cut);
+    for (const std::size_t step : {1u, 3u, 40u}) {
+      SecretTail tail;
+      SecretTail::Scratch scratch;
+      EXPECT_EQ(tail.feed(secrets, "is " + value.substr(0, cut), scratch).text, "is ");
+      EXPECT_EQ(tail.spill(secrets, scratch).text, value.substr(0, cut));
+      EXPECT_EQ(tail.spill(secrets, scratch).text, "");
+      bool broken = false;
+      for (std::size_t i = cut; i < value.size() && !broken; i += step)
+        broken = tail.feed(secrets, value.substr(i, step), scratch).broken;
+      EXPECT_TRUE(broken);
+    }
+    SecretTail tail;
+    SecretTail::Scratch scratch;
+    static_cast<void>(tail.feed(secrets, value.substr(0, cut), scratch));
+    static_cast<void>(tail.spill(secrets, scratch));
+    EXPECT_EQ(tail.feed(secrets, "! " + value + " .", scratch).text, "! " + kMarked + " .");
+  }
 }
 
 TEST(SecretsProperty, OverlappingValuesInAnySplitGiveWhatANaiveReaderGives) {

@@ -197,6 +197,60 @@ TEST(Stream, ChannelsAreCappedAndForgottenWhenTheyFinish) {
   EXPECT_EQ(guard.channel_count(), StreamGuard::kMaxChannels);
 }
 
+TEST(Stream, WhatWasGivenTooEarlyIsNotCompleted) {
+  Compiled compiled(all_detectors());
+  const std::string key = "AKIAIOSFODNN7EXAMPLE", text = "a key: " + key;
+  for (std::size_t cut = 1; cut < key.size(); ++cut) {
+    SCOPED_TRACE(cut);
+    StreamGuard guard(*compiled, Direction::response, compiled.scanner());
+    std::string out(guard.feed(1, text.substr(0, 7 + cut)).release);
+    out += guard.spill(1).release;
+    EXPECT_EQ(out, text.substr(0, 7 + cut)) << "it may well be the end";
+    EXPECT_EQ(guard.held(1), 0u);
+    EXPECT_EQ(guard.spill(1).release, "");
+    // In two pieces, then in one with more behind it.
+    for (const std::string tail : {"", " more"}) {
+      out += guard.feed(1, key.substr(cut, 2)).release;
+      StreamVerdict verdict = guard.feed(1, key.substr(std::min(key.size(), cut + 2)) + tail);
+      if (verdict.action != GuardAction::block) verdict = guard.spill(1);
+      EXPECT_EQ(verdict.action, GuardAction::block);
+      EXPECT_EQ(verdict.release, "");
+    }
+    EXPECT_LE(out.size(), 7 + cut + 1);
+  }
+}
+
+TEST(Stream, TextMayGoOnBehindItsEnd) {
+  Compiled compiled(all_detectors());
+  Rng rng(5);
+  const std::string key = "AKIAIOSFODNN7EXAMPLE";
+  const std::string text = "Dear Anna, 4000 dollars to " + key + " and jane@example.com (AKIA...) ";
+  const std::string masked = compiled.mask(text);
+  for (int round = 0; round < 500; ++round) {
+    // Spilled anywhere but inside what is masked, nothing is lost, told twice or left unmasked.
+    StreamGuard guard(*compiled, Direction::response, compiled.scanner());
+    std::string out;
+    std::size_t from = 0, found = 0;
+    const auto take = [&](const StreamVerdict& verdict) {
+      EXPECT_NE(verdict.action, GuardAction::block);
+      out += verdict.release;
+      found += verdict.matches.size();
+    };
+    for (const std::size_t cut : random_cuts(rng, text.size(), 4)) {
+      const std::size_t key_at = text.find(key), mail_at = text.find("jane");
+      take(guard.feed(1, text.substr(from, cut - from)));
+      from = cut;
+      const bool inside =
+          (cut > key_at && cut < key_at + key.size()) || (cut > mail_at && cut < mail_at + 16);
+      if (!inside) take(guard.spill(1));
+    }
+    take(guard.feed(1, text.substr(from)));
+    take(guard.finish(1));
+    EXPECT_EQ(out, masked);
+    EXPECT_EQ(found, 2u);
+  }
+}
+
 TEST(Stream, JsonSourceStaysJson) {
   Compiled compiled({detector("email"), regex("word", "[a-z]+secret\\w*"),
                      regex("quoted", "zz", GuardAction::mask)});
@@ -215,6 +269,23 @@ TEST(Stream, JsonSourceStaysJson) {
       {R"({"a":"C:\\nmysecret"})", R"({"a":"C:\\[REDACTED:word]"})"}};
   for (const auto& [text, expected] : rows) {
     for (const std::size_t step : {1u, 2u, 3u, 7u, 100u}) EXPECT_EQ(masked(text, step), expected);
+  }
+  // An escape before it is no letter of a key, an IBAN or a card number, wherever it is cut.
+  Compiled shapes(all_detectors());
+  for (const std::string escape :
+       {R"(\u003d)", R"(\u00E9)", R"(\\u003a)", R"(\t)", R"(\b)", R"(\f)"}) {
+    for (const std::string secret :
+         {"AKIAIOSFODNN7EXAMPLE", "DE89370400440532013000", "4111111111111111"}) {
+      const std::string text = R"({"a":"x)" + escape + secret + R"("})";
+      for (std::size_t cut = 0; cut <= text.size(); ++cut) {
+        StreamGuard guard(*shapes, Direction::response, shapes.scanner());
+        std::string out(guard.feed(1, text.substr(0, cut), TextForm::json_source).release);
+        out += guard.feed(1, text.substr(cut), TextForm::json_source).release;
+        out += guard.finish(1).release;
+        EXPECT_EQ(out.find(secret), out.npos) << out << " at " << cut;
+        EXPECT_EQ(out.rfind(R"({"a":"x)" + escape + "[REDACTED:", 0), 0u) << out << " at " << cut;
+      }
+    }
   }
   // The match is "nsecret": without its escape letter it is masked all the same.
   EXPECT_EQ(masked(R"({"a":"\nsecret"})", 100), R"({"a":"\n[REDACTED:word]"})");

@@ -65,14 +65,19 @@ class SecretTail {
   struct Piece {
     std::string_view text;  ///< to go on with; valid as long as the input and the scratch
     std::size_t found = 0;  ///< secrets taken out of it
+    bool broken = false;    ///< it ends a secret whose beginning spill() gave away
   };
   [[nodiscard]] Piece feed(const Secrets& secrets, std::string_view piece, Scratch& scratch);
-  /// The end of the text: gives what was held, without the secrets that were whole in it.
-  [[nodiscard]] Piece finish(const Secrets& secrets, Scratch& scratch);
+  /// Gives what was held, without the secrets that were whole in it: the text has ended, or seems
+  /// to. Should it go on, feed() tells a secret that began in what was given.
+  [[nodiscard]] Piece spill(const Secrets& secrets, Scratch& scratch);
   [[nodiscard]] std::size_t held() const noexcept { return held_.size(); }
 
  private:
+  bool breaks(const Secrets& secrets, std::string_view piece);
+
   std::string held_;
+  std::string spilled_;  ///< the beginning of what may be a secret, given away by spill()
   /// How much of held_ belongs to a secret that kInstead was given for already: it may go on in
   /// another one that overlaps it, and is dropped when it does not.
   std::size_t covered_ = 0;

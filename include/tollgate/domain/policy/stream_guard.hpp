@@ -70,6 +70,10 @@ class StreamGuard {
   /// The end of a channel's text: everything held is decided. The channel starts anew afterwards.
   [[nodiscard]] StreamVerdict finish(std::uint64_t channel);
 
+  /// Gives what is held although the text may go on (an upstream need not mean its finish reason).
+  /// Should it go on to make a match of what was given, to be masked or blocked, feed() blocks.
+  [[nodiscard]] StreamVerdict spill(std::uint64_t channel);
+
   /// Channels with text held back, in order of their first piece: finish() each at stream end.
   [[nodiscard]] std::vector<std::uint64_t> open_channels() const;
   /// All channels that were begun and not finished.
@@ -89,7 +93,8 @@ class StreamGuard {
   [[nodiscard]] std::size_t decided_end(const Channel& ch, std::string_view text) const;
   StreamVerdict decide(Channel& ch, std::string_view piece, bool final);
   void settle_observed(Channel& ch, std::span<const Match> settled) const;
-  void release_masked(Channel& ch, std::string_view released);
+  const Match* drop_spilled(const Channel& ch, StreamVerdict& verdict);
+  void release_masked(Channel& ch, std::string_view released, std::size_t from);
 
   const RuleSet* rules_;
   Direction direction_;
