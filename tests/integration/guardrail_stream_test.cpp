@@ -178,8 +178,9 @@ TEST_F(GuardedStream, ASecretThatGoesOnBehindAFinishReasonEndsTheStream) {
   EXPECT_TRUE(harmless.done);
 }
 
-TEST_F(GuardedStream, AnEscapeBeforeASecretInArgumentsHidesNothing) {
-  const std::string source = R"({"header":"key\u003d)" + kAwsKey + R"(\u0026x=1"})";
+TEST_F(GuardedStream, EscapesInArgumentsHideNothingAndStay) {
+  const std::string source = R"({"header":"caf\u00e9\/key\u003d\u0041)" + kAwsKey.substr(1, 9) +
+                             R"(\u004e)" + kAwsKey.substr(11) + R"(\u0026x=1"})";
   const auto delta = [](const std::string& piece) {
     return sse_data(
         delta_event({{"tool_calls", {{{"index", 0}, {"function", {{"arguments", piece}}}}}}})
@@ -190,9 +191,7 @@ TEST_F(GuardedStream, AnEscapeBeforeASecretInArgumentsHidesNothing) {
     const Heard heard =
         hear({delta(source.substr(0, cut)), delta(source.substr(cut)),
               sse_data(delta_event(json::object(), "tool_calls").dump()), sse_data("[DONE]")});
-    ASSERT_EQ(json::parse(heard.arguments, nullptr, false),
-              json({{"header", "key=" + kMasked + "&x=1"}}))
-        << heard.arguments;
+    ASSERT_EQ(heard.arguments, R"({"header":"caf\u00e9\/key\u003d)" + kMasked + R"(\u0026x=1"})");
   }
 }
 

@@ -4,7 +4,6 @@
 #include <optional>
 #include <string>
 
-#include "domain/policy/json_source.hpp"
 #include "domain/policy/scan_state.hpp"
 #include "domain/policy/stream_guard_channel.hpp"
 #include "domain/policy/utf8.hpp"
@@ -37,6 +36,7 @@ void StreamGuard::shrink_bulky() {
   if (bulky_ == nullptr) return;
   bulky_->trim(context_bytes(rules_->compiled(direction_)), 0);
   bulky_->text.shrink_to_fit();
+  bulky_->source.shrink_to_fit();
   bulky_->masked = {};
   bulky_ = nullptr;
 }
@@ -45,6 +45,9 @@ void StreamGuard::shrink_bulky() {
 /// stays. Anything it is not sure of goes the long way.
 bool StreamGuard::feed_quiet(Channel& ch, std::string_view piece) {
   if (!ch.quiet || piece.empty()) return false;
+  if (ch.form == TextForm::json_source &&
+      (ch.source.differs() || piece.find('\\') != std::string_view::npos))
+    return false;
   std::size_t run = ch.text.size() - ch.base;
   const std::size_t n = piece.size();
   for (std::size_t i = 0; i < n; ++i) {
@@ -100,9 +103,15 @@ StreamVerdict StreamGuard::feed(std::uint64_t key, std::string_view piece, TextF
       return verdict;
     }
   }
-  ch.text.append(piece);
+  if (ch.form == TextForm::json_source) {
+    ch.source.feed(piece, ch.text);
+  } else {
+    ch.text.append(piece);
+  }
   verdict = decide(ch, piece, false);
-  if (ch.text.capacity() > kKeptBytes || ch.masked.capacity() > kKeptBytes) bulky_ = &ch;
+  if (ch.text.capacity() > kKeptBytes || ch.masked.capacity() > kKeptBytes ||
+      ch.source.capacity() > kKeptBytes)
+    bulky_ = &ch;
   return verdict;
 }
 
@@ -114,8 +123,9 @@ StreamVerdict StreamGuard::finish(std::uint64_t key) {
   Channel& ch = *known;
   if (ch.blocked) {
     verdict.action = GuardAction::block;
-  } else if (ch.base < ch.text.size()) {
-    verdict = decide(ch, {}, true);
+  } else {
+    ch.source.finish(ch.text);
+    if (ch.base < ch.text.size()) verdict = decide(ch, {}, true);
   }
   retire(ch);
   return verdict;
@@ -131,6 +141,7 @@ StreamVerdict StreamGuard::spill(std::uint64_t key) {
     verdict.action = GuardAction::block;
     return verdict;
   }
+  ch.source.finish(ch.text);
   if (ch.held_from() >= ch.text.size()) return verdict;
   const std::size_t base = ch.base;
   verdict = decide(ch, {}, true);
@@ -248,11 +259,11 @@ StreamVerdict StreamGuard::decide(Channel& ch, std::string_view piece, bool fina
   }
   if (compiled.rewrites) {
     const std::size_t from = std::min(ch.held_from(), decided);
-    const std::string_view released = w.text.substr(from, decided - from);
     if (verdict.action < GuardAction::mask) {
-      verdict.release = released;
+      const std::size_t begin = ch.out_begin(from);
+      verdict.release = ch.out().substr(begin, ch.out_begin(decided) - begin);
     } else {
-      release_masked(ch, released, from);
+      release_masked(ch, from, decided);
       verdict.release = ch.masked;
     }
   }
@@ -289,27 +300,25 @@ const Match* StreamGuard::drop_spilled(const Channel& ch, StreamVerdict& verdict
   return nullptr;
 }
 
-/// Writes `released`, which begins at `from`, with matches_ replaced.
-void StreamGuard::release_masked(Channel& ch, std::string_view released, std::size_t from) {
+/// Writes what stands from `from` to `until`, with matches_ replaced.
+void StreamGuard::release_masked(Channel& ch, std::size_t from, std::size_t until) {
   ch.masked.clear();
-  std::size_t done = 0;
+  const std::string_view out = ch.out();
+  std::size_t done = ch.out_begin(from);
   for (const Match& m : matches_) {
     const Rule& rule = rules_->rule(m);
     if (!hides(rule.action)) continue;
-    std::size_t begin = m.begin - from, end = m.end - from;
-    if (ch.form == TextForm::json_source) {
-      begin = std::max(begin, after_escape(ch.text, m.begin) - from);
-      end = std::max(begin, before_escape(ch.text, m.end) - from);
-    }
-    ch.masked.append(released.substr(done, begin - done));
+    const std::size_t begin = std::max(done, ch.out_begin(m.begin));
+    ch.masked.append(out.substr(done, begin - done));
     if (ch.form == TextForm::json_source) {
       json::escape_into(ch.masked, rule.replacement);
     } else {
       ch.masked.append(rule.replacement);
     }
-    done = end;
+    done = std::max(begin, ch.out_end(m.end));
   }
-  ch.masked.append(released.substr(done));
+  const std::size_t end = std::max(done, ch.out_begin(until));
+  ch.masked.append(out.substr(done, end - done));
 }
 
 }  // namespace tollgate::domain::policy

@@ -66,14 +66,14 @@ void StreamGuard::retire(Channel& ch) {
 std::vector<std::uint64_t> StreamGuard::open_channels() const {
   std::vector<std::uint64_t> keys;
   for (const Channel* const ch : order_) {
-    if (ch->held_from() < ch->text.size()) keys.push_back(ch->key);
+    if (ch->held() != 0) keys.push_back(ch->key);
   }
   return keys;
 }
 
 std::size_t StreamGuard::held(std::uint64_t key) const noexcept {
   const Channel* const ch = find(key);
-  return ch == nullptr ? 0 : ch->text.size() - ch->held_from();
+  return ch == nullptr ? 0 : ch->held();
 }
 
 }  // namespace tollgate::domain::policy

@@ -32,8 +32,9 @@ struct StreamVerdict {
 /// How the text of a channel is written.
 enum class TextForm : std::uint8_t {
   plain,
-  /// Pieces of JSON inside the string (arguments of a tool call): a match never begins or ends
-  /// inside an escape sequence, and replacements are escaped, so that what comes out is JSON still.
+  /// Pieces of JSON inside the string (arguments of a tool call): read with its escapes resolved,
+  /// given as it is written. Replacements are escaped, and no escape sequence is cut: what comes
+  /// out is JSON still. Offsets of matches are those of the text with its escapes resolved.
   json_source,
 };
 
@@ -94,7 +95,7 @@ class StreamGuard {
   StreamVerdict decide(Channel& ch, std::string_view piece, bool final);
   void settle_observed(Channel& ch, std::span<const Match> settled) const;
   const Match* drop_spilled(const Channel& ch, StreamVerdict& verdict);
-  void release_masked(Channel& ch, std::string_view released, std::size_t from);
+  void release_masked(Channel& ch, std::size_t from, std::size_t until);
 
   const RuleSet* rules_;
   Direction direction_;
