@@ -63,7 +63,7 @@ void RequestContext::reset() {
   free_of_charge = true;
   hold_awaited = false;
   priced.reset();
-  usage_complete = answer_unmeasured = false;
+  usage_is_final = answer_unmeasured = false;
   edits.reset({});
   request_inspected = false;
   is_stream = upstream_cut = false;

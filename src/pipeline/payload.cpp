@@ -78,14 +78,23 @@ TokenCounts Payload::to_counts(const protocol::llm::Usage& usage) const {
   return counts;
 }
 
-TokenCounts Payload::estimate(const protocol::llm::Usage& usage, std::size_t body_bytes) const {
-  TokenCounts counts = to_counts(usage);
+Payload::Use Payload::use(const protocol::llm::Usage& usage, bool is_final,
+                          std::size_t body_bytes) const {
+  Use use{to_counts(usage), !is_final || usage.is_absurd};
+  TokenCounts& counts = use.counts;
   const auto quarter = [](std::uint64_t bytes) {
     return static_cast<std::int64_t>((bytes + 3) / 4);
   };
-  if (usage.total_input() == 0) counts.input = quarter(body_bytes);
-  if (has_output(fields.kind)) counts.output = std::max(counts.output, quarter(output_text_bytes));
-  return counts;
+  if (!usage.input_told || (!is_final && usage.total_input() == 0)) {
+    const std::int64_t cached = usage.total_input() - usage.input;
+    counts.input = std::max(counts.input, quarter(body_bytes) - cached);
+    use.is_estimated = true;
+  }
+  if (has_output(fields.kind) && (!usage.output_told || !is_final)) {
+    counts.output = std::max(counts.output, quarter(output_text_bytes));
+    use.is_estimated = true;
+  }
+  return use;
 }
 
 }  // namespace tollgate::pipeline

@@ -62,7 +62,7 @@ Attempt::Attempt(RequestContext& context, domain::routing::AttemptLoop& loop, st
       started_(context.services->clock.mono()) {
   if (number_ > 1) {
     context.usage = {};
-    context.usage_complete = false;
+    context.usage_is_final = false;
     context.served_model.clear();
     context.payload.output_text_bytes = 0;
   }

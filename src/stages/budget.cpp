@@ -135,31 +135,26 @@ class BudgetStage final : public pipeline::Stage {
   static void settle(RequestContext& context) noexcept {
     const config::Deployment& deployment =
         context.priced ? *context.priced : *context.served_by->deployment;
-    TokenCounts counts;
-    bool estimated = false;
-    if (context.usage_complete) {
-      counts = context.payload.to_counts(context.usage);
-    } else if (context.payload.is_model_call()) {
-      counts = context.payload.estimate(context.usage, context.body.size());
-      estimated = true;
-    }
+    pipeline::Payload::Use use;
+    if (context.payload.is_model_call())
+      use = context.payload.use(context.usage, context.usage_is_final, context.body.size());
+    const TokenCounts& counts = use.counts;
     context.payload.final_counts = counts;
     const config::Spending& spending = context.config().spending;
     base::NanoUsd cost = domain::budget::settle_cost(deployment.price, counts, spending);
-    if (estimated) {
+    if (use.is_estimated) {
       // The hold is the most that can be billed within the cap the provider was sent; our guess is
       // no proof of more, and must not close a budget. What the provider itself has reported is.
       const base::NanoUsd held = context.hold.amount();
-      cost = context.answer_unmeasured ? held : std::min(cost, held);
-      if (context.usage.reported) {
-        const TokenCounts reported = context.payload.to_counts(context.usage);
-        cost = std::max(cost, domain::budget::settle_cost(deployment.price, reported, spending));
-      }
+      cost = context.answer_unmeasured || context.usage.is_absurd ? held : std::min(cost, held);
+      const TokenCounts reported = context.payload.to_counts(context.usage);
+      cost = std::max(cost, domain::budget::settle_cost(deployment.price, reported, spending));
     }
     const auto settlement = context.hold.settle(cost);
     // The attempt that answered is the last one.
     const std::size_t index = context.record ? context.record->attempts.size() - 1 : 0;
-    book(context, settlement, context.served_candidate, index, estimated, store::LedgerKind::call);
+    book(context, settlement, context.served_candidate, index, use.is_estimated,
+         store::LedgerKind::call);
     auto& metrics = context.services->metrics;
     const auto& series = context.alias->series;
     using telemetry::TokenKind;

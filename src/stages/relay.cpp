@@ -244,7 +244,7 @@ bool Relay::observe() {
   if (is_usage && !end_seen_) end_seen_ = ended_by_usage_ = true;
   if (said.has_content && ended_by_usage_ && !mark_seen_) {
     // A count on the way, not the last one.
-    end_seen_ = ended_by_usage_ = context_.usage_complete = false;
+    end_seen_ = ended_by_usage_ = context_.usage_is_final = false;
   }
   if (!end_seen_ && !said.finish_reason.empty()) {
     // Some hosts send neither usage nor an end mark: then each choice has to say that it ended.
@@ -255,12 +255,11 @@ bool Relay::observe() {
     }
     end_seen_ = finished_.size() >= static_cast<std::size_t>(context_.payload.fields.choices);
   }
-  if (said.kind == EventClass::done || said.ends_all)
-    context_.usage_complete = context_.usage.reported;
-  if (said.kind == EventClass::usage_only) {
-    context_.usage_complete = true;
-    event_.drop = usage_injected_;
-  }
+  // A count that came before this text is not of all that was generated.
+  if (said.has_content && !said.has_usage) context_.usage.output_told = false;
+  if (said.kind == EventClass::done || said.kind == EventClass::usage_only || said.ends_all)
+    context_.usage_is_final = true;
+  if (said.kind == EventClass::usage_only) event_.drop = usage_injected_;
   if (said.has_content && context_.first_content_at == base::MonoTime{})
     context_.first_content_at = context_.services->clock.mono();
   return true;

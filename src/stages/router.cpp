@@ -330,7 +330,8 @@ class RouterStage final : public pipeline::Stage {
     return true;
   }
 
-  /// Usage, model and, where the provider does not say what it used, text size of a JSON answer.
+  /// Usage, model and, where the provider does not say what it generated, text size of a JSON
+  /// answer.
   void observe(RequestContext& context, const Answer& answer) {
     Payload& payload = context.payload;
     if (answer.document == nullptr) {
@@ -339,9 +340,9 @@ class RouterStage final : public pipeline::Stage {
     }
     auto facts = payload.dialect->read_response(*answer.document);
     context.usage = std::move(facts.usage);
-    context.usage_complete = context.usage.reported;
+    context.usage_is_final = true;
     context.served_model = std::move(facts.model);
-    if (context.usage.reported) return;
+    if (context.usage.output_told) return;
     // The text alone: an envelope of ids and punctuation is not generated.
     texts_.clear();
     payload.dialect->response_texts(*answer.document, texts_);

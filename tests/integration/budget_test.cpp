@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <thread>
 
 #include "support/canned.hpp"
@@ -216,6 +217,53 @@ TEST(Budget, AnEstimateOfOursNeverBreaksTheCap) {
   const Row second = daemon.rows(3).at(2);  // the question what is left is on record too
   EXPECT_EQ(second.at("output_tokens"), "2");
   EXPECT_EQ(second.at("cost_nusd"), std::to_string((body.size() + 3) / 4 * 2'500 + 2 * 10'000));
+}
+
+TEST(Budget, WhatAProviderDoesNotCountIsEstimated) {
+  struct Case {
+    std::string usage;
+    std::optional<std::int64_t> input, output;  ///< told
+    bool is_absurd = false;                     ///< what was held is settled
+  };
+  const std::vector<Case> cases = {
+      {R"({"prompt_tokens":0,"completion_tokens":0})", 0, 0},
+      {R"({"prompt_tokens":12.0,"completion_tokens":5})", 12, 5},
+      {"{}", {}, {}},
+      {R"({"prompt_tokens":null,"completion_tokens":null})", {}, {}},
+      {R"({"prompt_tokens":"12","completion_tokens":5})", {}, 5},
+      {R"({"prompt_tokens":12})", 12, {}},
+      {R"({"prompt_tokens":-12,"completion_tokens":-5})", {}, {}},
+      {R"({"prompt_tokens":12,"completion_tokens":9223372036854775807})", 12, {}, true},
+      {R"({"prompt_tokens":99999999999999999999,"completion_tokens":5})", {}, 5, true}};
+  std::vector<Answer> answers;
+  for (const Case& c : cases) {
+    std::string answer = completion("12345678");
+    const std::size_t at = answer.find("\"usage\":") + 8;
+    answer.replace(at, answer.find('}', at) + 1 - at, c.usage);
+    answers.push_back(Answer::json(200, answer));
+    std::vector<std::string> events = chat_stream({"1234", "5678"}, false);
+    events.insert(events.end() - 1, sse_data(R"({"id":"c","choices":[],"usage":)" + c.usage + "}"));
+    answers.push_back(Answer::sse(std::move(events)));
+  }
+  FakeUpstream upstream;
+  upstream.on("POST", kPath, std::move(answers));
+  Daemon daemon(kOneProvider, {.variables = {{"UP", upstream.url()}}});
+  std::size_t calls = 0;
+  for (const Case& c : cases) {
+    for (const char* const more : {R"(,"max_tokens":10)", R"(,"max_tokens":10,"stream":true)"}) {
+      SCOPED_TRACE(c.usage + more);
+      const std::string body = chat_request("m", "hi", more);
+      ASSERT_EQ(daemon.post(kPath, body).status, 200);
+      const Row row = daemon.rows(++calls).back();
+      const bool is_exact = c.input && c.output && !c.is_absurd;
+      EXPECT_EQ(row.at("estimated"), is_exact ? "0" : "1");
+      EXPECT_EQ(row.at("overrun"), "0");
+      const std::int64_t input = c.input.value_or((body.size() + 3) / 4);
+      EXPECT_EQ(row.at("cost_nusd"),
+                c.is_absurd ? row.at("held_nusd")
+                            : std::to_string(input * 2'500 + c.output.value_or(2) * 10'000));
+    }
+  }
 }
 
 TEST(Budget, APredictionThatMayBeBilledIsHeld) {

@@ -180,7 +180,7 @@ class RequestContext {
   /// record: it did not serve the call, and what it may bill is among `abandoned`.
   const domain::routing::RoutableDeployment* broken_by = nullptr;
   protocol::llm::Usage usage;
-  bool usage_complete = false;     ///< the provider reported the whole call's use
+  bool usage_is_final = false;  ///< the answer is whole: nothing will be told of its use any more
   bool answer_unmeasured = false;  ///< part of the answer was over a limit and never read
   std::string served_model;        ///< as the provider names it
   bool estimated = false;

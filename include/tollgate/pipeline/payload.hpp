@@ -61,12 +61,16 @@ class Payload {
   /// can lengthen it.
   [[nodiscard]] domain::budget::CallBound bound(std::size_t body_bytes) const;
   [[nodiscard]] domain::budget::TokenCounts to_counts(const protocol::llm::Usage& usage) const;
-  /// Counts for a provider that said nothing, or not all: what it reported so far, and a quarter of
-  /// the bytes seen for the rest.
-  [[nodiscard]] domain::budget::TokenCounts estimate(const protocol::llm::Usage& usage,
-                                                     std::size_t body_bytes) const;
-  /// Answer text seen (of an answer that broke off before it could be read: its bytes), for
-  /// `estimate`.
+  struct Use {
+    domain::budget::TokenCounts counts;
+    bool is_estimated = false;  ///< some of it is our guess
+  };
+  /// What a model call used: the counts its provider gave and, for a side it gave none of, a
+  /// quarter of the bytes seen, but no less than what it did report. `is_final`: the answer is
+  /// whole, else output told so far is only a part, and no input only not yet told.
+  [[nodiscard]] Use use(const protocol::llm::Usage& usage, bool is_final,
+                        std::size_t body_bytes) const;
+  /// Answer text seen (of an answer that broke off before it could be read: its bytes), for `use`.
   std::uint64_t output_text_bytes = 0;
 };
 

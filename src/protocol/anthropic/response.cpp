@@ -44,17 +44,29 @@ void raise(std::int64_t& count, std::int64_t told) {
 void read_usage(json::NodeRef node, llm::Usage& usage) {
   if (!node.is_object()) return;
   const llm::Members told(node, kCounts);
-  usage.reported = true;
-  raise(usage.input, read_count(told[Count::input]));
-  raise(usage.output, read_count(told[Count::output]));
-  raise(usage.cache_read, read_count(told[Count::cache_read]));
   const json::NodeRef writes = told[Count::cache_writes];
-  raise(usage.cache_write_5m, read_count_in(writes, "ephemeral_5m_input_tokens"));
-  raise(usage.cache_write_1h, read_count_in(writes, "ephemeral_1h_input_tokens"));
+  const llm::TokenCount input = read_count(told[Count::input]);
+  const llm::TokenCount output = read_count(told[Count::output]);
+  const llm::TokenCount cache_read = read_count(told[Count::cache_read]);
+  const llm::TokenCount writes_5m = read_count_in(writes, "ephemeral_5m_input_tokens");
+  const llm::TokenCount writes_1h = read_count_in(writes, "ephemeral_1h_input_tokens");
+  const llm::TokenCount all_writes = read_count(told[Count::all_cache_writes]);
+  bool caches_told = true;
+  for (const llm::TokenCount& cached : {cache_read, writes_5m, writes_1h, all_writes}) {
+    caches_told = caches_told && cached.is_told_or_absent();
+    usage.is_absurd = usage.is_absurd || cached.is_absurd();
+  }
+  usage.input_told = usage.input_told || (input.is_told() && caches_told);
+  usage.output_told = usage.output_told || output.is_told();
+  usage.is_absurd = usage.is_absurd || input.is_absurd() || output.is_absurd();
+  raise(usage.input, input.value);
+  raise(usage.output, output.value);
+  raise(usage.cache_read, cache_read.value);
+  raise(usage.cache_write_5m, writes_5m.value);
+  raise(usage.cache_write_1h, writes_1h.value);
   // Writes that the breakdown does not name have the usual duration.
-  const std::int64_t all_writes = read_count(told[Count::all_cache_writes]);
-  raise(usage.cache_write_5m, all_writes - usage.cache_write_1h);
-  raise(usage.reasoning, read_count_in(told[Count::output_details], "thinking_tokens"));
+  raise(usage.cache_write_5m, all_writes.value - usage.cache_write_1h);
+  raise(usage.reasoning, read_count_in(told[Count::output_details], "thinking_tokens").value);
   if (const std::string_view tier = told[Count::service_tier].text(); !tier.empty()) {
     usage.service_tier = tier;
   }

@@ -112,6 +112,7 @@ void read_stream_event(json::NodeRef root, std::string_view type, llm::Usage& us
     out.kind = EventClass::start;
     out.model = message.find("model").text();
     take_usage(message.find("usage"));
+    usage.output_told = false;  // what there is at the start is not all of it
     read_rest(root, {}, walk);
   } else if (type == "content_block_start") {
     read_rest(root, "content_block", walk);

@@ -1,6 +1,7 @@
 #include "protocol/llm/field_reader.hpp"
 
-#include <algorithm>
+#include <cmath>
+#include <limits>
 
 namespace tollgate::protocol::llm {
 
@@ -40,8 +41,21 @@ base::Result<void> check_kind(json::NodeRef node, std::string_view param, json::
   return field_error(param, kind == json::Kind::array ? "an array" : "an object");
 }
 
-std::int64_t clamped_count(json::NodeRef number) noexcept {
-  return std::clamp<std::int64_t>(number.as_int64().value_or(0), 0, kMaxTokens);
+TokenCount read_count(json::NodeRef node) noexcept {
+  if (!node || node.is_null()) return {};
+  std::optional<std::int64_t> whole = node.as_int64();
+  if (!whole && node.is_number()) {
+    // Whole numbers of a writer that knows only doubles, and ones that int64 has no room for. What
+    // a double has no room for either is huge, or all but 0.
+    const bool is_tiny_or_negative = node.raw().find('-') != std::string_view::npos;
+    const double number =
+        node.as_double().value_or(is_tiny_or_negative ? -1 : std::numeric_limits<double>::max());
+    if (number > static_cast<double>(kMaxTokens)) return {TokenCount::Kind::absurd};
+    if (number >= 0 && number == std::floor(number)) whole = static_cast<std::int64_t>(number);
+  }
+  if (!whole || *whole < 0) return {TokenCount::Kind::no_count};
+  if (*whole > kMaxTokens) return {TokenCount::Kind::absurd};
+  return {TokenCount::Kind::told, *whole};
 }
 
 }  // namespace tollgate::protocol::llm

@@ -26,21 +26,32 @@ namespace tollgate::protocol::llm {
 [[nodiscard]] base::Result<void> check_kind(json::NodeRef node, std::string_view param,
                                             json::Kind kind);
 
-/// A token count from a provider: never negative, never absurd; 0 for anything that is no count.
-[[nodiscard]] inline std::int64_t read_count(json::NodeRef node) noexcept;
+/// What a provider put where a token count belongs.
+struct TokenCount {
+  enum class Kind : std::uint8_t {
+    absent,    ///< nothing, or null
+    no_count,  ///< not a number, not a whole one, or below 0
+    absurd,    ///< more than kMaxTokens
+    told,      ///< 12, also as 12.0 or 1.2e1
+  };
+  Kind kind = Kind::absent;
+  std::int64_t value = 0;  ///< of what is told; else 0
+
+  [[nodiscard]] bool is_told() const noexcept { return kind == Kind::told; }
+  [[nodiscard]] bool is_absurd() const noexcept { return kind == Kind::absurd; }
+  /// Nothing that has to be guessed: a number, or none where there need be none.
+  [[nodiscard]] bool is_told_or_absent() const noexcept {
+    return kind == Kind::told || kind == Kind::absent;
+  }
+};
+[[nodiscard]] TokenCount read_count(json::NodeRef node) noexcept;
 /// The same of a member of `details`, which are mostly not there.
-[[nodiscard]] inline std::int64_t read_count_in(json::NodeRef details,
-                                                std::string_view name) noexcept {
-  return details ? read_count(details.find(name)) : 0;
+[[nodiscard]] inline TokenCount read_count_in(json::NodeRef details,
+                                              std::string_view name) noexcept {
+  return details ? read_count(details.find(name)) : TokenCount();
 }
 
 /// Tokens are at most this many wherever they are counted, so that sums cannot overflow.
 inline constexpr std::int64_t kMaxTokens = 1'000'000'000'000;
-
-[[nodiscard]] std::int64_t clamped_count(json::NodeRef number) noexcept;
-
-inline std::int64_t read_count(json::NodeRef node) noexcept {
-  return node.is_number() ? clamped_count(node) : 0;
-}
 
 }  // namespace tollgate::protocol::llm

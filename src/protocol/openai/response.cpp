@@ -126,29 +126,37 @@ constexpr llm::KeyMap kAnswerFields(kAnswerNames);
 
 // Chat completions, embeddings: OpenAI API reference, read 2026-11. Responses names the same counts
 // input_tokens and output_tokens. Every chunk's usage is of the whole call so far: taken, not
-// added.
+// added. A side it leaves out keeps what was told before, of the output as a part of it.
 void read_usage(json::NodeRef node, llm::Usage& usage) {
   if (!node.is_object()) return;
   const llm::Members told(node, kCounts);
-  const std::int64_t input = read_count(told.either(Count::prompt, Count::input));
-  const std::int64_t stated = read_count(told.either(Count::completion, Count::output));
+  const llm::TokenCount input = read_count(told.either(Count::prompt, Count::input));
+  const llm::TokenCount stated = read_count(told.either(Count::completion, Count::output));
+  const llm::TokenCount total = read_count(told[Count::total]);
   const json::NodeRef in_details = told.either(Count::prompt_details, Count::input_details);
   const json::NodeRef out_details = told.either(Count::completion_details, Count::output_details);
-  usage.reported = true;
-  // Cached tokens are part of the input count; DeepSeek tells them elsewhere.
-  json::NodeRef cached = in_details.find("cached_tokens");
-  if (!cached.is_number()) cached = told[Count::cache_hits];
-  usage.cache_read = std::min(read_count(cached), input);
-  usage.cache_write_5m =
-      std::min(read_count_in(in_details, "cache_write_tokens"), input - usage.cache_read);
-  usage.cache_write_1h = 0;
-  usage.input = input - usage.cache_read - usage.cache_write_5m;
+  usage.is_absurd = input.is_absurd() || stated.is_absurd() || total.is_absurd();
+  if (input.is_told()) {
+    usage.input_told = true;
+    // Cached tokens are part of the input count; DeepSeek tells them elsewhere.
+    json::NodeRef cached = in_details.find("cached_tokens");
+    if (!cached.is_number()) cached = told[Count::cache_hits];
+    usage.cache_read = std::min(read_count(cached).value, input.value);
+    usage.cache_write_5m = std::min(read_count_in(in_details, "cache_write_tokens").value,
+                                    input.value - usage.cache_read);
+    usage.cache_write_1h = 0;
+    usage.input = input.value - usage.cache_read - usage.cache_write_5m;
+    usage.audio_in = read_count_in(in_details, "audio_tokens").value;
+  }
   // Some hosts (xAI, Gemini's compatible API) leave reasoning out of completion_tokens, not out of
-  // total_tokens, and bill it.
-  usage.output = std::max(stated, read_count(told[Count::total]) - input);
-  usage.reasoning = read_count_in(out_details, "reasoning_tokens");
-  usage.audio_in = read_count_in(in_details, "audio_tokens");
-  usage.audio_out = read_count_in(out_details, "audio_tokens");
+  // total_tokens, and bill it. A total that is no more than the input tells of no output.
+  const std::int64_t beside_input = input.is_told() ? total.value - input.value : 0;
+  usage.output_told = stated.is_told() || beside_input > 0;
+  if (usage.output_told) {
+    usage.output = std::max(stated.value, beside_input);
+    usage.reasoning = read_count_in(out_details, "reasoning_tokens").value;
+    usage.audio_out = read_count_in(out_details, "audio_tokens").value;
+  }
 }
 
 llm::ResponseFacts read_response(const json::Document& body) {

@@ -36,7 +36,8 @@ class Pair {
     EXPECT_EQ(said.model, plain.model) << raw;
     EXPECT_EQ(usage_.service_tier, plain_usage_.service_tier) << raw;
     EXPECT_EQ(usage_.output, plain_usage_.output) << raw;
-    EXPECT_EQ(usage_.reported, plain_usage_.reported) << raw;
+    EXPECT_EQ(usage_.input_told, plain_usage_.input_told) << raw;
+    EXPECT_EQ(usage_.output_told, plain_usage_.output_told) << raw;
     expect_same_pieces(plain);
     if (said.is_json) expect_same_edits(plain_document);
     return said.repeats;

@@ -27,7 +27,7 @@ std::string read_file(const fs::path& path) {
 std::string describe(const llm::Usage& usage) {
   std::ostringstream out;
   out << "usage: ";
-  if (!usage.reported) return "usage: none\n";
+  if (!usage.input_told && !usage.output_told) return "usage: none\n";
   out << "input " << usage.input << ", output " << usage.output << ", cache_read "
       << usage.cache_read << ", cache_write_5m " << usage.cache_write_5m << ", cache_write_1h "
       << usage.cache_write_1h << ", reasoning " << usage.reasoning << ", tier '"

@@ -177,7 +177,7 @@ struct Outcome {
   std::string captured, digest, model, refusal;
   std::uint64_t response_bytes = 0, output_text_bytes = 0;
   std::int64_t input = 0, output = 0;
-  bool usage_complete = false, upstream_cut = false;
+  bool usage_is_final = false, input_told = false, output_told = false, upstream_cut = false;
   std::string tier;
   std::vector<store::AuditVerdict> verdicts;
   bool operator==(const Outcome&) const = default;
@@ -281,7 +281,9 @@ class RelayBench {
     out.input = context.usage.input;
     out.output = context.usage.output;
     out.tier = context.usage.service_tier;
-    out.usage_complete = context.usage_complete;
+    out.usage_is_final = context.usage_is_final;
+    out.input_told = context.usage.input_told;
+    out.output_told = context.usage.output_told;
     out.upstream_cut = context.upstream_cut;
     out.verdicts = context.record->verdicts;
     context.end();

@@ -107,6 +107,17 @@ TEST(Relay, FindsACredentialInEventsThatRepeat) {
 std::string escaped(std::string text) {
   return text.replace(9, 1, "\\u0063");
 }
+TEST(Relay, ACountBeforeMoreTextIsNotOfAllOfIt) {
+  RelayBench bench;
+  const std::string count = R"("usage":{"prompt_tokens":3,"completion_tokens":1},)";
+  const Outcome stale = relay(bench, {chunk("a ", count), chunk("b "), kEnd});
+  EXPECT_TRUE(stale.usage_is_final);
+  EXPECT_TRUE(stale.input_told);
+  EXPECT_FALSE(stale.output_told);
+  const Outcome last = relay(bench, {chunk("a ", count), chunk("b ", count), kEnd});
+  EXPECT_TRUE(last.output_told);
+}
+
 const std::string kKey = "provider-credential-1";  // and a shorter credential is its beginning
 
 TEST(Relay, ACredentialThatGoesOnInTheNextEventIsTakenOutWhole) {

@@ -113,7 +113,8 @@ struct TextSpan {
 /// An id, a type, the name of a model: text like any, but nobody generated it.
 [[nodiscard]] bool is_tag(const TextSpan& span);
 
-/// Tokens of one call, each counted once, whatever the provider's own way of counting.
+/// Tokens of one call, each counted once, whatever the provider's own way of counting. Of a side
+/// that was not told, the counts are what is known to be used at least.
 struct Usage {
   std::int64_t input = 0;  ///< neither read from nor written to a cache
   std::int64_t output = 0;
@@ -123,7 +124,9 @@ struct Usage {
   std::int64_t reasoning = 0;  ///< part of output
   std::int64_t audio_in = 0;   ///< part of input
   std::int64_t audio_out = 0;  ///< part of output
-  bool reported = false;       ///< the provider said anything at all
+  bool input_told = false;     ///< the provider gave whole counts of what was sent
+  bool output_told = false;    ///< it gave a whole count of all it generated
+  bool is_absurd = false;      ///< it gave a count nobody can have used; taken for none
   std::string service_tier;    ///< served; empty when not told
 
   [[nodiscard]] std::int64_t total_input() const noexcept {
