@@ -1,5 +1,6 @@
 #include "app/admin_routes.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <future>
 #include <nlohmann/json.hpp>
@@ -144,6 +145,7 @@ Response AdminRoutes::budgets() const {
 Response AdminRoutes::keys() const {
   json rows = json::array();
   const pipeline::RuntimePtr runtime = gateway_.in_force().runtime;
+  const auto unwritten = gateway_.store_->unwritten_revocations();
   for (const auto& record : runtime->keys->records()) {
     config::Key key;
     key.id = record.id;
@@ -154,8 +156,11 @@ Response AdminRoutes::keys() const {
     key.tags = record.tags;
     key.expires = record.expires;
     key.disabled = record.is_disabled;
-    rows.push_back(describe(key, record.is_stored ? "store" : "yaml", record.is_revoked(),
-                            gateway_.clock_.wall()));
+    json& row = rows.emplace_back(describe(key, record.is_stored ? "store" : "yaml",
+                                           record.is_revoked(), gateway_.clock_.wall()));
+    row["unwritten"] = std::any_of(
+        unwritten.begin(), unwritten.end(),
+        [&record](const auto& revocation) { return revocation.digest == record.digest; });
   }
   return ok({{"keys", rows}});
 }
@@ -196,9 +201,14 @@ Response AdminRoutes::revoke_key(const Request& request) {
   // In force before it is on disk: a leaked key must stop now even when the disk is slow.
   gateway_.revocations_.revoke(revocation.digest);
   auto done = gateway_.store_->revoke_key(revocation).get();
-  if (done.has_error())
+  if (done.has_error()) {
+    const std::string why = done.error().message() + ": " + done.error().detail();
+    telemetry::log::warn("revocation_unwritten", {{"id", id}, {"message", why}});
     return error_response(done.error().http_status(), "store",
-                          "revoked in this process, but not on record: " + done.error().message());
+                          "revoked, but not on disk yet: a restart would forget it. It is written "
+                          "as soon as the store can be written again. " +
+                              why);
+  }
   telemetry::log::info("key_revoked", {{"id", id}});
   return ok({{"id", id}, {"revoked", true}});
 }

@@ -138,6 +138,9 @@ void Gateway::open_store() {
     telemetry::log::write(telemetry::log::Level::warn, "audit_rows_rejected",
                           {{"records", records}, {"first", first}});
   };
+  options.on_late_revocation = [](const store::Revocation& revocation) {
+    telemetry::log::warn("revocation_written", {{"id", revocation.key_id}});
+  };
   auto opened = store::AuditStore::open(std::move(options), clock_);
   if (opened.has_error())
     throw std::runtime_error("audit.path: " + opened.error().message() + " " +

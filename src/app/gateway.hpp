@@ -43,9 +43,10 @@ class Gateway {
   [[nodiscard]] bool is_reloading();
   /// What a stop came to.
   struct Stopped {
-    bool clean = false;  ///< every call ended by itself, and all of them are on record
+    bool clean = false;  ///< every call ended by itself, and all there is to record is on record
     std::string lost;    ///< why audit rows could not be written at the end; empty: all were
-    std::uint64_t lost_records = 0;  ///< how many calls are therefore not on record
+    std::uint64_t lost_records = 0;             ///< how many calls are therefore not on record
+    std::vector<std::string> lost_revocations;  ///< ids of keys that a restart would let in again
   };
   /// Not ready, stop accepting, wait for running calls until the drain deadline, flush. `forced`
   /// is asked now and then whether to give up waiting.

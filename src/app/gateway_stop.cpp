@@ -79,9 +79,17 @@ Gateway::Stopped Gateway::stop(const std::function<bool()>& forced) {
     result.lost_records = std::max<std::uint64_t>(1, store_->stats().slots_in_use.load());
     telemetry::log::error("audit_not_flushed", {{"message", result.lost}});
   }
-  result.clean = clean && result.lost.empty();
   if (admin_) admin_->stop();
   control_->stop();
+  for (const store::Revocation& revocation : store_->unwritten_revocations()) {
+    result.lost_revocations.push_back(revocation.key_id);
+    telemetry::log::error("revocation_lost",
+                          {{"id", revocation.key_id},
+                           {"message",
+                            "not on disk: revoke this key again before or at once after "
+                            "the next start"}});
+  }
+  result.clean = clean && result.lost.empty() && result.lost_revocations.empty();
   telemetry::log::info("stopped", {{"clean", result.clean}, {"records_lost", result.lost_records}});
   return result;
 }

@@ -90,6 +90,7 @@ nlohmann::json describe(const config::Key& key, std::string_view source, bool re
   nlohmann::json out = {{"id", key.id},     {"last4", key.last4}, {"agent", key.agent},
                         {"team", key.team}, {"org", key.org},     {"tags", key.tags},
                         {"source", source}, {"revoked", revoked}, {"disabled", key.disabled}};
+  out["unwritten"] = false;
   out["expires"] = key.expires ? nlohmann::json(base::format_rfc3339(*key.expires)) : nullptr;
   out["state"] = revoked                              ? "revoked"
                  : key.disabled                       ? "disabled"

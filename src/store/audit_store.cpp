@@ -79,12 +79,13 @@ void AuditStore::reload(const config::Audit& audit) {
 }
 
 std::future<base::Result<void>> AuditStore::create_key(StoredKey key) {
-  return engine_->post([key = std::move(key)](Database& db) { return insert_key(db, key); });
+  return engine_->post_work([key = std::move(key)](Database& db) { return insert_key(db, key); });
 }
 std::future<base::Result<void>> AuditStore::revoke_key(Revocation revocation) {
-  return engine_->post([revocation = std::move(revocation)](Database& db) {
-    return insert_revocation(db, revocation);
-  });
+  return engine_->revoke(std::move(revocation));
+}
+std::vector<Revocation> AuditStore::unwritten_revocations() const {
+  return engine_->unwritten_revocations();
 }
 
 bool AuditStore::flush_now() {

@@ -19,8 +19,8 @@ namespace {
 constexpr std::size_t kMaxReason = 32;
 constexpr std::size_t kMaxUnauthenticated = 4'096;
 
-base::Error unavailable(std::string message) {
-  return {base::ErrorCode::audit_unavailable, std::move(message)};
+base::Error unavailable(std::string message, std::string detail = {}) {
+  return {base::ErrorCode::audit_unavailable, std::move(message), std::move(detail)};
 }
 
 std::string directory_of(const std::string& path) {
@@ -241,8 +241,8 @@ std::string AuditStore::Engine::state_detail() const {
   return detail_;
 }
 
-std::future<base::Result<void>> AuditStore::Engine::post(Work work) {
-  Posted posted{std::move(work), {}};
+std::future<base::Result<void>> AuditStore::Engine::post(Task task) {
+  Posted posted{std::move(task), {}};
   auto reply = posted.reply.get_future();
   std::unique_lock lock(post_mutex_);
   switch (posting_) {
@@ -257,10 +257,36 @@ std::future<base::Result<void>> AuditStore::Engine::post(Work work) {
       break;
     case Posting::inline_:
       lock.unlock();
-      posted.reply.set_value(perform(posted.work));
+      posted.reply.set_value(posted.task());
       break;
   }
   return reply;
+}
+
+std::future<base::Result<void>> AuditStore::Engine::post_work(Work work) {
+  return post([this, work = std::move(work)]() -> base::Result<void> {
+    if (!drain()) return unavailable("the store cannot write", write_detail_);
+    return work ? transact(work) : base::Result<void>();
+  });
+}
+
+std::future<base::Result<void>> AuditStore::Engine::revoke(Revocation revocation) {
+  {
+    const std::lock_guard lock(side_mutex_);
+    const bool is_queued = std::any_of(
+        revocations_.begin(), revocations_.end(),
+        [&](const Unwritten& queued) { return queued.revocation.digest == revocation.digest; });
+    if (!is_queued) revocations_.push_back({std::move(revocation)});
+    has_revocations_.store(true, std::memory_order_release);
+  }
+  return post([this] { return write_revocations(); });
+}
+
+std::vector<Revocation> AuditStore::Engine::unwritten_revocations() const {
+  std::vector<Revocation> out;
+  const std::lock_guard lock(side_mutex_);
+  for (const Unwritten& queued : revocations_) out.push_back(queued.revocation);
+  return out;
 }
 
 }  // namespace tollgate::store

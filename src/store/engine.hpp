@@ -39,9 +39,14 @@ class AuditStore::Engine {
   [[nodiscard]] StoreState state() const noexcept { return state_.load(std::memory_order_acquire); }
   [[nodiscard]] std::string state_detail() const;
 
+  using Task = std::function<base::Result<void>()>;
+  /// Runs on the writer; at once when no thread runs.
+  std::future<base::Result<void>> post(Task task);
   using Work = std::function<base::Result<void>(Database&)>;
-  /// Runs on the writer after all records handed over before; at once when no thread runs.
-  std::future<base::Result<void>> post(Work work);
+  /// Posts a transaction of its own, after all records handed over before.
+  std::future<base::Result<void>> post_work(Work work);
+  std::future<base::Result<void>> revoke(Revocation revocation);
+  [[nodiscard]] std::vector<Revocation> unwritten_revocations() const;
 
   // Owner.
   void start();
@@ -56,7 +61,7 @@ class AuditStore::Engine {
 
  private:
   struct Posted {
-    Work work;
+    Task task;
     std::promise<base::Result<void>> reply;
   };
 
@@ -73,7 +78,8 @@ class AuditStore::Engine {
   [[nodiscard]] bool commit_batch(bool now);
   [[nodiscard]] bool drain();
   void run_posted();
-  [[nodiscard]] base::Result<void> perform(const Work& work);
+  [[nodiscard]] base::Result<void> transact(const Work& work);
+  base::Result<void> write_revocations();
   void note_result(const CommitResult& result);
 
   // Writer only (engine_upkeep.cpp).
@@ -105,6 +111,12 @@ class AuditStore::Engine {
   UnauthenticatedSums unauthenticated_;
   UnrecordedSums unrecorded_;
   std::atomic<bool> has_side_{false};
+  struct Unwritten {
+    Revocation revocation;
+    bool is_late = false;  ///< a try has failed
+  };
+  std::vector<Unwritten> revocations_;  ///< one per key at most; only the writer removes
+  std::atomic<bool> has_revocations_{false};
   std::string detail_;
   config::Audit fresh_audit_;
   std::atomic<bool> has_fresh_audit_{false};
@@ -130,7 +142,7 @@ class AuditStore::Engine {
   StoreState disk_state_ = StoreState::ready;  ///< what the space and file check came to
   std::string disk_detail_;
   base::MonoTime next_try_{}, next_side_{}, next_disk_check_{}, next_checkpoint_{},
-      next_retention_{};
+      next_retention_{}, next_revocations_{};
   std::int64_t wal_pages_ = 0;      ///< set by SQLite's hook after each commit
   std::int64_t checkpoint_at_ = 0;  ///< pages
   std::int64_t page_size_ = 0;

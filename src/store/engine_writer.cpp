@@ -3,8 +3,11 @@
 
 #include <ctime>
 #include <thread>
+#include <tuple>
+#include <utility>
 
 #include "store/engine.hpp"
+#include "store/key_rows.hpp"
 
 namespace tollgate::store {
 namespace {
@@ -89,12 +92,16 @@ base::Result<void> AuditStore::Engine::stop(std::chrono::milliseconds patience) 
   // By the real clock: a try can take as long as the busy timeout, when another process has the
   // lock.
   const auto give_up = std::chrono::steady_clock::now() + patience;
-  bool drained = drain();
-  while (!drained && std::chrono::steady_clock::now() + kPause <= give_up) {
-    std::this_thread::sleep_for(kPause);
-    drained = drain();
-  }
   run_posted();
+  const auto write_all = [this] {
+    const bool revoked = !write_revocations().has_error();
+    return std::pair(drain(), revoked);
+  };
+  auto [drained, revoked] = write_all();
+  while (!(drained && revoked) && std::chrono::steady_clock::now() + kPause <= give_up) {
+    std::this_thread::sleep_for(kPause);
+    std::tie(drained, revoked) = write_all();
+  }
   std::deque<Posted> late;
   {
     const std::lock_guard lock(post_mutex_);
@@ -124,7 +131,7 @@ bool AuditStore::Engine::step() {
 }
 
 bool AuditStore::Engine::flush_now() {
-  return post(Work()).get().has_value();
+  return post_work({}).get().has_value();
 }
 
 AuditStore::Engine::Turn AuditStore::Engine::turn(Gather when) {
@@ -142,6 +149,9 @@ AuditStore::Engine::Turn AuditStore::Engine::turn(Gather when) {
     run_posted();
     done.did = true;
   }
+  if (has_revocations_.load(std::memory_order_acquire) && clock_.mono() >= next_revocations_ &&
+      !write_revocations().has_error())
+    done.did = true;
   if (write_state_ == StoreState::ready && upkeep()) done.did = true;
   return done;
 }
@@ -224,15 +234,14 @@ void AuditStore::Engine::run_posted() {
     taken.swap(posted_);
     has_posted_.store(false, std::memory_order_relaxed);
   }
-  for (Posted& posted : taken) posted.reply.set_value(perform(posted.work));
+  for (Posted& posted : taken) posted.reply.set_value(posted.task());
 }
 
-base::Result<void> AuditStore::Engine::perform(const Work& work) {
+base::Result<void> AuditStore::Engine::transact(const Work& work) {
   const auto failed = [](const std::string& detail) {
     return base::Error(base::ErrorCode::audit_unavailable, "the store cannot write", detail);
   };
-  if (!drain()) return failed(write_detail_);
-  if (!work) return {};
+  if (disk_state_ == StoreState::file_replaced) return failed(disk_detail_);
   if (db_.exec("BEGIN IMMEDIATE") != SQLITE_OK) return failed(db_.error_text());
   auto result = work(db_);
   if (result.has_error()) {
@@ -246,6 +255,38 @@ base::Result<void> AuditStore::Engine::perform(const Work& work) {
   }
   is_checkpointed_ = false;
   return result;
+}
+
+/// Not behind the records: what keeps a batch from being written need not keep out a revocation.
+base::Result<void> AuditStore::Engine::write_revocations() {
+  std::vector<Unwritten> queued;
+  {
+    const std::lock_guard lock(side_mutex_);
+    queued = revocations_;
+  }
+  if (queued.empty()) return {};
+  auto written = transact([&queued](Database& db) -> base::Result<void> {
+    for (const Unwritten& one : queued) TG_CHECK(insert_revocation(db, one.revocation));
+    return {};
+  });
+  const auto count = static_cast<std::ptrdiff_t>(queued.size());
+  {
+    const std::lock_guard lock(side_mutex_);
+    if (written.has_error()) {
+      for (auto one = revocations_.begin(); one != revocations_.begin() + count; ++one)
+        one->is_late = true;
+    } else {
+      revocations_.erase(revocations_.begin(), revocations_.begin() + count);
+      has_revocations_.store(!revocations_.empty(), std::memory_order_relaxed);
+    }
+  }
+  if (written.has_error()) {
+    next_revocations_ = clock_.mono() + options.retry_interval;
+    return written;
+  }
+  for (const Unwritten& one : queued)
+    if (one.is_late && options.on_late_revocation) options.on_late_revocation(one.revocation);
+  return {};
 }
 
 }  // namespace tollgate::store

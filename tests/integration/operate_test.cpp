@@ -231,46 +231,6 @@ TEST(Cert, DevMakesACaAndACertificateThatTheListenerServes) {
   daemon.start();
 }
 
-TEST(AuditFull, NoSlotLeftIs503AndADiskThatIsFullIsSaid) {
-  FakeUpstream upstream;
-  upstream.on("POST", kPath, {Answer::json(200, completion("ok"))});
-  DaemonOptions options;
-  options.variables = {{"UP", upstream.url()}};
-  // More free space demanded than any disk has: the same state as a full one.
-  options.audit = "min_free_bytes: 1000000GB";
-  options.start = false;
-  options.start_limit = 3s;
-  Daemon daemon(kOneProvider, options);
-  EXPECT_THROW(daemon.start(), std::runtime_error) << "not ready while nothing can be recorded";
-  ASSERT_TRUE(daemon.running()) << daemon.log();
-  const Response response = daemon.post(kPath, chat_request("m", "hi"));
-  EXPECT_EQ(response.status, 503);
-  EXPECT_EQ(json::parse(response.body)["error"]["code"], "audit_unavailable");
-  EXPECT_EQ(upstream.request_count(), 0u);
-  EXPECT_NE(daemon.log().find("low_space"), std::string::npos) << "and the log says why";
-}
-
-TEST(AuditFull, RowsLostAtTheEndAreSaidAndTheExitIs1) {
-  FakeUpstream upstream;
-  upstream.on("POST", kPath, {Answer::json(200, completion("ok"))});
-  Daemon daemon(kOneProvider, {.variables = {{"UP", upstream.url()}}});
-  ASSERT_EQ(daemon.post(kPath, chat_request("m", "hi")).status, 200);
-  ASSERT_EQ(daemon.rows(1).size(), 1u);
-  // Another process that keeps the database locked: the same as a disk that takes nothing more.
-  sqlite3* db = nullptr;
-  ASSERT_EQ(sqlite3_open(daemon.file("audit.db").c_str(), &db), SQLITE_OK);
-  sqlite3_busy_timeout(db, 2'000);
-  ASSERT_EQ(sqlite3_exec(db, "BEGIN IMMEDIATE", nullptr, nullptr, nullptr), SQLITE_OK);
-  ASSERT_EQ(daemon.post(kPath, chat_request("m", "hi")).status, 200);
-  daemon.send(SIGTERM);
-  EXPECT_EQ(daemon.wait_exit(40s), 1);
-  sqlite3_close(db);
-  EXPECT_NE(daemon.log().find("audit rows were lost"), std::string::npos) << daemon.log();
-  EXPECT_NE(daemon.log().find("\"event\":\"stopped\",\"clean\":false,\"records_lost\":1}"),
-            std::string::npos)
-      << daemon.log();
-}
-
 /// A pattern that takes Vectorscan a quarter of a minute.
 TEST_F(Operate, ALongReloadHoldsUpNeitherRevocationsNorProbesNorTheEnd) {
   daemon.reload(std::string(kOneProvider) +

@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "tollgate/base/clock.hpp"
 #include "tollgate/base/result.hpp"
@@ -43,6 +44,8 @@ struct StoreOptions {
   /// Called on the writer thread after a commit that left records without a row, with a line for
   /// the log that names the first.
   std::function<void(std::uint64_t records, const std::string& first)> on_rejected;
+  /// Called on the writer thread when a revocation that could not be written at first is on disk.
+  std::function<void(const Revocation& revocation)> on_late_revocation;
 };
 
 /// Counters and gauges, each readable from any thread at any time.
@@ -139,12 +142,15 @@ class AuditStore {
 
   // ---- keys ----
 
-  /// Each runs on the writer, after the records queued before it, in a transaction of its own; at
-  /// once when no writer thread runs. Errors: invalid_request (id or digest taken, unknown key),
-  /// audit_unavailable.
+  /// Runs on the writer, after the records queued before it, in a transaction of its own; at once
+  /// when no writer thread runs. Errors: invalid_request (id or digest taken), audit_unavailable.
   [[nodiscard]] std::future<base::Result<void>> create_key(StoredKey key);
-  /// Records the revocation by digest, and marks the key's row when there is one.
+  /// Records the revocation by digest, and marks the key's row when there is one. As above, but
+  /// before the records. One that cannot be written (audit_unavailable) stays queued: it is tried
+  /// again every retry_interval, and by stop().
   [[nodiscard]] std::future<base::Result<void>> revoke_key(Revocation revocation);
+  /// Those not on disk (yet), oldest first; after stop(), those that never will be. Any thread.
+  [[nodiscard]] std::vector<Revocation> unwritten_revocations() const;
 
   // ---- driving it ----
 

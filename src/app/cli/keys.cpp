@@ -163,6 +163,10 @@ void print_list(const json& body) {
                key["agent"].get<std::string>(), key["team"].get<std::string>(),
                key["org"].get<std::string>(), key["state"].get<std::string>(),
                key["expires"].is_null() ? "never" : key["expires"].get<std::string>());
+  for (const auto& key : body["keys"])
+    if (key.value("unwritten", false))
+      fmt::print(stderr, "warning: the revocation of {} is not on disk yet\n",
+                 key["id"].get<std::string>());
 }
 
 /// What a running gateway would list, from the configuration and the store.

@@ -67,7 +67,10 @@ int serve(const std::string& path) {
   });
   if (!stopped.lost.empty())
     fmt::print(stderr, "audit rows were lost, and the spend in them: {}\n", stopped.lost);
-  const int code = forced || !stopped.lost.empty() ? kNo : kOk;
+  for (const std::string& id : stopped.lost_revocations)
+    fmt::print(stderr, "the revocation of key {} was lost: revoke it again\n", id);
+  const bool all_written = stopped.lost.empty() && stopped.lost_revocations.empty();
+  const int code = forced || !all_written ? kNo : kOk;
   // All is on record and every socket closed. A reload that still compiles patterns would keep the
   // process for minutes, and changes nothing any more.
   if (gateway->is_reloading()) std::_Exit(code);
@@ -81,7 +84,8 @@ void add_serve(CLI::App& app, Action& action) {
       "serve", "Run the gateway. SIGHUP reloads the configuration, SIGTERM drains and stops");
   command->footer(
       "Exit codes: 0 stopped, all calls on record (those the drain deadline cut, too); 1 a second "
-      "signal ended the drain, or calls could not be written to the record; 2 did not start.");
+      "signal ended the drain, or calls or revocations could not be written to the record; 2 did "
+      "not start.");
   auto path = std::make_shared<std::string>("config/tollgate.yaml");
   command->add_option("-c,--config", *path, "Configuration file")->capture_default_str();
   command->callback([path, &action] { action = [path] { return serve(*path); }; });

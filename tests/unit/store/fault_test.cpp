@@ -18,6 +18,74 @@ class FaultTest : public StoreTest {
   FaultyVfs vfs_;
 };
 
+TEST_F(FaultTest, ARevocationWaitsForADiskThatTakesIt) {
+  std::vector<std::string> late;
+  options_.on_late_revocation = [&](const Revocation& r) { late.push_back(r.key_id); };
+  open();
+  vfs_.fail_writes(SQLITE_FULL);
+  const Revocation leaked{base::sha256("k1"), "k1", at(kNoonUs), "leaked"};
+  EXPECT_EQ(store_->revoke_key(leaked).get().error().code(), base::ErrorCode::audit_unavailable);
+  EXPECT_TRUE(store_->revoke_key(leaked).get().has_error());
+  EXPECT_TRUE(store_->revoke_key({base::sha256("k2"), "k2", at(kNoonUs), ""}).get().has_error());
+  ASSERT_EQ(store_->unwritten_revocations().size(), 2u) << "one per key";
+  EXPECT_EQ(store_->unwritten_revocations()[0].key_id, "k1");
+  clock_.advance(std::chrono::seconds(1));
+  store_->step();
+  EXPECT_EQ(store_->unwritten_revocations().size(), 2u);
+
+  vfs_.fail_writes(SQLITE_OK);
+  store_->step();
+  EXPECT_EQ(store_->unwritten_revocations().size(), 2u) << "not before the retry interval";
+  EXPECT_TRUE(late.empty());
+  clock_.advance(std::chrono::seconds(1));
+  store_->step();
+  EXPECT_TRUE(store_->unwritten_revocations().empty());
+  EXPECT_EQ(late, (std::vector<std::string>{"k1", "k2"}));
+  EXPECT_EQ(reader()->revocations()->size(), 2u);
+}
+
+TEST_F(FaultTest, ARevocationDoesNotStandBehindRecordsThatCannotBeWritten) {
+  open();
+  put(with_body("req_1", "one"));
+  files_.fail_write = ENOSPC;
+  store_->step();
+  ASSERT_EQ(store_->state(), StoreState::write_failed);
+  EXPECT_TRUE(store_->revoke_key({base::sha256("k1"), "k1", at(kNoonUs), ""}).get().has_value());
+  EXPECT_EQ(reader()->revocations()->size(), 1u);
+}
+
+TEST_F(FaultTest, TheEndWritesRevocationsOrTellsThem) {
+  open();
+  store_->start();
+  vfs_.fail_writes(SQLITE_FULL);
+  EXPECT_TRUE(store_->revoke_key({base::sha256("k1"), "k1", at(kNoonUs), ""}).get().has_error());
+  vfs_.fail_writes(SQLITE_OK);
+  EXPECT_TRUE(store_->stop(std::chrono::milliseconds(0)).has_value());
+  EXPECT_TRUE(store_->unwritten_revocations().empty());
+
+  reopen();
+  store_->start();
+  vfs_.fail_writes(SQLITE_FULL);
+  EXPECT_TRUE(store_->revoke_key({base::sha256("k2"), "k2", at(kNoonUs), ""}).get().has_error());
+  EXPECT_TRUE(store_->stop(std::chrono::milliseconds(0)).has_value()) << "no record is lost";
+  EXPECT_TRUE(store_->revoke_key({base::sha256("k3"), "k3", at(kNoonUs), ""}).get().has_error());
+  const auto lost = store_->unwritten_revocations();
+  ASSERT_EQ(lost.size(), 2u);
+  EXPECT_EQ(lost[0].key_id + lost[1].key_id, "k2k3");
+  vfs_.fail_writes(SQLITE_OK);
+  EXPECT_EQ(reader()->revocations()->size(), 1u);
+}
+
+TEST_F(FaultTest, NothingIsRevokedInAFileThatIsGone) {
+  open();
+  std::filesystem::rename(options_.audit.path, options_.audit.path + ".away");
+  clock_.advance(std::chrono::seconds(2));
+  store_->step();
+  ASSERT_EQ(store_->state(), StoreState::file_replaced);
+  EXPECT_TRUE(store_->revoke_key({base::sha256("k1"), "k1", at(kNoonUs), ""}).get().has_error());
+  EXPECT_EQ(store_->unwritten_revocations().size(), 1u);
+}
+
 struct SqliteFault {
   int code;
   int after;  ///< writes that still succeed: the fault hits at another place of the transaction
