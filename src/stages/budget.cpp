@@ -81,24 +81,28 @@ class BudgetStage final : public pipeline::Stage {
   }
 
  private:
-  /// The plan's first candidate was refused with `first`: waits in line where that may help, then
+  /// The plan's first candidate was refused with `told`: waits in line where that may help, then
   /// tries the next. Candidates before the one that can be paid for are the router's to skip.
-  static base::Task<Verdict> hold_otherwise(RequestContext& context, Error first) {
+  static base::Task<Verdict> hold_otherwise(RequestContext& context, Error told) {
     const bool may_wait = context.config().spending.hold_wait.count() > 0;
-    bool exceeded = first.code() == ErrorCode::budget_exceeded;
+    bool exceeded = told.code() == ErrorCode::budget_exceeded;
     for (std::size_t i = 0;;) {
       if (exceeded && may_wait) {
         const bool granted = co_await wait_for(context, i);
         if (granted || context.cancel.cancelled()) co_return Verdict::proceed();
         if (context.deadline.passed(context.services->clock.mono()))
           co_return Verdict::refuse(domain::routing::out_of_time());
+        // What stood in the way when the wait began is no answer at its end.
+        auto held = hold_for(context, i);
+        if (!held.has_error()) co_return Verdict::proceed();
+        told = std::move(held).error();
       }
       if (++i == context.plan.candidates.size()) break;
       auto held = hold_for(context, i);
       if (!held.has_error()) co_return Verdict::proceed();
       exceeded = held.error().code() == ErrorCode::budget_exceeded;
     }
-    co_return Verdict::refuse(std::move(first));
+    co_return Verdict::refuse(std::move(told));
   }
 
   /// Waits for other calls' holds to come back; true when the call then holds its money.

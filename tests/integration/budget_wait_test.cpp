@@ -69,6 +69,18 @@ TEST_F(WaitingCall, GetsTheMoneyAnotherCallReleases) {
   EXPECT_TRUE(daemon->metric_becomes("tollgate_holds_nusd", 0));
 }
 
+TEST_F(WaitingCall, IsToldWhatStandsInItsWayWhenTheWaitEnds) {
+  // $0.03 of $0.06 are spent in the meantime, and the call needs $0.045 at the least.
+  up.on("POST", kPath, {Answer::json(200, completion("ok", 10, 600)).after(400ms)});
+  start(kOneDeployment);
+  begin_both(up, 0);
+  second.join();
+  EXPECT_EQ(waited.status, 402);
+  EXPECT_NE(waited.body.find("spent $0.03, held by other calls $0.00"), std::string::npos)
+      << waited.body;
+  EXPECT_EQ(waited.body.find("in flight"), std::string::npos) << waited.body;
+}
+
 TEST_F(WaitingCall, JudgesADeploymentByTheEndOfTheWaitNotByItsBegin) {
   up.on("POST", kPath,
         {Answer(fine).after(2'500ms), Answer::json(429, "{}").header("retry-after", "1"), fine});
