@@ -11,15 +11,19 @@ namespace {
 using std::chrono::milliseconds;
 constexpr milliseconds kMost = std::chrono::hours(24);
 
+bool is_digits(std::string_view text) noexcept {
+  return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
 /// Digits with an optional fraction, in units of `scale` ms, rounded up; absent on anything else.
 std::optional<milliseconds> parse_amount(std::string_view text, std::uint64_t scale) noexcept {
   const std::size_t dot = text.find('.');
-  const auto whole = base::parse_u64(text.substr(0, dot));
-  if (!whole) return std::nullopt;
+  const std::string_view digits = text.substr(0, dot);
+  if (!is_digits(digits)) return std::nullopt;
   std::uint64_t extra = 0;
   if (dot != std::string_view::npos) {
     const std::string_view fraction = text.substr(dot + 1);
-    if (fraction.empty() || fraction.size() > 18 || !base::parse_u64(fraction)) return std::nullopt;
+    if (!is_digits(fraction)) return std::nullopt;
     std::uint64_t unit = scale;
     bool rest = false;
     for (const char c : fraction) {
@@ -34,7 +38,8 @@ std::optional<milliseconds> parse_amount(std::string_view text, std::uint64_t sc
     extra += rest ? 1 : 0;
   }
   const auto most = static_cast<std::uint64_t>(kMost.count());
-  if (*whole > most / scale) return kMost;
+  const auto whole = base::parse_u64(digits);
+  if (!whole || *whole > most / scale) return kMost;
   return std::min(kMost, milliseconds(static_cast<std::int64_t>(*whole * scale + extra)));
 }
 
