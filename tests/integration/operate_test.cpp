@@ -246,6 +246,22 @@ TEST_F(Operate, ALongReloadHoldsUpNeitherRevocationsNorProbesNorTheEnd) {
   EXPECT_EQ(daemon.wait_exit(5s), 0);
 }
 
+TEST(Start, ThatTakesLongEndsWhenToldTo) {
+  DaemonOptions options;
+  options.variables = {{"UP", "http://127.0.0.1:1"}};
+  options.start = false;
+  options.start_limit = 1s;
+  Daemon daemon(std::string(kOneProvider) +
+                    "guardrails: {g: {rules: [{name: r, regex: '\\p{L}{1,200}', action: flag}]}}\n",
+                options);
+  for (const int signal : {SIGTERM, SIGINT}) {
+    EXPECT_THROW(daemon.start(), std::runtime_error) << "not ready while it compiles";
+    daemon.send(signal);
+    EXPECT_EQ(daemon.wait_exit(2s), 0);
+    EXPECT_NE(daemon.log().find("stopped_while_starting"), std::string::npos) << daemon.log();
+  }
+}
+
 TEST_F(Operate, AReloadThatCannotReadTheStoredKeysChangesNothing) {
   const CommandResult made = run({"keys", "new", "fresh", "--json"});
   ASSERT_EQ(made.exit_code, 0) << made.err;

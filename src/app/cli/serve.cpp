@@ -5,12 +5,18 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
+#include <chrono>
+#include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
+#include <mutex>
+#include <string>
+#include <thread>
 
 #include "app/cli/commands.hpp"
 #include "app/gateway.hpp"
+#include "tollgate/base/clock.hpp"
 #include "tollgate/telemetry/log.hpp"
 
 namespace tollgate::app::cli {
@@ -27,6 +33,55 @@ void bound_kept_memory() {
   ::mallopt(M_TRIM_THRESHOLD, kKeptFree);    // NOLINT(concurrency-mt-unsafe)
 }
 
+/// TERM and INT, where they are blocked.
+bool is_told_to_stop() {
+  sigset_t ends;
+  sigemptyset(&ends);
+  sigaddset(&ends, SIGTERM);
+  sigaddset(&ends, SIGINT);
+  const timespec now{0, 0};
+  return sigtimedwait(&ends, nullptr, &now) > 0;
+}
+
+/// While it lives, TERM and INT end the process at once: making a gateway can take minutes
+/// (patterns that compile slowly, a record to migrate), and nothing can interrupt it. What it has
+/// written by then is whole: the record changes in transactions, and port files come with the
+/// start.
+class StartWatch {
+ public:
+  StartWatch() : thread_([this] { watch(); }) {}
+  ~StartWatch() {
+    {
+      const std::lock_guard lock(mutex_);
+      is_over_ = true;
+    }
+    over_.notify_one();
+    thread_.join();
+  }
+  StartWatch(const StartWatch&) = delete;
+  StartWatch& operator=(const StartWatch&) = delete;
+
+ private:
+  void watch() {
+    constexpr auto kTick = std::chrono::milliseconds(10);
+    std::unique_lock lock(mutex_);
+    while (!over_.wait_for(lock, kTick, [this] { return is_over_; })) {
+      if (!is_told_to_stop()) continue;
+      // Not through the logger, which is being set up.
+      using namespace telemetry::log;
+      const std::string line =
+          format_line(true, base::SystemClock().wall(), Level::info, "stopped_while_starting", {});
+      fmt::print(stderr, "{}\n", line);
+      std::_Exit(kOk);
+    }
+  }
+
+  std::mutex mutex_;
+  std::condition_variable over_;
+  bool is_over_ = false;
+  std::thread thread_;
+};
+
 int serve(const std::string& path) {
   bound_kept_memory();
   // A core dump would hold every credential in memory.
@@ -42,6 +97,7 @@ int serve(const std::string& path) {
 
   std::unique_ptr<Gateway> gateway;
   try {
+    const StartWatch watch;
     gateway = std::make_unique<Gateway>(path);
   } catch (const std::exception& failure) {
     fmt::print(stderr, "{}\n", failure.what());
@@ -55,14 +111,9 @@ int serve(const std::string& path) {
     gateway->reload();
   }
   // A second TERM or INT ends the drain at once; HUP means nothing any more.
-  sigset_t again;
-  sigemptyset(&again);
-  sigaddset(&again, SIGTERM);
-  sigaddset(&again, SIGINT);
   bool forced = false;
-  const Gateway::Stopped stopped = gateway->stop([&again, &forced] {
-    const timespec now{0, 0};
-    if (!forced && sigtimedwait(&again, nullptr, &now) > 0) forced = true;
+  const Gateway::Stopped stopped = gateway->stop([&forced] {
+    forced = forced || is_told_to_stop();
     return forced;
   });
   if (!stopped.lost.empty())
@@ -83,7 +134,8 @@ void add_serve(CLI::App& app, Action& action) {
   CLI::App* const command = app.add_subcommand(
       "serve", "Run the gateway. SIGHUP reloads the configuration, SIGTERM drains and stops");
   command->footer(
-      "Exit codes: 0 stopped, all calls on record (those the drain deadline cut, too); 1 a second "
+      "Exit codes: 0 stopped, all calls on record (those the drain deadline cut, too), or told to "
+      "stop before it had started; 1 a second "
       "signal ended the drain, or calls or revocations could not be written to the record; 2 did "
       "not start.");
   auto path = std::make_shared<std::string>("config/tollgate.yaml");
