@@ -4,6 +4,7 @@
 #include <sqlite3.h>
 #include <sys/stat.h>
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -15,6 +16,7 @@ namespace tollgate::testing {
 namespace {
 
 using namespace std::chrono_literals;
+using namespace std::string_literals;
 using nlohmann::json;
 
 constexpr const char* kPath = "/v1/chat/completions";
@@ -229,6 +231,29 @@ TEST(Cert, DevMakesACaAndACertificateThatTheListenerServes) {
   ASSERT_EQ(::stat(daemon.file("dev/server.key").c_str(), &info), 0) << made.out;
   EXPECT_EQ(info.st_mode & 0077, 0u);
   daemon.start();
+}
+
+TEST(Cert, DevRefusesWhatIsNoHost) {
+  DaemonOptions options;
+  options.start = false;
+  Daemon daemon("providers: {demo: {kind: demo}}\n", options);
+  const auto made_for = [&](const std::string& host) {
+    return daemon.command(
+        {"cert", "dev", "--force", "--out", daemon.file("dev"), "--host=" + host});
+  };
+  const std::string label(63, 'a');
+  for (const std::string& host :
+       {"-bad host"s, "a b"s, "a,DNS:b"s, "-a.b"s, "a-.b"s, "a..b"s, "a."s, "*"s, "a.*.b"s,
+        "300.1.1.1"s, "1.2.3"s, "a.1"s, "::g"s, "host:80"s, "https://a"s, label + "a",
+        label + "." + label + "." + label + "." + label}) {
+    const CommandResult refused = made_for(host);
+    EXPECT_EQ(refused.exit_code, 2) << host;
+    EXPECT_NE(refused.err.find("is neither a DNS name"), std::string::npos) << refused.err;
+  }
+  EXPECT_FALSE(std::filesystem::exists(daemon.file("dev"))) << "nothing is made";
+  for (const std::string& host : {"a"s, "A-1.b_c.example"s, "*.example.com"s, "10.1.2.3"s,
+                                  "2001:db8::1"s, "3com.4a"s, label + "." + label})
+    EXPECT_EQ(made_for(host).exit_code, 0) << host;
 }
 
 /// A pattern that takes Vectorscan a quarter of a minute.

@@ -5,15 +5,19 @@
 #include <openssl/x509v3.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "app/cli/commands.hpp"
 #include "tollgate/base/digest.hpp"
+#include "tollgate/base/strings.hpp"
+#include "tollgate/protocol/http/ip_address.hpp"
 
 namespace tollgate::app::cli {
 namespace {
@@ -104,23 +108,51 @@ void write_pair(const std::filesystem::path& directory, const std::string& stem,
     fail("cannot write the certificate");
 }
 
+bool is_address(const std::string& host) {
+  return protocol::http::IpAddress::parse(host).has_value();
+}
+
+/// A name as certificates carry it: labels of letters, digits, '-' and '_', the first may be `*`.
+bool is_dns_name(std::string_view host) {
+  constexpr std::size_t kMostBytes = 253, kMostInLabel = 63;
+  constexpr std::string_view kDigits = "0123456789";
+  constexpr std::string_view kInLabel =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
+  if (host.size() > kMostBytes) return false;
+  if (host.starts_with("*.")) host.remove_prefix(2);
+  const auto labels = base::split(host, '.');
+  // What ends in a number is an address, and not a good one.
+  return labels.back().find_first_not_of(kDigits) != std::string_view::npos &&
+         std::all_of(labels.begin(), labels.end(), [&](std::string_view label) {
+           return !label.empty() && label.size() <= kMostInLabel && label.front() != '-' &&
+                  label.back() != '-' &&
+                  label.find_first_not_of(kInLabel) == std::string_view::npos;
+         });
+}
+
+/// What CLI11 prints behind the option's name; empty when good.
+std::string host_problem(const std::string& host) {
+  if (is_address(host) || is_dns_name(host)) return {};
+  return fmt::format("\"{}\" is neither a DNS name nor an IP address", base::printable(host));
+}
+
 int make_dev(const std::string& directory, const std::vector<std::string>& hosts, int days,
              bool force) {
   std::filesystem::create_directories(directory);
   std::string alt_names;
   for (const std::string& host : hosts) {
-    const bool is_address = host.find(':') != std::string::npos ||
-                            host.find_first_not_of("0123456789.") == std::string::npos;
     if (!alt_names.empty()) alt_names += ',';
-    alt_names += (is_address ? "IP:" : "DNS:") + host;
+    alt_names += (is_address(host) ? "IP:" : "DNS:") + host;
   }
   const Key ca_key = make_key();
   const Certificate ca =
       make_certificate(ca_key.get(), "Tollgate development CA", nullptr, ca_key.get(), "", days);
   write_pair(directory, "ca", ca_key.get(), ca.get(), force);
   const Key server_key = make_key();
+  // A common name has room for 64 bytes; clients read the alternative names.
+  const std::string name = hosts.front().size() <= ub_common_name ? hosts.front() : "tollgate-dev";
   const Certificate server =
-      make_certificate(server_key.get(), hosts.front(), ca.get(), ca_key.get(), alt_names, days);
+      make_certificate(server_key.get(), name, ca.get(), ca_key.get(), alt_names, days);
   write_pair(directory, "server", server_key.get(), server.get(), force);
   const Key client_key = make_key();
   const Certificate client = make_certificate(client_key.get(), "tollgate-dev-client", ca.get(),
@@ -151,6 +183,7 @@ void add_cert(CLI::App& app, Action& action) {
   auto options = std::make_shared<Options>();
   dev->add_option("--dir,--out", options->directory, "Where to write")->capture_default_str();
   dev->add_option("--host", options->hosts, "Names and addresses of the server")
+      ->check(CLI::Validator(host_problem, "NAME or ADDRESS"))
       ->capture_default_str();
   dev->add_option("--days", options->days, "Validity")
       ->check(CLI::Range(1, 825))
