@@ -87,7 +87,6 @@ void render_error(RequestContext& context, const base::Error& error, int& status
   domain::keys::redact_keys(body);
   Answer answer;
   answer.status = status;
-  answer.header_lines = header_lines;
   answer.body = &body;
   answer.is_json = true;
   if (context.chain != nullptr) {

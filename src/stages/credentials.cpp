@@ -112,8 +112,8 @@ InTexts find_credentials(RequestContext& context, const json::Document& document
   return found;
 }
 
-void redact_credentials(RequestContext& context, std::string& body) {
-  if (context.secrets == nullptr || !context.secrets->in(body)) return;
+bool redact_credentials(RequestContext& context, std::string& body) {
+  if (context.secrets == nullptr || !context.secrets->in(body)) return false;
   {
     json::Document document;
     if (!document.parse(body, answer_limits()).has_error()) {
@@ -125,6 +125,7 @@ void redact_credentials(RequestContext& context, std::string& body) {
     }
   }
   note_credentials(context, context.secrets->redact(body));
+  return true;
 }
 
 bool redact_escaped_lines(RequestContext& context, std::string& body) {

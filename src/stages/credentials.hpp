@@ -38,8 +38,8 @@ InTexts find_credentials(pipeline::RequestContext& context, const json::Document
 
 /// Takes them out of a whole body, before it is parsed: of JSON or lines that are JSON each, and
 /// then of its bytes, names and numbers too. Without any in the bytes (they may still be spelled
-/// with escapes) nothing is done.
-void redact_credentials(pipeline::RequestContext& context, std::string& body);
+/// with escapes) nothing is done, and false returned.
+bool redact_credentials(pipeline::RequestContext& context, std::string& body);
 
 /// Takes those spelled with escapes out of a body that is not one JSON text but may be lines of it.
 /// False: what is no JSON spells one, and no reader can be trusted with it.

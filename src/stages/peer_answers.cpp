@@ -115,7 +115,8 @@ Verdict rewrite_peer_answer(RequestContext& context, Answer& answer, json::Docum
   if (context.peer == nullptr || answer.body->empty()) return Verdict::proceed();
   if (answer.document == nullptr) {
     // Clients differ on which content types and prefixes they read as JSON; here all are read.
-    if (answer.body->starts_with(kByteOrderMark)) answer.body->erase(0, kByteOrderMark.size());
+    if (answer.body->starts_with(kByteOrderMark))
+      answer.rewrite(answer.body->substr(kByteOrderMark.size()));
     if (scratch.parse(*answer.body, answer_limits()).has_error())
       return refuse_unreadable(context, answer, "an answer that is not JSON");
     answer.document = &scratch;
@@ -126,12 +127,10 @@ Verdict rewrite_peer_answer(RequestContext& context, Answer& answer, json::Docum
   if (verdict.refused() && !is_success(answer.status))
     return refuse_unreadable(context, answer, "an answer that cannot be passed on");
   if (verdict.refused() || edits.empty()) return verdict;
-  *answer.body = edits.str();
+  answer.rewrite(edits.str());
   // What the guardrails read must be what is sent.
-  if (scratch.parse(*answer.body, answer_limits()).has_error()) {
-    answer.document = nullptr;
+  if (scratch.parse(*answer.body, answer_limits()).has_error())
     return refuse_unreadable(context, answer, "an answer that cannot be rewritten");
-  }
   answer.document = &scratch;
   return verdict;
 }

@@ -208,6 +208,7 @@ class PolicyStage final : public pipeline::Stage {
         answer.body->find('\\') == std::string::npos)
       return Verdict::proceed();
     if (answer.document == nullptr) {
+      answer.is_rewritten = true;  // or may be
       if (redact_escaped_lines(context, *answer.body)) return Verdict::proceed();
       return Verdict::refuse(Error(ErrorCode::upstream_invalid,
                                    "the upstream's answer cannot be read and may hold a credential")
@@ -216,7 +217,7 @@ class PolicyStage final : public pipeline::Stage {
     json::Splicer edits(*answer.body);
     if (!find_credentials(context, *answer.document, Spelled::with_escapes, &edits).any)
       return Verdict::proceed();
-    *answer.body = edits.str();
+    answer.rewrite(edits.str());
     answer.document =
         rewritten_.parse(*answer.body, answer_limits()).has_error() ? nullptr : &rewritten_;
     return Verdict::proceed();
@@ -253,8 +254,7 @@ class PolicyStage final : public pipeline::Stage {
     if (!verdict.refused() && !edits.empty()) {
       if (context.payload.kind == Payload::Kind::model)
         context.payload.dialect->blank_shadow_text(*answer.document, edits);
-      *answer.body = edits.str();
-      answer.document = nullptr;
+      answer.rewrite(edits.str());
     }
     return verdict;
   }
@@ -283,7 +283,7 @@ class PolicyStage final : public pipeline::Stage {
       edits.append_to(out);
     }
     lines_.trim();
-    if (changed) *answer.body = std::move(out);
+    if (changed) answer.rewrite(std::move(out));
     return Verdict::proceed();
   }
 
@@ -294,7 +294,7 @@ class PolicyStage final : public pipeline::Stage {
     note_matches(context, Direction::response, matches_);
     if (action == GuardAction::block)
       return Verdict::refuse(guardrail_refusal(*context.rules, matches_, Direction::response));
-    if (action == GuardAction::mask) *answer.body = context.rules->mask(*answer.body, matches_);
+    if (action == GuardAction::mask) answer.rewrite(context.rules->mask(*answer.body, matches_));
     return Verdict::proceed();
   }
 

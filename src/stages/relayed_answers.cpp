@@ -16,7 +16,8 @@ base::Task<AttemptEnd> relay_stream(Attempt& attempt, UpstreamExchange& exchange
   const auto& head = exchange.head();
   context.is_stream = true;
   std::string header_lines;
-  build_answer_headers(context, head, attempt.number(), header_lines);
+  // The head is written before anyone knows what will be masked in the events.
+  build_answer_headers(context, head, attempt.number(), true, header_lines);
   Relay relay(context, exchange, usage_injected, std::move(header_lines));
   const RelayEnd end = co_await relay.run();
   if (end == RelayEnd::not_started) {
@@ -41,7 +42,7 @@ base::Task<AttemptEnd> pass_binary(Attempt& attempt, UpstreamExchange& exchange)
   RequestContext& context = attempt.context();
   const int status = exchange.head().status;
   std::string header_lines;
-  build_answer_headers(context, exchange.head(), attempt.number(), header_lines);
+  build_answer_headers(context, exchange.head(), attempt.number(), false, header_lines);
   bool begun = false;
   for (;;) {
     const pipeline::BodyChunk chunk = co_await exchange.read();

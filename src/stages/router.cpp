@@ -215,7 +215,7 @@ class RouterStage final : public pipeline::Stage {
       co_return end;
     }
     const std::string_view piece = body;
-    const bool sent = co_await context.downstream->respond(answer.status, answer.header_lines,
+    const bool sent = co_await context.downstream->respond(answer.status, memory->answer_lines,
                                                            std::span(&piece, 1));
     // Up to the write, whose time the session has noted: one look at the clock less.
     if (context.first_byte_at > read_at) context.gateway_time += context.first_byte_at - read_at;
@@ -285,8 +285,8 @@ class RouterStage final : public pipeline::Stage {
       co_return co_await answer_refusal(context);
     context.gateway_time += context.services->clock.mono() - read_at;
     const std::string_view piece = body;
-    const bool sent = co_await context.downstream->respond(answer.status, answer.header_lines,
-                                                           std::span(&piece, 1));
+    const bool sent =
+        co_await context.downstream->respond(answer.status, header_lines, std::span(&piece, 1));
     co_return sent ? AttemptEnd::answered : AttemptEnd::client_gone;
   }
 
@@ -295,7 +295,7 @@ class RouterStage final : public pipeline::Stage {
   bool prepare(RequestContext& context, const protocol::http::ResponseHead& head, unsigned attempts,
                Answer& answer, std::string& header_lines) {
     std::string& body = *answer.body;
-    redact_credentials(context, body);
+    answer.is_rewritten = redact_credentials(context, body);
     answer.status = head.status;
     answer.from_upstream = true;
     answer.is_json =
@@ -316,10 +316,9 @@ class RouterStage final : public pipeline::Stage {
       }
     }
     if (head.status < 300 && context.payload.kind == Payload::Kind::model) observe(context, answer);
-    build_answer_headers(context, head, attempts, header_lines);
-    answer.header_lines = header_lines;
     Verdict verdict = context.chain->on_answer(context, answer);
     answer_document_.trim();
+    build_answer_headers(context, head, attempts, answer.is_rewritten, header_lines);
     if (verdict.refused()) {
       context.refuse(std::move(verdict.error()));
       return false;

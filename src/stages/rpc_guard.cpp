@@ -37,10 +37,7 @@ Verdict RpcGuard::inspect_answer(RequestContext& context, Answer& answer) {
   }
   json::Splicer edits(*answer.body);
   Verdict verdict = scan(context, Direction::response, edits);
-  if (!verdict.refused() && !edits.empty()) {
-    *answer.body = edits.str();
-    answer.document = nullptr;
-  }
+  if (!verdict.refused() && !edits.empty()) answer.rewrite(edits.str());
   return verdict;
 }
 

@@ -74,8 +74,8 @@ void AttemptRequest::build(RequestContext& context, std::size_t candidate) {
   const config::Provider& provider = *target.provider;
   const config::Snapshot& config = context.config();
   build_path(context, provider);
-  build_headers(context, context.alias->of(context.plan.candidates[candidate]));
-  build_body(context, *target.deployment, provider.kind);
+  const bool changes_body = build_body(context, *target.deployment, provider.kind);
+  build_headers(context, context.alias->of(context.plan.candidates[candidate]), changes_body);
   wire.method = context.head->method_text;
   wire.path_and_query = path_;
   wire.header_lines = headers_;
@@ -121,7 +121,7 @@ void AttemptRequest::build_path(const RequestContext& context, const config::Pro
 }
 
 void AttemptRequest::build_headers(const RequestContext& context,
-                                   const pipeline::DeploymentRuntime& to) {
+                                   const pipeline::DeploymentRuntime& to, bool changes_body) {
   headers_.clear();
   // Bodies of the model surfaces are JSON whatever they were called (curl -d calls them a form),
   // and not every provider reads them under another name.
@@ -130,6 +130,10 @@ void AttemptRequest::build_headers(const RequestContext& context,
   protocol::http::ForwardOptions options;
   options.replaces_content_type = context.payload.is_model_call() && !protocol::http::is_json(type);
   options.replaces_mcp_session_id = context.route.surface == Surface::mcp;
+  const std::string_view encoding = sent.value(HeaderId::content_encoding);
+  options.changes_body = changes_body || !(encoding.empty() || base::iequals(encoding, "identity"));
+  // A card is never passed on as it comes, so what the agent has of it says nothing to its server.
+  options.withholds_conditions = context.route.agent_card;
   protocol::http::append_upstream_fields(sent, to.header_names, options, headers_);
   // A virtual key in a field that nobody has heard of is one all the same.
   if (domain::keys::contains_key(headers_))
@@ -142,15 +146,12 @@ void AttemptRequest::build_headers(const RequestContext& context,
   headers_ += to.header_lines.reveal();
 }
 
-void AttemptRequest::build_body(const RequestContext& context, const config::Deployment& deployment,
+bool AttemptRequest::build_body(const RequestContext& context, const config::Deployment& deployment,
                                 config::ProviderKind kind) {
   pieces_.clear();
   usage_injected = false;
-  if (context.body.empty()) return;
-  if (!context.has_document) {
-    build_opaque_body(context, deployment);
-    return;
-  }
+  if (context.body.empty()) return false;
+  if (!context.has_document) return build_opaque_body(context, deployment);
   edits_ = context.edits;
   if (edits_.empty()) edits_.reset(context.body);
   const Payload& payload = context.payload;
@@ -167,29 +168,32 @@ void AttemptRequest::build_body(const RequestContext& context, const config::Dep
       usage_injected = payload.dialect->include_usage(payload.fields, edits_);
   }
   edits_.append_pieces(pieces_);
+  return !edits_.empty();
 }
 
 /// A body that is not JSON passes as it is, but for the model it names.
-void AttemptRequest::build_opaque_body(const RequestContext& context,
+bool AttemptRequest::build_opaque_body(const RequestContext& context,
                                        const config::Deployment& deployment) {
   const std::string_view body = context.body, model = context.payload.model;
   if (model.empty() || model == deployment.model) {
     pieces_.push_back(body);
-    return;
+    return false;
   }
   const auto begin = static_cast<std::size_t>(model.data() - body.data());
   for (const std::string_view piece : {body.substr(0, begin), std::string_view(deployment.model),
                                        body.substr(begin + model.size())})
     if (!piece.empty()) pieces_.push_back(piece);
+  return true;
 }
 
 void build_answer_headers(RequestContext& context, const protocol::http::ResponseHead& head,
-                          unsigned attempts, std::string& out) {
+                          unsigned attempts, bool changes_body, std::string& out) {
   out.clear();
   const bool is_mcp = context.route.surface == Surface::mcp;
   protocol::http::ForwardOptions options;
   options.replaces_mcp_session_id = is_mcp;
   options.withholds_locations = context.peer != nullptr;
+  options.changes_body = changes_body || context.route.agent_card;
   protocol::http::append_downstream_fields(head.headers, options, out);
   const auto* session = is_mcp ? head.headers.find(HeaderId::mcp_session_id) : nullptr;
   if (session != nullptr && protocol::http::passes_downstream(*session, head.headers))

@@ -20,11 +20,12 @@ class AttemptRequest {
 
  private:
   void build_path(const pipeline::RequestContext& context, const config::Provider& provider);
-  void build_headers(const pipeline::RequestContext& context,
-                     const pipeline::DeploymentRuntime& to);
-  void build_body(const pipeline::RequestContext& context, const config::Deployment& deployment,
+  void build_headers(const pipeline::RequestContext& context, const pipeline::DeploymentRuntime& to,
+                     bool changes_body);
+  /// Both say whether it is another body than the agent's.
+  bool build_body(const pipeline::RequestContext& context, const config::Deployment& deployment,
                   config::ProviderKind kind);
-  void build_opaque_body(const pipeline::RequestContext& context,
+  bool build_opaque_body(const pipeline::RequestContext& context,
                          const config::Deployment& deployment);
 
   std::string path_;
@@ -35,8 +36,9 @@ class AttemptRequest {
 
 /// Header lines of a relayed answer: what passes of the upstream's, and the gateway's own.
 /// An MCP session id is sealed for the key, and named in the record.
+/// @param changes_body  the agent's body is not the upstream's, or need not be
 void build_answer_headers(pipeline::RequestContext& context,
                           const protocol::http::ResponseHead& head, unsigned attempts,
-                          std::string& out);
+                          bool changes_body, std::string& out);
 
 }  // namespace tollgate::stages

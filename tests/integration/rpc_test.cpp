@@ -187,6 +187,27 @@ TEST_F(Rpc, OnlySafeToolsAreRepeatedAfterAReset) {
   EXPECT_TRUE(json::parse(response.body).contains("error")) << response.body;
 }
 
+TEST_F(Rpc, WhatAServerSaysOfItsBytesIsKeptFromOthers) {
+  const auto tagged = [](Answer answer) {
+    return answer.header("ETag", "\"theirs\"").header("Content-Digest", "sha-256=:YQ==:");
+  };
+  const std::string secret =
+      rpc_result(R"({"content":[{"type":"text","text":")" + kAwsKey + "\"}]}");
+  upstream.on("POST", "/mcp-endpoint",
+              {tagged(Answer::json(200, rpc_result("{}"))), tagged(Answer::json(200, secret)),
+               tagged(Answer::sse({sse_data(rpc_result("{}"), "message")}))});
+  const Response whole = mcp(tool_call("add"), "agent", {{"content-digest", "sha-256=:YQ==:"}});
+  EXPECT_EQ(whole.header("etag"), "\"theirs\"");
+  EXPECT_EQ(whole.header("content-digest"), "sha-256=:YQ==:");
+  const Response masked = mcp(tool_call("add", "{\"a\":\"" + kAwsKey + "\"}"), "agent",
+                              {{"content-digest", "sha-256=:YQ==:"}});
+  EXPECT_EQ(masked.header("etag") + masked.header("content-digest"), "") << masked.body;
+  const Response stream = mcp(tool_call("add"));
+  EXPECT_EQ(stream.header("etag") + stream.header("content-digest"), "") << "may be masked";
+  EXPECT_EQ(upstream.requests().at(0).header("content-digest"), "sha-256=:YQ==:");
+  EXPECT_EQ(upstream.requests().at(1).header("content-digest"), "") << "the key was masked";
+}
+
 // ---- A2A ----
 
 constexpr const char* kCard =
@@ -196,9 +217,13 @@ TEST_F(Rpc, AnAgentCardIsFetchedAndItsUrlsLeadHere) {
   std::string card = kCard;
   for (std::size_t at = 0; (at = card.find("@U", at)) != std::string::npos;)
     card.replace(at, 2, upstream.url());
-  upstream.on("GET", "/.well-known/agent-card.json", {Answer::json(200, card)});
-  const Response response = daemon.get("/a2a/planner/.well-known/agent-card.json");
+  upstream.on("GET", "/.well-known/agent-card.json",
+              {Answer::json(200, card).header("ETag", "\"theirs\"")});
+  const Response response = daemon.get("/a2a/planner/.well-known/agent-card.json", "agent",
+                                       {{"if-none-match", "\"theirs\""}});
   ASSERT_EQ(response.status, 200) << response.body;
+  EXPECT_EQ(response.header("etag"), "") << "it names other bytes";
+  EXPECT_EQ(upstream.requests().at(0).header("if-none-match"), "");
   EXPECT_EQ(response.body.find(upstream.url()), std::string::npos) << response.body;
   const json rewritten = json::parse(response.body);
   const std::string url = rewritten["url"];

@@ -36,12 +36,18 @@ class Chain;
 class Answer {
  public:
   int status = 0;
-  std::string_view header_lines;  ///< already filtered
-  std::string* body = nullptr;    ///< may be rewritten
-  bool is_json = false;           ///< its content type says so
+  std::string* body = nullptr;  ///< may be rewritten, with `rewrite`
+  bool is_json = false;         ///< its content type says so
   /// The parsed body, when it is JSON and well formed; null otherwise, and after a rewrite.
   const json::Document* document = nullptr;
   bool from_upstream = false;  ///< else made by the gateway
+  bool is_rewritten = false;   ///< the body is not what the upstream sent
+
+  void rewrite(std::string text) {
+    *body = std::move(text);
+    document = nullptr;
+    is_rewritten = true;
+  }
 };
 
 /// What an attempt given up after its request was sent will be charged.

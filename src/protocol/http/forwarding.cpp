@@ -25,11 +25,14 @@ bool is_withheld_x_name(std::string_view name) noexcept {
   switch (base::ascii_lower(name[2])) {
     case 'a':
       return starts_with(name, "x-auth-request-") || starts_with(name, "x-amzn-oidc-") ||
-             starts_with(name, "x-authentik-") ||
+             starts_with(name, "x-authentik-") || starts_with(name, "x-authenticated-") ||
+             starts_with(name, "x-amzn-mtls-") || starts_with(name, "x-appengine-") ||
              is_one_of(name,
-                       {"x-auth-token", "x-access-token", "x-amz-security-token", "x-api-token"});
+                       {"x-auth-token", "x-access-token", "x-amz-security-token", "x-api-token",
+                        "x-arr-clientcert", "x-azure-clientip", "x-azure-socketip"});
     case 'c':
-      return is_one_of(name, {"x-cluster-client-ip"});
+      return starts_with(name, "x-client-cert") || starts_with(name, "x-consumer-") ||
+             is_one_of(name, {"x-cluster-client-ip", "x-client-dn", "x-client-verify"});
     case 'e':
       return is_one_of(name, {"x-envoy-original-path", "x-envoy-external-address"});
     case 'f':
@@ -46,13 +49,19 @@ bool is_withheld_x_name(std::string_view name) noexcept {
       return starts_with(name, "x-ms-token-") || starts_with(name, "x-ms-client-principal") ||
              is_one_of(name, {"x-method-override"});
     case 'o':
-      return is_one_of(name, {"x-original-host", "x-original-forwarded-for"});
+      return is_one_of(name, {"x-original-host", "x-original-forwarded-for", "x-originating-ip"});
     case 'p':
-      return starts_with(name, "x-pomerium-");
+      return starts_with(name, "x-pomerium-") || is_one_of(name, {"x-proxyuser-ip"});
+    case 'r':
+      return starts_with(name, "x-remote-");
+    case 's':
+      return starts_with(name, "x-ssl-");
     case 't':
       return starts_with(name, "x-tollgate-");
     case 'v':
       return is_one_of(name, {"x-vault-token", "x-virtual-key"});
+    case 'w':
+      return starts_with(name, "x-webauth-");
     default:
       return false;
   }
@@ -67,6 +76,31 @@ std::size_t field_bytes(const HeaderSection& section) noexcept {
   return bytes;
 }
 
+/// Fields that vouch for, or name, the bytes of one body.
+bool is_about_bytes(const HeaderField& field) noexcept {
+  if (field.id != HeaderId::other || field.name.empty()) return false;
+  switch (base::ascii_lower(field.name.front())) {
+    case 'c':
+      return is_one_of(field.name, {"content-md5", "content-digest"});
+    case 'd':
+      return is_one_of(field.name, {"digest"});
+    case 'e':
+      return is_one_of(field.name, {"etag"});
+    case 'r':
+      return is_one_of(field.name, {"repr-digest"});
+    case 's':
+      return is_one_of(field.name, {"signature", "signature-input"});
+    default:
+      return false;
+  }
+}
+
+/// RFC 9110 13 and 14.2: what turns an answer into none, or into a part of it.
+bool is_condition(const HeaderField& field) noexcept {
+  return field.id == HeaderId::other &&
+         (starts_with(field.name, "if-") || is_one_of(field.name, {"range"}));
+}
+
 bool passes_upstream(const HeaderField& field, const HeaderSection& section) noexcept {
   if ((header_flags(field.id) & (kHeaderHop | kHeaderNotUpstream)) != 0) return false;
   if (!section.connection_options().empty() && section.nominated(field.name)) return false;
@@ -74,7 +108,11 @@ bool passes_upstream(const HeaderField& field, const HeaderSection& section) noe
   switch (base::ascii_lower(field.name.front())) {  // most names need no comparison at all
     case 'c':
       return !starts_with(field.name, "cf-access-") &&
-             !is_one_of(field.name, {"cookie2", "cf-connecting-ip"});
+             !starts_with(field.name, "cf-connecting-ip") &&
+             !starts_with(field.name, "client-cert") &&
+             !is_one_of(field.name, {"cookie2", "client-ip"});
+    case 'f':
+      return !starts_with(field.name, "fastly-client");
     case 'o':
       // Whose account pays is the configuration's to say.
       return !is_one_of(field.name,
@@ -82,10 +120,17 @@ bool passes_upstream(const HeaderField& field, const HeaderSection& section) noe
     case 'p':
       return !starts_with(field.name, "proxy-");
     case 'r':
-      return !is_one_of(field.name,
-                        {"remote-user", "remote-groups", "remote-email", "remote-name"});
+      return !is_one_of(field.name, {"remote-user", "remote-groups", "remote-email", "remote-name",
+                                     "remote-addr"});
+    case 's':
+      // What the agent signed is not what the gateway sends: other host, credential and fields.
+      return !starts_with(field.name, "ssl-client-") &&
+             !is_one_of(field.name, {"signature", "signature-input", "signature-agent"});
     case 't':
-      return !is_one_of(field.name, {"true-client-ip"});
+      return !starts_with(field.name, "tailscale-user-") &&
+             !is_one_of(field.name, {"true-client-ip"});
+    case 'w':
+      return !starts_with(field.name, "wl-proxy-");
     case 'x':
       return !is_withheld_x_name(field.name);
     default:
@@ -125,6 +170,8 @@ void append_upstream_fields(const HeaderSection& sent, const FieldNames& own,
     if (!passes_upstream(field, sent) || own.has(field)) continue;
     if (options.replaces_content_type && field.id == HeaderId::content_type) continue;
     if (options.replaces_mcp_session_id && field.id == HeaderId::mcp_session_id) continue;
+    if (options.changes_body && is_about_bytes(field)) continue;
+    if (options.withholds_conditions && is_condition(field)) continue;
     lines.field(field);
   }
 }
@@ -135,6 +182,7 @@ void append_downstream_fields(const HeaderSection& sent, ForwardOptions options,
   for (const HeaderField& field : sent.fields()) {
     if (!passes_downstream(field, sent)) continue;
     if (options.replaces_mcp_session_id && field.id == HeaderId::mcp_session_id) continue;
+    if (options.changes_body && is_about_bytes(field)) continue;
     if (options.withholds_locations &&
         (field.id == HeaderId::location || field.id == HeaderId::content_location))
       continue;

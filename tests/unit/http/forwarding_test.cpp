@@ -90,6 +90,32 @@ TEST(Forwarding, withholds_from_upstreams) {
                                     "X-Authentik-Jwt: t",
                                     "X-Vault-Token: t",
                                     "Remote-User: u",
+                                    "Remote-Addr: 1.2.3.4",
+                                    "X-Remote-User: u",
+                                    "X-Remote-IP: 1.2.3.4",
+                                    "X-WebAuth-User: u",
+                                    "X-Authenticated-Userid: u",
+                                    "X-Consumer-Username: u",
+                                    "X-Appengine-User-Email: u",
+                                    "Tailscale-User-Login: u",
+                                    "Client-IP: 1.2.3.4",
+                                    "Fastly-Client-IP: 1.2.3.4",
+                                    "WL-Proxy-Client-IP: 1.2.3.4",
+                                    "CF-Connecting-IPv6: ::1",
+                                    "X-Originating-IP: 1.2.3.4",
+                                    "X-Azure-ClientIP: 1.2.3.4",
+                                    "X-ProxyUser-Ip: 1.2.3.4",
+                                    "Client-Cert: :YQ==:",
+                                    "Client-Cert-Chain: :YQ==:",
+                                    "X-Client-Cert: a",
+                                    "X-Client-DN: CN=a",
+                                    "X-Client-Verify: SUCCESS",
+                                    "X-SSL-Client-Verify: SUCCESS",
+                                    "SSL-Client-Cert: a",
+                                    "X-ARR-ClientCert: a",
+                                    "X-Amzn-Mtls-Clientcert: a",
+                                    "Signature: a=:YQ==:",
+                                    "Signature-Input: a=()",
                                     "OpenAI-Organization: o",
                                     "openai-project: p"};
   for (const std::string_view line : lines)
@@ -130,6 +156,10 @@ TEST(Forwarding, passes_to_upstreams) {
                                     "X-Forwarder: a\r\n",
                                     "X-Tollgat: a\r\n",
                                     "Cookies: a\r\n",
+                                    "X-Client-Name: a\r\n",
+                                    "Content-Digest: a=:YQ==:\r\n",
+                                    "If-None-Match: a\r\n",
+                                    "Sign: a\r\n",
                                     "odd: \t\xc3\xa4\r\n"};
   for (const std::string_view line : lines) {
     std::string expected(line);
@@ -151,6 +181,25 @@ TEST(Forwarding, the_call_and_the_configuration_take_the_place_of_an_agents_fiel
   own.add("CONTENT-Type");
   EXPECT_EQ(upstream_lines(sent, {}, own), "Mcp-Session-Id: s\r\nLocation: /a\r\n");
   EXPECT_EQ(upstream_lines("X-A: 1\r\nXx: 2\r\n", {}, own), "X-A: 1\r\nXx: 2\r\n");
+}
+
+TEST(Forwarding, what_is_said_of_bytes_does_not_go_on_with_others) {
+  const std::string said =
+      "Content-MD5: a\r\nDigest: a\r\nContent-Digest: a\r\nREPR-DIGEST: a\r\nETag: a\r\n";
+  const std::string other = "Content-Type: a/b\r\nEtags: 1\r\nIf-Match: a\r\n";
+  ForwardOptions options;
+  EXPECT_EQ(upstream_lines(said + other, options), said + other);
+  EXPECT_EQ(downstream_lines(said + other, options), said + other);
+  options.changes_body = true;
+  EXPECT_EQ(upstream_lines(said + other, options), other);
+  EXPECT_EQ(downstream_lines(said + other, options), other);
+  EXPECT_EQ(downstream_lines("Signature: a\r\nSignature-Input: a\r\n", options), "");
+  options = {};
+  options.withholds_conditions = true;
+  EXPECT_EQ(upstream_lines("If-None-Match: a\r\nif-match: b\r\nIf-Unmodified-Since: c\r\n"
+                           "Range: bytes=0-1\r\nIffy: d\r\n",
+                           options),
+            "Iffy: d\r\n");
 }
 
 TEST(FieldNames, know_fields_by_number_and_by_name) {

@@ -24,19 +24,24 @@ class Wire : public ::testing::Test {
     context.route.surface = surface;
     context.route.upstream_path = "/v1/chat/completions";
     context.payload.kind = pipeline::Payload::Kind::model;
-    context.body = "{}";
+    context.route.agent_card = asked_for_card != nullptr;
+    context.peer = asked_for_card;
+    context.body = json;
+    context.has_document = !context.document.parse(context.body).has_error();
+    context.edits.reset(context.body);
+    if (masks) context.edits.replace(1, static_cast<std::uint32_t>(json.size()) - 1, "");
     AttemptRequest attempt;
     attempt.build(context, 0);
     return std::string(attempt.wire.header_lines);
   }
-  std::string downstream_lines(const std::string& fields) {
+  std::string downstream_lines(const std::string& fields, bool changes_body = false) {
     bench.begin(context, agent);
     context.request_id = "req_1";
     response.reset(false);
     response_bytes = "HTTP/1.1 200 OK\r\n" + fields + "\r\n";
     EXPECT_TRUE(response.feed(response_bytes).has_value());
     std::string out;
-    build_answer_headers(context, response.head(), 2, out);
+    build_answer_headers(context, response.head(), 2, changes_body, out);
     return out;
   }
 
@@ -44,6 +49,9 @@ class Wire : public ::testing::Test {
   testing::Agent agent;
   pipeline::RequestContext context;
   pipeline::Surface surface = pipeline::Surface::chat;
+  std::string json = "{}";
+  bool masks = false;
+  const pipeline::PeerRuntime* asked_for_card = nullptr;
   protocol::http::RequestParser request;
   protocol::http::ResponseParser response;
   std::string request_bytes, response_bytes;
@@ -82,6 +90,35 @@ TEST_F(Wire, ASealedSessionIdIsNotForwarded) {
   surface = pipeline::Surface::mcp;
   EXPECT_EQ(upstream_lines("demo/echo", "Content-Type: a/b+json\r\nMcp-Session-Id: s\r\n"),
             "Content-Type: a/b+json\r\nAccept-Encoding: identity\r\n");
+}
+
+TEST_F(Wire, WhatWasSaidOfABodyDoesNotGoOnWithAnother) {
+  const std::string said = "Content-Digest: sha-256=:YQ==:\r\ncontent-md5: a\r\nX-Other: 1\r\n";
+  const std::string ours = "Content-Type: application/json\r\nAccept-Encoding: identity\r\n";
+  EXPECT_EQ(upstream_lines("demo/echo", said), said + ours);
+  EXPECT_EQ(upstream_lines("demo/echo", said + "Content-Encoding: identity\r\n"), said + ours);
+  EXPECT_EQ(upstream_lines("demo/echo", said + "Content-Encoding: gzip\r\n"),
+            "X-Other: 1\r\n" + ours);
+  json = R"({"model":"a","x":1})";
+  EXPECT_EQ(upstream_lines("demo/echo", said), said + ours);
+  masks = true;
+  EXPECT_EQ(upstream_lines("demo/echo", said), "X-Other: 1\r\n" + ours);
+
+  const std::string tag = "ETag: \"a\"\r\nServer: a\r\n";
+  const std::string gateways = "x-request-id: req_1\r\nx-tollgate-attempts: 2\r\n";
+  EXPECT_EQ(downstream_lines(tag), tag + gateways);
+  EXPECT_EQ(downstream_lines(tag, true), "Server: a\r\n" + gateways);
+}
+
+TEST_F(Wire, AnAgentCardIsAskedForWithoutConditions) {
+  const std::string sent = "If-None-Match: \"a\"\r\nIf-Modified-Since: x\r\nRange: bytes=0-1\r\n";
+  const std::string ours = "Content-Type: application/json\r\nAccept-Encoding: identity\r\n";
+  EXPECT_EQ(upstream_lines("demo/echo", sent), sent + ours);
+  const config::A2aAgent agent_config;
+  pipeline::PeerRuntime peer;
+  peer.a2a = &agent_config;
+  asked_for_card = &peer;
+  EXPECT_EQ(upstream_lines("demo/echo", sent), ours);
 }
 
 TEST_F(Wire, AnAnswerTellsWhatTheGatewayDid) {

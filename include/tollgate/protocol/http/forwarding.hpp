@@ -43,16 +43,19 @@ struct ForwardOptions {
   bool replaces_content_type = false;    ///< the gateway names the body's type itself
   bool replaces_mcp_session_id = false;  ///< an agent's is sealed, the server's is not
   bool withholds_locations = false;      ///< a redirection would lead the agent past the gateway
+  bool changes_body = false;             ///< ETag, digests and signatures do not hold for it
+  bool withholds_conditions = false;     ///< If-*, Range: what they were made from was not theirs
 };
 
 /// Appends "name: value\r\n" for each of an agent's fields that an upstream may see, names as sent.
 ///
 /// Withheld: hop-by-hop fields and those Connection names; Forwarded, X-Forwarded-*, X-Real-IP, Via
-/// and other claims about the client's address; Host, Content-Length, Accept-Encoding, Expect
-/// (made anew) and Content-Encoding (bodies go on decoded); Origin; Cookie and every client
-/// credential, tokens and claims of identity-aware proxies too; OpenAI-Organization and -Project;
-/// overrides of method or URL; x-tollgate-*; what is in `own`, and what `options` say. Everything
-/// else passes, known or not: vendors add fields faster than gateways learn them.
+/// and other claims about the client's address, certificate or identity, and Signature; Host,
+/// Content-Length, Accept-Encoding, Expect (made anew) and Content-Encoding (bodies go on decoded);
+/// Origin; Cookie and every client credential, tokens and claims of identity-aware proxies too;
+/// OpenAI-Organization and -Project; overrides of method or URL; x-tollgate-*; what is in `own`,
+/// and what `options` say. Everything else passes, known or not: vendors add fields faster than
+/// gateways learn them.
 /// @param own  names of the fields that the configuration sends to this upstream
 void append_upstream_fields(const HeaderSection& sent, const FieldNames& own,
                             ForwardOptions options, std::string& out);
