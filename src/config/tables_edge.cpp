@@ -107,7 +107,7 @@ const Table<Limits>& limits_table() {
           size("body_memory_bytes", &L::body_memory_bytes, kMiB, 1'024 * kGiB,
                "Memory of request bodies over 16 KiB and their indexes; then 503 to further ones"),
           integer("gzip_ratio", &L::gzip_ratio, 1, 1'000,
-                  "Largest inflated to deflated ratio of a gzip request body"),
+                  "Largest inflated to deflated ratio of a gzip request body, beyond 1 MiB"),
           integer("json_depth", &L::json_depth, 8, 1'000, "Nesting of a JSON request body")
               .unit("levels"),
           integer("json_nodes", &L::json_nodes, 100, 100'000'000, "Values in a JSON request body")

@@ -81,8 +81,10 @@ TEST_F(Limits, OfAHeadAreTold) {
 TEST_F(Limits, OfABodyAreTold) {
   daemon.connect().exchange(head("content-length: 99999999\r\n\r\n"));
   expect_hit("body_bytes");
-  const std::string bomb = gzip(std::string(1 << 20, '0'));
-  EXPECT_EQ(daemon.post(kChat, bomb, "agent", {{"content-encoding", "gzip"}}).status, 413);
+  const std::string bomb = gzip(std::string(3 << 19, '0'));
+  const Response refused = daemon.post(kChat, bomb, "agent", {{"content-encoding", "gzip"}});
+  EXPECT_EQ(refused.status, 413);
+  EXPECT_NE(refused.body.find("limits.gzip_ratio"), std::string::npos) << refused.body;
   expect_hit("gzip_ratio");
   EXPECT_EQ(daemon.post(kChat, std::string(30, '[') + std::string(30, ']')).status, 400);
   expect_hit("json_depth");

@@ -65,10 +65,11 @@ base::Result<void> GzipInflater::feed(std::string_view input, std::string& out) 
       in_ += in_before - z.avail_in;
       out_ += made;
       if (out_ > limits_.max_bytes)
-        return Error(ErrorCode::request_too_large, "the inflated body is too large")
+        return Error(ErrorCode::request_too_large, "the inflated body is over limits.body_bytes")
             .with_limit(base::Limit::body_bytes);
       if (out_ > limits_.ratio_floor && out_ / limits_.max_ratio > in_)
-        return Error(ErrorCode::request_too_large, "the body inflates too far")
+        return Error(ErrorCode::request_too_large,
+                     "the body inflates by more than limits.gzip_ratio allows")
             .with_limit(base::Limit::gzip_ratio);
       if (code == Z_STREAM_END) {
         ended_ = true;

@@ -89,8 +89,8 @@ TEST(GzipInflater, bounds_ratio_and_size) {
   EXPECT_EQ(inflate_in_steps(inflater, bomb, bomb.size(), {4 << 20, 100'000, 0}).size(),
             3u + (4 << 20));
   // Under the floor the ratio does not count: short bodies repeat themselves a lot.
-  EXPECT_EQ(inflate_in_steps(inflater, deflate_text(std::string(60'000, 'a')), 4'096).size(),
-            60'003u);
+  EXPECT_EQ(inflate_in_steps(inflater, deflate_text(std::string(1 << 20, 'a')), 4'096).size(),
+            3u + (1 << 20));
   const std::string text = noise(1'000);
   EXPECT_EQ(inflate_in_steps(inflater, deflate_text(text), 4'096, {999, 20, 65'536}),
             "error request_too_large");

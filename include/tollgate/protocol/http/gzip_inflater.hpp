@@ -18,7 +18,7 @@ class GzipInflater {
   struct Limits {
     std::uint64_t max_bytes = 16ull << 20;  ///< inflated
     std::uint32_t max_ratio = 20;           ///< inflated:deflated ...
-    std::uint64_t ratio_floor = 64 * 1024;  ///< ... once more than this came out
+    std::uint64_t ratio_floor = 1 << 20;    ///< ... once more than this came out
   };
 
   GzipInflater();
