@@ -61,7 +61,9 @@ base::Operation<bool>& Session::responding(int status, std::string_view header_l
   for (const std::string_view piece : body) length += piece.size();
   out_head_.clear();
   protocol::http::append_status_line(out_head_, status);
-  if (status != 204 && status >= 200 && status != 304)
+  // Without a body here, a HEAD's answer may stand for one of any length.
+  const bool has_length = length != 0 || !answer_has_no_body(status);
+  if (status != 204 && status >= 200 && status != 304 && has_length)
     protocol::http::append_field(out_head_, "Content-Length", length);
   if (closing_ || host_.announcing_drain()) keep_alive_ = false;
   append_common_headers(out_head_, !keep_alive_);

@@ -207,8 +207,12 @@ void build_answer_headers(RequestContext& context, const protocol::http::Respons
   constexpr std::size_t kOwnNames = 128;  // and the figures
   LineAppender lines(out, context.request_id.size() + deployment.size() + kOwnNames);
   constexpr protocol::http::FieldName kId("x-request-id"), kDeployment("x-tollgate-deployment"),
-      kAttempts("x-tollgate-attempts"), kCap("x-tollgate-output-cap");
+      kAttempts("x-tollgate-attempts"), kLength("Content-Length"), kCap("x-tollgate-output-cap");
   lines.field(kId, context.request_id);
+  // Of a body that is not sent: the upstream's word is all there is.
+  if (context.head->method == protocol::http::Method::head && head.content_length &&
+      head.status != 204)
+    lines.field(kLength, *head.content_length);
   if (!deployment.empty()) lines.field(kDeployment, deployment);
   lines.field(kAttempts, std::uint64_t{attempts});
   if (context.hold_plan.is_lowered)

@@ -265,6 +265,29 @@ spending: {other_path_price: 0.001}
   EXPECT_EQ(second.find("\r\n\r\n"), second.size() - 4) << wire;
 }
 
+TEST_F(Connection, AHeadRequestIsToldTheUpstreamsLength) {
+  upstream.on("HEAD", "/v1/files",
+              {Answer::raw("HTTP/1.1 200 OK\r\ncontent-length: 1234\r\n\r\n"),
+               Answer::raw("HTTP/1.1 200 OK\r\n\r\n"),
+               Answer::raw("HTTP/1.1 404 Not Found\r\ncontent-length: 5\r\n\r\n")});
+  Daemon daemon(R"(
+providers:
+  up: {kind: openai_compatible, base_url: "@{UP}/v1", api_key: provider-key-1, proxy: none}
+models:
+  m: {deployments: [{provider: up, model: m, price: {input: 2.5, output: 10}}]}
+keys: [{id: k1, digest: "@{digest:agent}", allow: {surfaces: [other], paths: ["/v1/*"]}}]
+spending: {other_path_price: 0.001}
+)",
+                {.variables = {{"UP", upstream.url()}}});
+  RawClient client = daemon.connect();
+  for (const std::string length : {"1234", "", "5"}) {
+    client.send(http_request("HEAD", "/v1/files", {{"authorization", "Bearer " + daemon.key()}}));
+    const Response head = client.read_head();
+    EXPECT_EQ(head.status, length == "5" ? 404 : 200);
+    EXPECT_EQ(head.header("content-length"), length) << head.raw_head;
+  }
+}
+
 /// timeouts.total bounds what an agent reads, however steadily it drips.
 TEST_F(Connection, ASlowReaderIsCutWhenItsCallsTimeIsUp) {
   upstream.on(

@@ -40,6 +40,7 @@ class Wire : public ::testing::Test {
     response.reset(false);
     response_bytes = "HTTP/1.1 200 OK\r\n" + fields + "\r\n";
     EXPECT_TRUE(response.feed(response_bytes).has_value());
+    context.head = &request.head();
     std::string out;
     build_answer_headers(context, response.head(), 2, changes_body, out);
     return out;
