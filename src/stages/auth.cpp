@@ -264,6 +264,13 @@ class AuthStage final : public pipeline::Stage {
                !permissions.a2a_method(name, payload.a2a.v1_name)) {
       return deny(fmt::format("this key may not call `{}` of this agent",
                               base::printable(payload.rpc_method, 100)));
+    } else if (payload.a2a.sets_push_config &&
+               !permissions.a2a_method(name, protocol::a2a::kSetPushConfig) &&
+               !permissions.a2a_method(name, protocol::a2a::kSetPushConfigV1)) {
+      return deny(
+          fmt::format("this key may not call `{}` of this agent, nor send its configuration "
+                      "with a message",
+                      protocol::a2a::kSetPushConfig));
     }
     return Verdict::proceed();
   }

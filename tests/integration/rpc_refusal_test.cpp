@@ -143,6 +143,21 @@ keys:
   }
 }
 
+TEST_F(RpcRefusals, APushConfigurationInAMessageNeedsTheRightToSetOne) {
+  answer_a2a(R"({"kind":"task","id":"t"})", "7");
+  for (const std::string name : {"pushNotificationConfig", "taskPushNotificationConfig"}) {
+    for (const std::string method : {"message/send", "SendMessage"}) {
+      const std::string body = rpc_call(method, R"({"message":{"parts":[]},"configuration":{")" +
+                                                    name + R"(":{"url":"https://a"}}})");
+      EXPECT_EQ(a2a(body, "agent").status, 403) << body;
+      EXPECT_EQ(a2a(body, "other").status, 200) << body;
+    }
+  }
+  EXPECT_EQ(
+      a2a(rpc_call("message/send", R"({"message":{},"configuration":{"blocking":true}})")).status,
+      200);
+}
+
 // ---- where a card leads ----
 
 TEST(CardUrls, FollowTheConfigurationOrATrustedProxy) {

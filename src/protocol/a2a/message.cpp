@@ -25,8 +25,7 @@ constexpr MethodRow kMethods[] = {
     {Method::tasks_list, "tasks/list", "ListTasks", false, false, true},
     {Method::tasks_cancel, "tasks/cancel", "CancelTask", false, false, false},
     {Method::tasks_resubscribe, "tasks/resubscribe", "SubscribeToTask", true, false, true},
-    {Method::push_config_set, "tasks/pushNotificationConfig/set",
-     "CreateTaskPushNotificationConfig", false, false, false},
+    {Method::push_config_set, kSetPushConfig, kSetPushConfigV1, false, false, false},
     {Method::push_config_get, "tasks/pushNotificationConfig/get", "GetTaskPushNotificationConfig",
      false, false, true},
     {Method::push_config_list, "tasks/pushNotificationConfig/list",
@@ -92,6 +91,8 @@ Call classify(const jsonrpc::Message& message) {
     break;
   }
   const NodeRef params = message.params;
+  for (const NodeRef member : params.find("configuration").children())
+    call.sets_push_config = call.sets_push_config || (is_push_config(member) && !member.is_null());
   const NodeRef sent = params.find("message");
   call.task_id = sent ? task_id_of(sent) : task_id_of(params);
   call.context_id = sent ? context_id_of(sent) : context_id_of(params);

@@ -32,11 +32,6 @@ bool is_binary(NodeRef member) noexcept {
   return key_is_one_of(member, {"bytes", "raw"}) && jsonrpc::is_base64(member);
 }
 
-bool is_push_config(NodeRef member) noexcept {
-  return key_is_one_of(member, {"pushNotificationConfig", "push_notification_config",
-                                "taskPushNotificationConfig", "task_push_notification_config"});
-}
-
 /// Where and how an agent calls back. Token and credentials belong there; the rest may not change.
 void append_push_config(NodeRef config, Texts& out) {
   if (!config.is_object()) {
@@ -72,6 +67,11 @@ void append_readable(NodeRef node, Texts& out) {
 }
 
 }  // namespace
+
+bool is_push_config(NodeRef member) noexcept {
+  return key_is_one_of(member, {"pushNotificationConfig", "push_notification_config",
+                                "taskPushNotificationConfig", "task_push_notification_config"});
+}
 
 void append_request_texts(const jsonrpc::Message& message, Texts& out) {
   jsonrpc::append_envelope(message, out);

@@ -95,6 +95,27 @@ TEST(A2aClassify, ids) {
   }
 }
 
+TEST(A2aClassify, a_message_may_set_where_its_task_calls_back) {
+  const std::pair<const char*, bool> cases[] = {
+      {R"({"configuration":{"pushNotificationConfig":{"url":"u"}}})", true},
+      {R"({"configuration":{"push_notification_config":{}}})", true},
+      {R"({"configuration":{"blocking":true,"taskPushNotificationConfig":{"url":"u"}}})", true},
+      {R"({"configuration":{"task_push_notification_config":{"url":"u"}}})", true},
+      {R"({"configuration":{"push\u004eotificationConfig":{"url":"u"}}})", true},
+      {R"({"configuration":{"pushNotificationConfig":null}})", false},
+      {R"({"configuration":{"blocking":true}})", false},
+      {R"({"configuration":[]})", false},
+      {R"({"pushNotificationConfig":{"url":"u"}})", false},
+  };
+  for (const auto& [params, expected] : cases) {
+    for (const char* method : {"message/send", "SendMessage", "SendStreamingMessage", "vendor/x"}) {
+      const testing::Parsed parsed(std::string(R"({"jsonrpc":"2.0","id":1,"method":")") + method +
+                                   R"(","params":)" + params + "}");
+      EXPECT_EQ(classify(parsed.message).sets_push_config, expected) << method << " " << params;
+    }
+  }
+}
+
 TEST(A2aResult, both_shapes) {
   struct Case {
     std::string_view result, task, context, state;

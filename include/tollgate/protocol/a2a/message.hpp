@@ -38,6 +38,8 @@ struct Call {
   bool is_misspelled = false;
   bool streaming = false;  ///< answered with server-sent events
   bool billable = false;   ///< makes the agent work: sending a message
+  /// Sets a push notification configuration on the way, as push_config_set does.
+  bool sets_push_config = false;
   /// May be sent again when it is not known if the agent had it.
   bool safe_to_repeat = false;
   /// Ids the agent made, for affinity and audit; empty when absent.
@@ -45,6 +47,11 @@ struct Call {
   std::string_view context_id;
 };
 [[nodiscard]] Call classify(const jsonrpc::Message& message);
+/// The method that sets a push notification configuration, in both versions' spellings.
+inline constexpr std::string_view kSetPushConfig = "tasks/pushNotificationConfig/set";
+inline constexpr std::string_view kSetPushConfigV1 = "CreateTaskPushNotificationConfig";
+/// Whether the member is such a configuration, by any of its names.
+[[nodiscard]] bool is_push_config(json::NodeRef member) noexcept;
 
 /// What a result, or one event of a stream, tells about its task.
 struct TaskInfo {
