@@ -28,7 +28,7 @@ What goes wrong after a stream has begun is an error event of the stream's diale
 |---|---|
 | OpenAI | `error.code`, with `error.type` as below |
 | Anthropic | `error.code`, with `error.type` as below |
-| MCP, A2A | `error.data.code`, with `error.code` as in the column JSON-RPC. Once the body has been read as JSON-RPC, such an answer is HTTP 200; only 401 and 403 keep their HTTP status. Errors that MCP itself has numbers for come as its servers give them, without `data`: an `Mcp-Session-Id` that is not (or no longer) this key's is HTTP 404 with -32001, headers that contradict the body are HTTP 400 |
+| MCP, A2A | `error.data.code`, with `error.code` as in the column JSON-RPC. Once a request has been read as JSON-RPC, such an answer is HTTP 200; only 401 and 403 keep their HTTP status, and what has no id (notifications, GET, DELETE) gets HTTP's. An error status of the MCP server or agent whose body is no JSON-RPC is told the same way, with `error.data.upstream_status`; 400 and 405, and of an MCP server 404 (its session is over), 406 and 415 stay the answer's HTTP status; a 401 is about the gateway's credential and never passed on. Errors that MCP itself has numbers for come as its servers give them, without `data`: an `Mcp-Session-Id` that is not (or no longer) this key's is HTTP 404 with -32001, headers that contradict the body are HTTP 400 |
 
 An answer to a request that could be read carries its id, in the body and in `x-request-id`;
 `tollgate audit show ID` finds the record. Where waiting helps there is a `Retry-After`. Answers that

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <type_traits>
 
-#include "tollgate/protocol/jsonrpc/message.hpp"
-
 namespace tollgate::pipeline {
 namespace {
 /// Bodies larger than this are given back after the call, so that one large request does not pin
@@ -28,9 +26,11 @@ void RequestContext::begin(RuntimePtr pinned, Services& with, Downstream& agent,
 
 void RequestContext::drop_index() {
   if (!has_document) return;
-  if (payload.kind == Payload::Kind::rpc) rpc_id = protocol::jsonrpc::id_or_null(document);
   payload.fields.reset();
-  payload.rpc = {};
+  auto& rpc = payload.rpc;
+  for (json::NodeRef* const node :
+       {&rpc.root, &rpc.id, &rpc.method_node, &rpc.params, &rpc.result, &rpc.error})
+    *node = {};
   document.drop_index();
   has_document = false;
 }
@@ -47,7 +47,6 @@ void RequestContext::reset() {
   if (body.capacity() > kKeepBytes) body.shrink_to_fit();
   if (has_document) document.trim();
   has_document = false;
-  rpc_id.clear();
   payload.reset();
   key = nullptr;
   alias = nullptr;

@@ -27,17 +27,38 @@ void append_retry_headers(const base::Error& error, std::string& out) {
     out += "x-should-retry: false\r\n";
 }
 
+/// The status of a peer's error that clients act on; 0 when the error is told with one of ours.
+int kept_status(const RequestContext& context) {
+  const int status = context.payload.peer_error_status;
+  // 401 and 407 speak of the gateway's credentials: an agent would look for the fault in its own.
+  if (status < 400 || status == 401 || status == 407) return 0;
+  if (!context.payload.is_rpc_request()) return status;
+  switch (status) {
+    case 400:  // a server of another version: clients try theirs
+    case 405:
+      return status;
+    case 404:  // the session is over: clients begin another
+    case 406:
+    case 415:
+      return context.route.surface == Surface::mcp ? status : 0;
+    default:
+      return 0;
+  }
+}
+
 int status_of(const RequestContext& context, const base::Error& error) {
   const int status = error.http_status();
   if (context.route.dialect != Dialect::jsonrpc) return status;
-  if (!context.has_document && context.rpc_id.empty()) return status;
-  if (context.payload.kind != Payload::Kind::rpc) return status;
+  if (const int kept = kept_status(context); kept != 0) return kept;
+  if (!context.payload.is_rpc_request()) return status;
   return status == 401 || status == 403 ? status : 200;
 }
 
 std::string_view rpc_id_of(const RequestContext& context) {
   if (context.has_document) return protocol::jsonrpc::id_or_null(context.document);
-  return context.rpc_id.empty() ? std::string_view("null") : std::string_view(context.rpc_id);
+  // The index may have been dropped, not the text.
+  const std::string_view id = context.payload.rpc.id_raw;
+  return id.empty() ? "null" : id;
 }
 
 /// An error that MCP has a number of its own for.
@@ -73,7 +94,8 @@ void render_error(RequestContext& context, const base::Error& error, int& status
         body = fault_body(context);
         break;
       }
-      body = protocol::jsonrpc::error_body(error, rpc_id_of(context), context.request_id);
+      body = protocol::jsonrpc::error_body(error, rpc_id_of(context), context.request_id,
+                                           context.payload.peer_error_status);
       break;
     case Dialect::anthropic:
       fmt::format_to(std::back_inserter(header_lines), "request-id: {}\r\n", context.request_id);

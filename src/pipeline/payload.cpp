@@ -41,6 +41,7 @@ void Payload::reset() {
   mcp = {};
   a2a = {};
   fault.reset();
+  peer_error_status = 0;
   billable = false;
   safe_to_repeat = true;
   trace_id.clear();

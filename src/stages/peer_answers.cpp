@@ -38,22 +38,25 @@ bool is_success(int status) {
   return status >= 200 && status < 300;
 }
 
+std::string_view name_of_peer(const RequestContext& context) {
+  return context.route.surface == Surface::mcp ? "MCP server" : "agent";
+}
+
 Error unreadable(const RequestContext& context, std::string_view what) {
   return Error(ErrorCode::upstream_invalid,
-               fmt::format("the {} sent {}",
-                           context.route.surface == Surface::mcp ? "MCP server" : "agent", what))
+               fmt::format("the {} sent {}", name_of_peer(context), what))
       .with_side(base::Side::upstream);
 }
 
-/// Refuses a whole answer that nobody here can read. An error status stays what it is, since
-/// clients act on it (405: no GET stream here; 404: start a new session), under a body of ours.
-Verdict refuse_unreadable(RequestContext& context, const Answer& answer, std::string_view what) {
-  Error error = unreadable(context, what);
-  if (!is_success(answer.status)) {
-    context.payload.fault = protocol::mcp::Fault{
-        answer.status, protocol::jsonrpc::error_number(error.code()), error.message()};
-  }
-  return Verdict::refuse(std::move(error));
+/// For a whole answer that is not passed on. Of an error all that is told is its status.
+Verdict refuse(const RequestContext& context, const Answer& answer, std::string_view what) {
+  return Verdict::refuse(is_success(answer.status) ? unreadable(context, what)
+                                                   : peer_error(context, answer.status));
+}
+
+bool is_rpc_response(NodeRef root) {
+  return root.find("jsonrpc").text_is("2.0") &&
+         (root.find("error").is_object() || root.find("result"));
 }
 
 /// Where agents reach this agent. Behind a TLS terminator the request's own scheme is not the
@@ -111,26 +114,44 @@ Verdict rewrite(RequestContext& context, int status, NodeRef root, json::Splicer
 
 }  // namespace
 
+Error peer_error(const RequestContext& context, int status) {
+  const std::string_view peer = name_of_peer(context);
+  if (status == 401) {
+    // The agent's own key is fine: telling it 401 would send it looking in the wrong place.
+    return Error(ErrorCode::upstream_failed,
+                 fmt::format("the {} refused the gateway's credential", peer))
+        .with_side(base::Side::upstream);
+  }
+  return Error(status == 429 ? ErrorCode::upstream_rate_limited : ErrorCode::upstream_failed,
+               fmt::format("the {} answered with HTTP status {}", peer, status))
+      .with_side(base::Side::upstream);
+}
+
 Verdict rewrite_peer_answer(RequestContext& context, Answer& answer, json::Document& scratch) {
-  if (context.peer == nullptr || answer.body->empty()) return Verdict::proceed();
+  if (context.peer == nullptr) return Verdict::proceed();
+  if (answer.body->empty())
+    return is_success(answer.status) ? Verdict::proceed() : refuse(context, answer, {});
   if (answer.document == nullptr) {
     // Clients differ on which content types and prefixes they read as JSON; here all are read.
     if (answer.body->starts_with(kByteOrderMark))
       answer.rewrite(answer.body->substr(kByteOrderMark.size()));
     if (scratch.parse(*answer.body, answer_limits()).has_error())
-      return refuse_unreadable(context, answer, "an answer that is not JSON");
+      return refuse(context, answer, "an answer that is not JSON");
     answer.document = &scratch;
   }
+  // Its words would be no answer to a request. An agent waits for one with its id.
+  if (!is_success(answer.status) && context.payload.is_rpc_request() &&
+      !is_rpc_response(answer.document->root()))
+    return refuse(context, answer, {});
   answer.is_json = true;
   json::Splicer edits(*answer.body);
   Verdict verdict = rewrite(context, answer.status, answer.document->root(), edits);
-  if (verdict.refused() && !is_success(answer.status))
-    return refuse_unreadable(context, answer, "an answer that cannot be passed on");
+  if (verdict.refused() && !is_success(answer.status)) return refuse(context, answer, {});
   if (verdict.refused() || edits.empty()) return verdict;
   answer.rewrite(edits.str());
   // What the guardrails read must be what is sent.
   if (scratch.parse(*answer.body, answer_limits()).has_error())
-    return refuse_unreadable(context, answer, "an answer that cannot be rewritten");
+    return refuse(context, answer, "an answer that cannot be rewritten");
   answer.document = &scratch;
   return verdict;
 }

@@ -12,11 +12,15 @@ namespace tollgate::stages {
 
 /// @param scratch  may be the document that `answer.document` points to; holds the parse afterwards
 /// Errors: upstream_invalid for a body that is not one JSON object, and for a card that offers
-/// nothing the gateway can speak. An error status of the upstream is kept (Payload::fault).
+/// nothing the gateway can speak. Of an answer with an error status, the error that tells it, also
+/// when the body is empty or, to a request, no JSON-RPC.
 [[nodiscard]] pipeline::Verdict rewrite_peer_answer(pipeline::RequestContext& context,
                                                     pipeline::Answer& answer,
                                                     json::Document& scratch);
-/// The same for one event of a stream; what cannot be read ends the stream (`event.end_with`).
+/// What is told of an error status whose body is not: upstream_rate_limited or upstream_failed.
+[[nodiscard]] base::Error peer_error(const pipeline::RequestContext& context, int status);
+/// rewrite_peer_answer for one event of a stream; what cannot be read ends the stream
+/// (`event.end_with`).
 void rewrite_peer_event(pipeline::RequestContext& context, pipeline::StreamEvent& event);
 
 }  // namespace tollgate::stages

@@ -159,6 +159,7 @@ class RouterStage final : public pipeline::Stage {
     if (books.number() == 1) context.gateway_time = books.started() - context.body_read_at;
     context.secrets = context.alias->of(context.plan.candidates[candidate]).secrets.get();
     context.policy_state.reset();  // of an attempt that broke before anything was sent
+    context.payload.peer_error_status = 0;
     std::unique_ptr<UpstreamExchange> exchange =
         provider.kind == config::ProviderKind::demo
             ? services.upstream.open_demo(context.cancel)
@@ -250,6 +251,7 @@ class RouterStage final : public pipeline::Stage {
     const auto& head = exchange.head();
     const int status = head.status;
     const auto hints = domain::routing::read_hints(head.headers, context.services->clock.wall());
+    if (context.peer != nullptr && status >= 400) context.payload.peer_error_status = status;
     if (attempt.answered_with_error(status, hints) != domain::routing::Verdict::final)
       co_return AttemptEnd::next;
     // 304 answers a condition that the agent itself has set.
@@ -262,12 +264,14 @@ class RouterStage final : public pipeline::Stage {
                          .with_side(base::Side::upstream));
       co_return co_await answer_refusal(context);
     }
-    if (status == 401 && context.peer == nullptr) {
+    if (status == 401) {
       // The gateway's credential was refused. The agent's own key is fine: telling it 401 would
       // send it looking in the wrong place.
-      context.refuse(Error(ErrorCode::upstream_failed,
-                           "the provider refused the gateway's credential for this model")
-                         .with_side(base::Side::upstream));
+      context.refuse(context.peer != nullptr
+                         ? peer_error(context, status)
+                         : Error(ErrorCode::upstream_failed,
+                                 "the provider refused the gateway's credential for this model")
+                               .with_side(base::Side::upstream));
       co_return co_await answer_refusal(context);
     }
     std::string body, header_lines;
@@ -281,13 +285,22 @@ class RouterStage final : public pipeline::Stage {
     const base::MonoTime read_at = context.services->clock.mono();
     Answer answer;
     answer.body = &body;
-    if (!prepare(context, head, attempt.number(), answer, header_lines))
+    if (!prepare(context, head, attempt.number(), answer, header_lines)) {
+      if (hints.retry_after && context.payload.peer_error_status != 0)
+        tell_when(context, *hints.retry_after);
       co_return co_await answer_refusal(context);
+    }
     context.gateway_time += context.services->clock.mono() - read_at;
     const std::string_view piece = body;
     const bool sent =
         co_await context.downstream->respond(answer.status, header_lines, std::span(&piece, 1));
     co_return sent ? AttemptEnd::answered : AttemptEnd::client_gone;
+  }
+
+  /// An error in our words still says when the upstream wants to be asked again.
+  static void tell_when(RequestContext& context, std::chrono::milliseconds wait) {
+    const auto seconds = std::chrono::ceil<std::chrono::seconds>(wait).count();
+    context.refusal = Error(*context.refusal).with_retry_after(std::max<std::int64_t>(seconds, 1));
   }
 
   /// Leads a whole answer, success or error, through the response hooks, ready to be sent. False:

@@ -12,7 +12,7 @@ class RpcRefusals : public RpcTest {
  protected:
   RpcRefusals()
       : RpcTest({}, R"(limits: {response_body_bytes: 4KiB, body_bytes: 64KiB}
-routing: {max_attempts: 1}
+routing: {max_attempts: 1, cooldown_failures: 1000}
 )") {}
 };
 
@@ -66,6 +66,91 @@ TEST_F(RpcRefusals, CarryTheIdInAJsonRpcErrorWithHttp200) {
     EXPECT_TRUE(body["error"]["message"].is_string());
   }
   EXPECT_TRUE(daemon.metric_becomes("tollgate_holds_nusd", 0));
+}
+
+Answer plain(int status, const std::string& body = "") {
+  return Answer::raw("HTTP/1.1 " + std::to_string(status) + " X\r\ncontent-type: text/plain\r\n" +
+                     "www-authenticate: Bearer resource_metadata=\"https://theirs\"\r\n" +
+                     "content-length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
+}
+
+TEST_F(RpcRefusals, AnUpstreamsHttpErrorIsTheErrorOfTheRequest) {
+  struct Case {
+    int status, mcp_status, a2a_status;
+  };
+  const Case cases[] = {{401, 200, 200}, {403, 200, 200}, {500, 200, 200}, {502, 200, 200},
+                        {503, 200, 200}, {404, 404, 200},  // an MCP session is over
+                        {400, 400, 400}, {405, 405, 405}};
+  for (const Case& c : cases) {
+    for (const Answer& answer :
+         {plain(c.status), plain(c.status, "<p>no</p>"),
+          Answer::json(c.status, R"({"error":{"code":-1,"message":"no"}})")}) {
+      upstream.on("POST", "/mcp-endpoint", {answer});
+      upstream.on("POST", "/a2a-endpoint", {answer});
+      for (const bool is_mcp : {true, false}) {
+        SCOPED_TRACE(std::to_string(c.status) + (is_mcp ? " MCP" : " A2A"));
+        const Response response =
+            is_mcp ? mcp(tool_call("add")) : a2a(a2a_message("message/stream"));
+        EXPECT_EQ(response.status, is_mcp ? c.mcp_status : c.a2a_status);
+        EXPECT_EQ(response.header("www-authenticate"), "");
+        const json body = json::parse(response.body, nullptr, false);
+        ASSERT_TRUE(body.is_object()) << response.body;
+        EXPECT_EQ(body["jsonrpc"], "2.0");
+        EXPECT_EQ(body["id"], is_mcp ? json(7) : json("a1"));
+        EXPECT_EQ(body["error"]["data"]["code"], "upstream_failed") << response.body;
+        EXPECT_EQ(body["error"]["data"]["upstream_status"], c.status) << response.body;
+        EXPECT_EQ(body["error"]["data"]["request_id"], response.header("x-request-id"));
+      }
+    }
+  }
+}
+
+TEST_F(RpcRefusals, AnUpstreamsJsonRpcErrorPassesAsItComes) {
+  const std::string theirs =
+      R"({"jsonrpc":"2.0","id":7,"error":{"code":-32000,"message":"theirs"}})";
+  for (const int status : {400, 403, 404, 500}) {
+    upstream.on("POST", "/mcp-endpoint", {Answer::json(status, theirs)});
+    const Response response = mcp(tool_call("add"));
+    EXPECT_EQ(response.status, status);
+    EXPECT_EQ(response.body, theirs);
+  }
+  // But not as if the agent's own key were bad.
+  upstream.on("POST", "/mcp-endpoint", {Answer::json(401, theirs)});
+  const Response refused = mcp(tool_call("add"));
+  EXPECT_EQ(refused.status, 200);
+  EXPECT_EQ(json::parse(refused.body)["error"]["data"]["upstream_status"], 401) << refused.body;
+}
+
+TEST_F(RpcRefusals, WithoutAnIdAnUpstreamsErrorStaysHttp) {
+  const std::string notification = R"({"jsonrpc":"2.0","method":"notifications/initialized"})";
+  for (const int status : {401, 403, 404, 405, 500, 502}) {
+    SCOPED_TRACE(status);
+    upstream.on("POST", "/mcp-endpoint", {plain(status)});
+    upstream.on("GET", "/mcp-endpoint", {plain(status)});
+    upstream.on("DELETE", "/mcp-endpoint", {plain(status)});
+    upstream.on("GET", "/.well-known/agent-card.json", {plain(status)});
+    for (const Response& response :
+         {mcp(notification), send("GET", "/mcp/tools"), send("DELETE", "/mcp/tools"),
+          daemon.get("/a2a/planner/.well-known/agent-card.json")}) {
+      EXPECT_EQ(response.status, status == 401 ? 502 : status) << response.body;
+      EXPECT_EQ(response.header("www-authenticate"), "");
+      const json body = json::parse(response.body, nullptr, false);
+      ASSERT_TRUE(body.is_object()) << response.body;
+      EXPECT_EQ(body["id"], nullptr);
+      EXPECT_EQ(body["error"]["data"]["upstream_status"], status) << response.body;
+    }
+  }
+}
+
+TEST_F(RpcRefusals, AnUpstreamSaysWhenToComeBack) {
+  upstream.on("POST", "/mcp-endpoint", {Answer::json(429, "{}").header("Retry-After", "17")});
+  const Response response = mcp(tool_call("add"));
+  EXPECT_EQ(response.status, 200);
+  EXPECT_EQ(response.header("retry-after"), "17");
+  const json data = json::parse(response.body)["error"]["data"];
+  EXPECT_EQ(data["retry_after_s"], 17) << response.body;
+  EXPECT_EQ(data["code"], "upstream_rate_limited") << response.body;
+  EXPECT_EQ(data["upstream_status"], 429) << response.body;
 }
 
 TEST_F(RpcRefusals, OfBudgetsAndGuardrailsToo) {

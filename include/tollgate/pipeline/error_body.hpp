@@ -9,9 +9,10 @@ namespace tollgate::pipeline {
 class RequestContext;
 
 /// Renders an error in the caller's dialect: status, header lines and body. JSON-RPC callers get
-/// HTTP 200 with an error object once their message was understood (their SDKs take another status
-/// for a broken transport); 401 and 403 always speak HTTP. Passes the answer through the chain's
-/// response hooks, and sets context.status.
+/// HTTP 200 with an error object once their request was understood (their SDKs take another status
+/// for a broken transport); 401 and 403 always speak HTTP, and so does what has no id. Of an MCP
+/// server's or agent's own error statuses those stay that clients act on. Passes the answer through
+/// the chain's response hooks, and sets context.status.
 void render_error(RequestContext& context, const base::Error& error, int& status,
                   std::string& header_lines, std::string& body);
 

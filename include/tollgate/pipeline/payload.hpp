@@ -44,6 +44,8 @@ class Payload {
   protocol::a2a::Call a2a;
   /// A refusal that JSON-RPC has its own number for.
   std::optional<protocol::mcp::Fault> fault;
+  /// The error status that the last attempt at an MCP server or agent brought; 0 without one.
+  int peer_error_status = 0;
   bool billable = false;  ///< the call has a price
   bool safe_to_repeat = true;
 
@@ -55,6 +57,11 @@ class Payload {
   domain::budget::TokenCounts final_counts;
 
   [[nodiscard]] bool is_model_call() const noexcept { return kind == Kind::model; }
+  /// A JSON-RPC message that has to be answered with one: no notification, response, GET or DELETE.
+  [[nodiscard]] bool is_rpc_request() const noexcept {
+    return kind == Kind::rpc && rpc.kind == protocol::jsonrpc::MessageKind::request &&
+           !rpc.method.empty();
+  }
   void reset();
 
   /// The most the call can use, for the hold. `body_bytes` of the body that is forwarded: a mask

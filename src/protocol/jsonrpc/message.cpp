@@ -124,13 +124,14 @@ int error_number(base::ErrorCode code) noexcept {
 }
 
 std::string error_body(const base::Error& error, std::string_view id_raw,
-                       std::string_view request_id) {
+                       std::string_view request_id, int upstream_status) {
   std::string out;
   json::Writer w(out);
   w.begin_object().member("jsonrpc", "2.0").key("id").raw(id_raw.empty() ? "null" : id_raw);
   w.key("error").begin_object().member("code", std::int64_t{error_number(error.code())});
   w.member("message", error.message()).key("data").begin_object();
   w.member("code", base::info(error.code()).name);
+  if (upstream_status != 0) w.member("upstream_status", std::int64_t{upstream_status});
   if (!error.param().empty()) w.member("param", error.param());
   if (error.retry_after_s()) w.member("retry_after_s", *error.retry_after_s());
   if (!request_id.empty()) w.member("request_id", request_id);

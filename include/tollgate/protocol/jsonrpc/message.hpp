@@ -36,7 +36,8 @@ struct Message {
 
 /// `{"jsonrpc":"2.0","id":…,"error":{"code":…,"message":…,"data":{"code":…,"request_id":…}}}`.
 /// @param id_raw  JSON bytes of the id; empty is written as null.
+/// @param upstream_status  of the HTTP answer the error is about; 0 when it is about none
 [[nodiscard]] std::string error_body(const base::Error& error, std::string_view id_raw,
-                                     std::string_view request_id);
+                                     std::string_view request_id, int upstream_status = 0);
 
 }  // namespace tollgate::protocol::jsonrpc
