@@ -116,6 +116,11 @@ void Attempt::unreadable(int status, base::MonoTime at) {
   static_cast<void>(final);
 }
 
+void Attempt::gave_nothing(int status, base::MonoTime at) {
+  unreadable(status, at);
+  keep_abandoned(context_, index_, {});
+}
+
 AttemptEnd Attempt::failed(const UpstreamExchange& exchange, int status, TransportFailure failure,
                            std::uint64_t answer_bytes) {
   const base::MonoTime now =

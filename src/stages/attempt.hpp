@@ -46,6 +46,8 @@ class Attempt {
       int status, const domain::routing::RetryHints& hints);
   /// A whole answer came, read to its end at `at`, and is none that may be passed on.
   void unreadable(int status, base::MonoTime at);
+  /// The same for one that is empty where a response was due: charged as a failed one.
+  void gave_nothing(int status, base::MonoTime at);
   /// It failed before anything went to the agent, `answer_bytes` into the answer's body; `status`
   /// is that of the answer's head, 0 when none came.
   AttemptEnd failed(const pipeline::UpstreamExchange& exchange, int status,

@@ -127,6 +127,10 @@ Error peer_error(const RequestContext& context, int status) {
       .with_side(base::Side::upstream);
 }
 
+Error no_response(const RequestContext& context) {
+  return unreadable(context, "an empty answer to a request");
+}
+
 Verdict rewrite_peer_answer(RequestContext& context, Answer& answer, json::Document& scratch) {
   if (context.peer == nullptr) return Verdict::proceed();
   if (answer.body->empty())

@@ -19,6 +19,8 @@ namespace tollgate::stages {
                                                     json::Document& scratch);
 /// What is told of an error status whose body is not: upstream_rate_limited or upstream_failed.
 [[nodiscard]] base::Error peer_error(const pipeline::RequestContext& context, int status);
+/// Of an empty success where a response is due.
+[[nodiscard]] base::Error no_response(const pipeline::RequestContext& context);
 /// rewrite_peer_answer for one event of a stream; what cannot be read ends the stream
 /// (`event.end_with`).
 void rewrite_peer_event(pipeline::RequestContext& context, pipeline::StreamEvent& event);

@@ -203,6 +203,13 @@ class RouterStage final : public pipeline::Stage {
       co_return served(context, books.failed(*exchange, head.status, why, body.size()));
     }
     const base::MonoTime read_at = exchange->read_at();
+    if (context.payload.is_rpc_request() && body.empty()) {
+      books.gave_nothing(head.status, read_at);
+      context.broken_by = std::exchange(context.served_by, nullptr);
+      context.refuse(no_response(context));
+      const AttemptEnd end = co_await answer_refusal(context);
+      co_return end;
+    }
     Answer answer;
     answer.body = &body;
     const bool usable = prepare(context, head, books.number(), answer, memory->answer_lines);

@@ -188,6 +188,36 @@ TEST_F(RpcHostile, AnErrorStatusIsKeptButNotABodyThatNobodyCanRead) {
   EXPECT_TRUE(daemon.metric_becomes("tollgate_holds_nusd", 0));
 }
 
+TEST_F(RpcHostile, AnEmptyAnswerToARequestIsNone) {
+  const std::string heads[] = {"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
+                               "HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n",
+                               "HTTP/1.1 204 No Content\r\n\r\n"};
+  for (const std::string& head : heads) {
+    upstream.on("POST", "/mcp-endpoint", {Answer::raw(head)});
+    upstream.on("POST", "/a2a-endpoint", {Answer::raw(head)});
+    for (const Response& response : {mcp(tool_call("add")), a2a(a2a_message("message/send"))}) {
+      SCOPED_TRACE(head);
+      EXPECT_EQ(response.status, 200);
+      const json body = json::parse(response.body, nullptr, false);
+      ASSERT_TRUE(body.is_object()) << response.body;
+      EXPECT_TRUE(body["id"] == 7 || body["id"] == "a1") << response.body;
+      EXPECT_EQ(body["error"]["data"]["code"], "upstream_invalid") << response.body;
+    }
+  }
+  const auto rows = daemon.exactly(6);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    EXPECT_EQ(rows[i].at("outcome"), "failed");
+    EXPECT_EQ(rows[i].at("error_code"), "upstream_invalid");
+    EXPECT_EQ(rows[i].at("estimated"), "1") << "charged as a call that failed";
+  }
+  EXPECT_TRUE(daemon.metric_becomes("tollgate_holds_nusd", 0));
+  // What has no id gets no response.
+  upstream.on("POST", "/mcp-endpoint", {Answer::raw(heads[1]), Answer::raw(heads[2])});
+  const std::string notification = R"({"jsonrpc":"2.0","method":"notifications/initialized"})";
+  EXPECT_EQ(mcp(notification).status, 202);
+  EXPECT_EQ(mcp(R"({"jsonrpc":"2.0","id":1,"result":{}})").status, 204);
+}
+
 TEST_F(RpcHostile, AToolOutsideTheListCannotBeCalledByAnotherSpelling) {
   answer_mcp(R"({"content":[]})");
   const std::string cases[] = {
