@@ -139,8 +139,14 @@ Verdict rewrite_peer_answer(RequestContext& context, Answer& answer, json::Docum
     // Clients differ on which content types and prefixes they read as JSON; here all are read.
     if (answer.body->starts_with(kByteOrderMark))
       answer.rewrite(answer.body->substr(kByteOrderMark.size()));
-    if (scratch.parse(*answer.body, answer_limits()).has_error())
-      return refuse(context, answer, "an answer that is not JSON");
+    if (scratch.parse(*answer.body, answer_limits()).has_error()) {
+      // How a session's end is confirmed is open, and its text nobody's message.
+      const bool ends_session = context.head->method == protocol::http::Method::del;
+      if (!ends_session || !is_success(answer.status))
+        return refuse(context, answer, "an answer that is not JSON");
+      answer.is_json = false;
+      return Verdict::proceed();
+    }
     answer.document = &scratch;
   }
   // Its words would be no answer to a request. An agent waits for one with its id.

@@ -218,6 +218,20 @@ TEST_F(RpcHostile, AnEmptyAnswerToARequestIsNone) {
   EXPECT_EQ(mcp(R"({"jsonrpc":"2.0","id":1,"result":{}})").status, 204);
 }
 
+TEST_F(RpcHostile, ASessionsEndMayBeConfirmedInAnyWords) {
+  for (const Answer& answer :
+       {Answer::text("Session terminated"), Answer::text("<p>bye", "text/html"),
+        Answer::text("bye", "application/json"), Answer::json(200, "{}")}) {
+    upstream.on("DELETE", "/mcp-endpoint", {answer});
+    EXPECT_EQ(send("DELETE", "/mcp/tools").status, 200);
+  }
+  upstream.on("DELETE", "/mcp-endpoint", {Answer::text("over, " + kAwsKey)});
+  const Response masked = send("DELETE", "/mcp/tools");
+  EXPECT_EQ(masked.status, 200);
+  EXPECT_EQ(masked.body, "over, [REDACTED:api_key]");
+  for (const Row& row : daemon.exactly(5)) EXPECT_EQ(row.at("outcome"), "ok");
+}
+
 TEST_F(RpcHostile, AToolOutsideTheListCannotBeCalledByAnotherSpelling) {
   answer_mcp(R"({"content":[]})");
   const std::string cases[] = {
