@@ -173,8 +173,10 @@ class RouterStage final : public pipeline::Stage {
       context.broken_by = &target;
       co_return books.failed(*exchange, head.status, TransportFailure::invalid);
     }
-    // The word of an egress proxy, not of the provider: nothing reached that.
-    if (head.status == 407) co_return books.failed(*exchange, 407, TransportFailure::connect);
+    // The word of an egress proxy, not of the provider: nothing reached that. Behind a tunnel, and
+    // without a proxy, it is the provider's own.
+    if (head.status == 407 && !provider.origin.proxy.empty() && provider.origin.scheme == "http")
+      co_return books.failed(*exchange, 407, TransportFailure::connect);
     if (head.status < 200 || head.status >= 300) {
       const AttemptEnd end = co_await take_error(books, *exchange);
       co_return end;
@@ -271,14 +273,8 @@ class RouterStage final : public pipeline::Stage {
                          .with_side(base::Side::upstream));
       co_return co_await answer_refusal(context);
     }
-    if (status == 401) {
-      // The gateway's credential was refused. The agent's own key is fine: telling it 401 would
-      // send it looking in the wrong place.
-      context.refuse(context.peer != nullptr
-                         ? peer_error(context, status)
-                         : Error(ErrorCode::upstream_failed,
-                                 "the provider refused the gateway's credential for this model")
-                               .with_side(base::Side::upstream));
+    if (status == 401 || status == 407) {
+      context.refuse(denied(context, status));
       co_return co_await answer_refusal(context);
     }
     std::string body, header_lines;
@@ -302,6 +298,17 @@ class RouterStage final : public pipeline::Stage {
     const bool sent =
         co_await context.downstream->respond(answer.status, header_lines, std::span(&piece, 1));
     co_return sent ? AttemptEnd::answered : AttemptEnd::client_gone;
+  }
+
+  /// Of a status that is about credentials of the gateway's: told as it is, it would send the agent
+  /// looking for the fault in its own key, or its HTTP library in its own proxy.
+  static Error denied(const RequestContext& context, int status) {
+    if (context.peer != nullptr) return peer_error(context, status);
+    return Error(ErrorCode::upstream_failed,
+                 status == 401 ? "the provider refused the gateway's credential for this model"
+                               : "the provider answered with HTTP status 407, as a proxy does that "
+                                 "wants credentials")
+        .with_side(base::Side::upstream);
   }
 
   /// An error in our words still says when the upstream wants to be asked again.

@@ -395,6 +395,32 @@ TEST_F(HostileUpstream, NothingAndALoginPageAreNoAnswersOfAModel) {
   }
 }
 
+TEST_F(HostileUpstream, AProvidersOwn407IsNoFailedConnect) {
+  upstream.on("POST", kChat, {Answer::json(407, "{}").header("proxy-authenticate", "Basic")});
+  const Response response = daemon.post(kChat, chat_request("m", "hi"));
+  EXPECT_EQ(response.status, 502);
+  EXPECT_EQ(response.header("proxy-authenticate"), "");
+  EXPECT_EQ(json::parse(response.body)["error"]["code"], "upstream_failed");
+  EXPECT_NE(response.body.find("status 407"), std::string::npos) << response.body;
+  EXPECT_EQ(response.body.find("connect failed"), std::string::npos) << response.body;
+}
+
+TEST(EgressProxy, A407OfItsOwnIsAFailedConnect) {
+  FakeUpstream proxy;
+  proxy.fallback([](const SeenRequest&) { return Answer::json(407, "{}"); });
+  Daemon daemon(R"(
+providers:
+  up: {kind: openai_compatible, base_url: "http://nowhere.example/v1", allow_plain_http: true, api_key: provider-key-1, proxy: "@{UP}"}
+models:
+  m: {deployments: [{provider: up, model: m, price: {input: 2.5, output: 10}}]}
+keys: [{id: k1, digest: "@{digest:agent}"}]
+)",
+                {.variables = {{"UP", proxy.url()}}});
+  const Response response = daemon.post(kChat, chat_request("m", "hi"));
+  EXPECT_EQ(response.status, 502);
+  EXPECT_NE(response.body.find("connect failed"), std::string::npos) << response.body;
+}
+
 TEST_F(HostileUpstream, ARedirectionIsNotTheAgentsToFollow) {
   for (const int status : {301, 302, 304, 307, 308}) {
     upstream.on("POST", kChat,

@@ -114,11 +114,14 @@ TEST_F(RpcRefusals, AnUpstreamsJsonRpcErrorPassesAsItComes) {
     EXPECT_EQ(response.status, status);
     EXPECT_EQ(response.body, theirs);
   }
-  // But not as if the agent's own key were bad.
-  upstream.on("POST", "/mcp-endpoint", {Answer::json(401, theirs)});
-  const Response refused = mcp(tool_call("add"));
-  EXPECT_EQ(refused.status, 200);
-  EXPECT_EQ(json::parse(refused.body)["error"]["data"]["upstream_status"], 401) << refused.body;
+  // But not as if the agent's own key, or its proxy's, were bad.
+  for (const int status : {401, 407}) {
+    upstream.on("POST", "/mcp-endpoint", {Answer::json(status, theirs)});
+    const Response refused = mcp(tool_call("add"));
+    EXPECT_EQ(refused.status, 200);
+    EXPECT_EQ(json::parse(refused.body)["error"]["data"]["upstream_status"], status)
+        << refused.body;
+  }
 }
 
 TEST_F(RpcRefusals, WithoutAnIdAnUpstreamsErrorStaysHttp) {
