@@ -53,6 +53,31 @@ std::int64_t micros(std::chrono::nanoseconds span) {
 
 }  // namespace
 
+base::ErrorCode code_of_break(TransportFailure failure) noexcept {
+  switch (failure) {
+    case TransportFailure::total_timeout:
+      return base::ErrorCode::call_timeout;
+    case TransportFailure::idle_timeout:
+      return base::ErrorCode::upstream_timeout;
+    case TransportFailure::invalid:
+      return base::ErrorCode::upstream_invalid;
+    case TransportFailure::too_large:
+      return base::ErrorCode::stream_limit;
+    case TransportFailure::none:
+    case TransportFailure::cancelled:
+    case TransportFailure::dns:
+    case TransportFailure::connect:
+    case TransportFailure::tls:
+    case TransportFailure::pool_exhausted:
+    case TransportFailure::stale_connection:
+    case TransportFailure::reset:
+    case TransportFailure::first_byte_timeout:
+    case TransportFailure::cut:
+      break;
+  }
+  return base::ErrorCode::upstream_cut;
+}
+
 Attempt::Attempt(RequestContext& context, domain::routing::AttemptLoop& loop, std::size_t candidate)
     : context_(context),
       loop_(loop),
@@ -151,12 +176,9 @@ AttemptEnd Attempt::failed(const UpstreamExchange& exchange, int status, Transpo
 
 void Attempt::broke_off(int status, TransportFailure failure) {
   if (failure == TransportFailure::too_large) context_.answer_unmeasured = true;
-  const base::ErrorCode code = failure == TransportFailure::total_timeout
-                                   ? base::ErrorCode::call_timeout
-                                   : base::ErrorCode::upstream_cut;
   const base::MonoTime now =
       end(to_string(failure), status, telemetry::attempt_failure(to_domain(failure)),
-          base::info(code).name);
+          base::info(code_of_break(failure)).name);
   const auto final = loop_.on_outcome(AttemptOutcome::failure(to_domain(failure)), true, now);
   static_cast<void>(final);  // nothing follows what the agent has begun to read
 }

@@ -16,6 +16,10 @@ enum class AttemptEnd : std::uint8_t {
   client_gone,  ///< or the gateway was told to stop: RequestContext::EarlyEnd
 };
 
+/// What breaking off an answer already begun is called: to the agent, in the attempt's row and in
+/// the call's.
+[[nodiscard]] base::ErrorCode code_of_break(pipeline::TransportFailure failure) noexcept;
+
 /// The books of one attempt: its row in the record, its metrics, what the loop is told of it, and
 /// what the provider may bill for it when it is given up.
 ///

@@ -141,7 +141,8 @@ Error Relay::broken_off() const {
       return Error(ErrorCode::upstream_invalid,
                    "the upstream's stream cannot be read: broken framing, or an event is not JSON");
     case TransportFailure::idle_timeout:
-      return Error(ErrorCode::upstream_timeout, kCutText);
+      return Error(ErrorCode::upstream_timeout,
+                   "the upstream fell silent in the middle of the answer (timeouts.stream_idle)");
     case TransportFailure::total_timeout:
       return domain::routing::out_of_time();
     case TransportFailure::cancelled:

@@ -55,6 +55,7 @@ base::Task<AttemptEnd> pass_binary(Attempt& attempt, UpstreamExchange& exchange)
         context.services->metrics.limit_hits(telemetry::LimitHit::total_time).inc();
       } else {
         context.upstream_cut = true;
+        context.refuse(base::Error(code_of_break(chunk.failure), "the answer broke off"));
       }
       context.downstream->abort();
       co_return AttemptEnd::answered;

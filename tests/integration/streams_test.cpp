@@ -118,8 +118,14 @@ TEST(Streams, ASilentUpstreamMidStreamIsEndedByTheIdleTimeout) {
   const auto got = client.all_events(5s);
   EXPECT_LT(std::chrono::steady_clock::now() - start, 2s);
   ASSERT_FALSE(got.empty());
-  EXPECT_NE(got.back().data.find("\"error\""), std::string::npos) << got.back().data;
+  EXPECT_NE(got.back().data.find("\"upstream_timeout\""), std::string::npos) << got.back().data;
+  EXPECT_NE(got.back().data.find("fell silent"), std::string::npos) << got.back().data;
   EXPECT_TRUE(upstream.wait_for_peer_left(0, 2s).has_value());
+  const Row row = daemon.exactly(1).at(0);
+  EXPECT_EQ(row.at("error_code"), "upstream_timeout");
+  const json attempts = json::parse(row.at("attempts"));
+  ASSERT_EQ(attempts.size(), 1u);
+  EXPECT_EQ(attempts[0]["error_code"], "upstream_timeout") << "one end, one name";
 }
 
 TEST(Streams, AnErrorEventAfterThe200IsTheAgentsToSee) {
