@@ -68,6 +68,33 @@ TEST_F(RpcRefusals, CarryTheIdInAJsonRpcErrorWithHttp200) {
   EXPECT_TRUE(daemon.metric_becomes("tollgate_holds_nusd", 0));
 }
 
+class RpcIndex : public RpcTest {
+ protected:
+  RpcIndex() : RpcTest({}, "limits: {body_bytes: 1MiB, body_memory_bytes: 2MiB}\n") {}
+};
+
+/// The refusal is written after the index is gone, and has the id all the same.
+TEST_F(RpcIndex, OneThatIsTooLargeIsRefusedWithTheIdOfItsRequest) {
+  std::string values = "[1";
+  for (int i = 0; i < 200'000; ++i) values += ",[]";
+  values += "]";
+  for (const std::string& id : {std::string("7"), std::string(R"("a\u00e91")")}) {
+    const Response response = daemon.post(
+        "/mcp/tools", R"({"jsonrpc":"2.0","id":)" + id +
+                          R"(,"method":"tools/call","params":{"name":"add","arguments":{"x":)" +
+                          values + "}}}");
+    EXPECT_EQ(response.status, 200) << response.body;
+    const json body = json::parse(response.body, nullptr, false);
+    EXPECT_EQ(body["id"], json::parse(id)) << response.body;
+    EXPECT_EQ(body["error"]["data"]["code"], "overloaded") << response.body;
+    EXPECT_EQ(response.header("retry-after"), "1");
+  }
+  EXPECT_TRUE(upstream.requests().empty());
+  const auto rows = daemon.rows(2);
+  EXPECT_EQ(rows.at(0).at("tool"), "add");
+  EXPECT_EQ(rows.at(0).at("error_code"), "overloaded");
+}
+
 Answer plain(int status, const std::string& body = "") {
   return Answer::raw("HTTP/1.1 " + std::to_string(status) + " X\r\ncontent-type: text/plain\r\n" +
                      "www-authenticate: Bearer resource_metadata=\"https://theirs\"\r\n" +
