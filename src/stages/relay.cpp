@@ -26,6 +26,23 @@ json::ParseLimits event_limits() {
 }
 
 constexpr std::string_view kCutText = "the upstream ended in the middle of the answer";
+
+/// Whether a stream that stops behind these bytes, an event without its blank line, has lost
+/// something. Comments are nothing.
+bool is_cut_event(std::string_view rest) {
+  while (!rest.empty()) {
+    const std::string_view line = rest.substr(0, rest.find_first_of("\r\n"));
+    if (!line.empty() && line.front() != ':') return true;
+    rest.remove_prefix(std::min(rest.size(), line.size() + 1));
+  }
+  return false;
+}
+
+/// `[DONE]` without the blank line behind it, as some hosts end: nothing is missing.
+bool is_open_mark(std::string_view rest) {
+  while (rest.ends_with('\n') || rest.ends_with('\r')) rest.remove_suffix(1);
+  return rest == "data: [DONE]" || rest == "data:[DONE]";
+}
 }  // namespace
 
 Relay::Relay(RequestContext& context, pipeline::UpstreamExchange& exchange, bool usage_injected,
@@ -66,6 +83,10 @@ bool Relay::take(const BodyChunk& chunk) {
   if (chunk.end && !stopped_ && failure_ == TransportFailure::none) {
     parser_.finish();
     drain_parser();
+    if (is_model() && is_open_mark(parser_.rest())) {
+      parser_.feed("\n\n");
+      drain_parser();
+    }
   }
   if (parser_.failed() && !stopped_) {
     failure_ = TransportFailure::too_large;
@@ -122,10 +143,21 @@ base::Task<RelayEnd> Relay::finish_stream() {
   co_return finished ? RelayEnd::complete : RelayEnd::cancelled;
 }
 
+bool Relay::is_model() const noexcept {
+  return context_.payload.kind == Payload::Kind::model;
+}
+
 /// A stream that ends without its end was cut, however politely.
 bool Relay::ended_early() const {
+  if (mark_seen_) return false;
+  if (is_cut_event(parser_.rest())) return true;
+  if (is_model()) {
+    if (!end_seen_) return true;
+    // Where the body's end is that of the connection, one that broke looks the same: then the words
+    // of the choices are not enough, since more was to come.
+    return exchange_.head().body_kind == protocol::http::BodyKind::until_close && !counted_;
+  }
   if (end_seen_) return false;
-  if (context_.payload.kind == Payload::Kind::model) return true;
   // A request is answered by a response with its id. Other streams have no end mark.
   const protocol::jsonrpc::Message& asked = context_.payload.rpc;
   return context_.payload.kind == Payload::Kind::rpc && !asked.method.empty() &&
@@ -195,11 +227,10 @@ void Relay::relay_event(const protocol::sse::Event& event, bool has_credential) 
     append(event);
     return;
   }
-  const bool is_model = payload.kind == Payload::Kind::model;
   if (payload.dialect != nullptr) {
     // Other /v1 paths are priced flat: what their streams say of use is not counted.
     reader_.read(*payload.dialect, event, event_.document,
-                 is_model ? context_.usage : unpriced_usage_, event_.llm);
+                 is_model() ? context_.usage : unpriced_usage_, event_.llm);
     event_.has_document = event_.llm.is_json;
   } else if (event.has_data && !event.data.empty()) {
     // A primed JSON-RPC stream may carry events with empty data: those pass as they are.
@@ -211,13 +242,13 @@ void Relay::relay_event(const protocol::sse::Event& event, bool has_credential) 
     failure_ = TransportFailure::invalid;
     return;
   }
-  if (is_model && !observe()) return;
+  if (is_model() && !observe()) return;
   if (payload.kind == Payload::Kind::rpc) observe_rpc(event);
   any_event_ = true;
   if (event_.has_document) event_.edits.reset(event.data);
   context_.chain->on_event(context_, event_);
   append(event);
-  if (is_model && event_.llm.kind == EventClass::error && !stopped_) {
+  if (is_model() && event_.llm.kind == EventClass::error && !stopped_) {
     // Told in the provider's own words; for the agent and the money it is a cut like any other.
     failure_ = TransportFailure::cut;
     provider_said_so_ = true;
@@ -242,7 +273,10 @@ bool Relay::observe() {
   const bool is_usage = said.kind == EventClass::usage_only;
   if (mark_seen_ || (said.ends_all && !is_usage && said.kind != EventClass::finish))
     end_seen_ = true;
-  if (is_usage && !end_seen_) end_seen_ = ended_by_usage_ = true;
+  if (is_usage) {
+    counted_ = end_seen_ && !ended_by_usage_;
+    if (!end_seen_) end_seen_ = ended_by_usage_ = true;
+  }
   if (said.has_content && ended_by_usage_ && !mark_seen_) {
     // A count on the way, not the last one.
     end_seen_ = ended_by_usage_ = context_.usage_is_final = false;
@@ -267,11 +301,15 @@ bool Relay::observe() {
 }
 
 void Relay::observe_rpc(const protocol::sse::Event& event) {
-  if (event.has_id) can_be_resumed_ = true;
+  // By Last-Event-ID, which A2A does not have.
+  if (event.has_id && context_.route.surface == pipeline::Surface::mcp) can_be_resumed_ = true;
   if (end_seen_ || !event_.has_document) return;
   const json::NodeRef root = event_.document.root();
-  // A server may spell the id in another way than the agent did: any response will do.
-  end_seen_ = root.find("result") || root.find("error");
+  const json::NodeRef result = root.find("result");
+  // A2A answers one call with many responses, of which the last says so.
+  const bool is_last =
+      !context_.payload.a2a.streaming || protocol::a2a::read_result(result).is_final;
+  end_seen_ = root.find("error") || (result && is_last);
 }
 
 /// Writes the event as the stages left it.

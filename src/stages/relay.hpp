@@ -45,6 +45,7 @@ class Relay {
   void relay_event(const protocol::sse::Event& event, bool has_credential);
   [[nodiscard]] bool observe();
   void observe_rpc(const protocol::sse::Event& event);
+  [[nodiscard]] bool is_model() const noexcept;
   [[nodiscard]] bool ended_early() const;
   void append(const protocol::sse::Event& event);
   void end_with(const base::Error& error);
@@ -68,6 +69,7 @@ class Relay {
                            ///< response to a JSON-RPC request
   bool mark_seen_ = false;       ///< `[DONE]`, `message_stop`: nothing can be missing
   bool ended_by_usage_ = false;  ///< end_seen_ for a usage event alone
+  bool counted_ = false;         ///< the usage came behind the end of every choice
   bool can_be_resumed_ =
       false;  ///< events have ids: an MCP server may end the stream and go on later
   bool provider_said_so_ = false;  ///< the stream broke with an error event, which was passed on

@@ -29,6 +29,7 @@ std::string status(const std::string& state, bool v1 = false, const std::string&
 
 class RpcStreams : public RpcTest {
  protected:
+  RpcStreams() : RpcTest({}, "routing: {cooldown_failures: 1000}\n") {}
   std::vector<SseEvent> run(const std::string& path, const std::string& body,
                             const std::vector<std::string>& events) {
     upstream.on("POST", path == "/mcp/tools" ? "/mcp-endpoint" : "/a2a-endpoint",
@@ -164,6 +165,52 @@ TEST_F(RpcStreams, ARequestsStreamThatEndsWithoutTheResponseIsCut) {
   // With ids the server may end it and go on with the rest when the client comes back.
   EXPECT_EQ(run("/mcp/tools", tool_call("add"), {"id: 5\n" + progress}).size(), 1u);
   EXPECT_TRUE(is_complete);
+}
+
+TEST_F(RpcStreams, AnAgentsStreamEndsWithAFinalUpdate) {
+  const auto last_code = [&](const std::vector<std::string>& events,
+                             const std::string& method = "message/stream") {
+    const auto seen = run("/a2a/planner", a2a_message(method), events);
+    const json last = seen.empty() ? json() : json::parse(seen.back().data);
+    if (!last.contains("error") || !last["error"].contains("data")) return std::string("none");
+    EXPECT_EQ(last["id"], "a1");
+    return last["error"]["data"]["code"].get<std::string>();
+  };
+  const auto result = [](const std::string& body) { return sse_data(rpc_result(body, "\"a1\"")); };
+  const std::string task =
+      result(R"({"kind":"task","id":"t1","contextId":"c","status":{"state":"submitted"}})");
+  const std::string v1_task =
+      result(R"({"task":{"id":"t1","contextId":"c","status":{"state":"TASK_STATE_WORKING"}}})");
+  const std::string piece = artifact("text", R"("lastChunk":true,)");
+  const std::string flagged =
+      result(R"({"kind":"status-update","taskId":"t1","status":{"state":"working"},"final":true})");
+  const std::string error =
+      sse_data(R"({"jsonrpc":"2.0","id":"a1","error":{"code":-32603,"message":"no"}})");
+  const auto cuts = std::vector<std::vector<std::string>>{
+      {task},
+      {task, piece},
+      {status("working")},
+      {v1_task},
+      {status("TASK_STATE_WORKING", true)},
+      {"id: 5\n" + task},
+      {v1_task, artifact("text", R"("lastChunk":true,)", true)}};
+  for (const auto& events : cuts) EXPECT_EQ(last_code(events), "upstream_cut") << events.back();
+  EXPECT_EQ(last_code({v1_task}, "SendStreamingMessage"), "upstream_cut");
+  const auto wholes = std::vector<std::vector<std::string>>{
+      {task, status("completed")},
+      {status("input-required")},
+      {flagged},
+      {v1_task, status("TASK_STATE_COMPLETED", true)},
+      {status("TASK_STATE_AUTH_REQUIRED", true)},
+      {result(R"({"kind":"message","messageId":"m","role":"agent","parts":[]})")},
+      {result(R"({"message":{"messageId":"m","role":"ROLE_AGENT","parts":[]}})")},
+      {task, error}};
+  for (const auto& events : wholes) {
+    EXPECT_EQ(last_code(events), "none") << events.back();
+    EXPECT_TRUE(is_complete) << events.back();
+  }
+  for (const Row& row : daemon.exactly(cuts.size() + 1 + wholes.size()))
+    EXPECT_NE(row.at("outcome"), "refused");
 }
 
 TEST_F(RpcStreams, WhatNoGuardrailReadBefore) {

@@ -39,8 +39,11 @@ struct NoUpstream final : pipeline::UpstreamClient {
 /// next, as a connection's is.
 class ScriptedExchange final : public pipeline::UpstreamExchange {
  public:
-  explicit ScriptedExchange(std::vector<std::string> pieces) : pieces_(std::move(pieces)) {
+  ScriptedExchange(std::vector<std::string> pieces, protocol::http::BodyKind kind,
+                   pipeline::TransportFailure failure)
+      : pieces_(std::move(pieces)), failure_(failure) {
     head_.status = 200;
+    head_.body_kind = kind;
   }
   base::Task<pipeline::TransportFailure> start(const pipeline::WireRequest&) override {
     co_return pipeline::TransportFailure::none;
@@ -55,7 +58,8 @@ class ScriptedExchange final : public pipeline::UpstreamExchange {
       view_ = buffer_;
       chunk.pieces = {&view_, 1};
     } else {
-      chunk.end = true;
+      chunk.failure = failure_;
+      chunk.end = failure_ == pipeline::TransportFailure::none;
     }
     co_return chunk;
   }
@@ -68,6 +72,7 @@ class ScriptedExchange final : public pipeline::UpstreamExchange {
 
  private:
   std::vector<std::string> pieces_;
+  pipeline::TransportFailure failure_;
   std::size_t next_ = 0;
   std::string buffer_;
   std::string_view view_;
@@ -250,6 +255,9 @@ class RelayBench {
         [](const config::Provider&) { return true; }, services_->rng, clock_.mono());
   }
   [[nodiscard]] test::FakeClock& clock() noexcept { return clock_; }
+  /// How the bodies of relay() are framed, and end.
+  protocol::http::BodyKind body_kind = protocol::http::BodyKind::chunked;
+  pipeline::TransportFailure body_failure = pipeline::TransportFailure::none;
 
   Outcome relay(const protocol::llm::Dialect& dialect, std::vector<std::string> pieces) {
     Agent agent;
@@ -263,7 +271,7 @@ class RelayBench {
     context.payload.dialect = &dialect;
     context.payload.fields.choices = 1;
     context.record = std::make_unique<store::AuditRecord>();
-    ScriptedExchange exchange(std::move(pieces));
+    ScriptedExchange exchange(std::move(pieces), body_kind, body_failure);
     Outcome out;
     {
       Relay relay(context, exchange, true, "content-type: text/event-stream\r\n");

@@ -186,6 +186,62 @@ TEST(Relay, KeysThatAreNoPlainNamesAreGuarded) {
   EXPECT_EQ(out.verdicts.at(0).count, 2);
 }
 
+const std::string kFinish =
+    "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
+const std::string kUsage =
+    "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":4}}\n\n";
+
+TEST(Relay, WithoutItsMarkAStreamEndsOnlyWhereItsConnectionSaysSo) {
+  using pipeline::TransportFailure;
+  using protocol::http::BodyKind;
+  struct Case {
+    std::string stream;
+    BodyKind kind;
+    TransportFailure failure;
+    RelayEnd end;
+  };
+  const std::string text = chunk("text");
+  const std::string done = "data: [DONE]\n\n";
+  for (const Case& c : std::vector<Case>{
+           {text + kFinish, BodyKind::chunked, TransportFailure::none, RelayEnd::complete},
+           {text + kFinish, BodyKind::chunked, TransportFailure::cut, RelayEnd::cut},
+           {text + kFinish, BodyKind::until_close, TransportFailure::none, RelayEnd::cut},
+           {text + kFinish + kUsage, BodyKind::chunked, TransportFailure::cut, RelayEnd::cut},
+           {text + kFinish + kUsage, BodyKind::until_close, TransportFailure::none,
+            RelayEnd::complete},
+           {text + kUsage + kUsage, BodyKind::until_close, TransportFailure::none, RelayEnd::cut},
+           {text + kFinish + done, BodyKind::until_close, TransportFailure::none,
+            RelayEnd::complete},
+           {text + kFinish + done, BodyKind::chunked, TransportFailure::cut, RelayEnd::complete}}) {
+    RelayBench bench;
+    bench.body_kind = c.kind;
+    bench.body_failure = c.failure;
+    const Outcome out = relay(bench, {c.stream});
+    EXPECT_EQ(out.end, c.end) << c.stream << out.bytes;
+    EXPECT_EQ(out.upstream_cut, c.end == RelayEnd::cut);
+    EXPECT_EQ(out.bytes.find("upstream_cut") != std::string::npos, c.end == RelayEnd::cut);
+  }
+}
+
+TEST(Relay, AnEventWithoutItsEndIsACut) {
+  RelayBench bench;
+  const std::string begun = chunk("text") + kFinish;
+  for (const std::string rest :
+       {"data: {\"choices\":[{\"index\":0,\"del", "data: {}\n", "event: x\r\n", ": a\ndata"}) {
+    const Outcome out = relay(bench, {begun, rest});
+    EXPECT_EQ(out.end, RelayEnd::cut) << rest;
+    EXPECT_NE(out.bytes.find("upstream_cut"), std::string::npos) << out.bytes;
+    EXPECT_EQ(relay(bench, {begun + "data: [DONE]\n\n", rest}).end, RelayEnd::complete) << rest;
+  }
+  for (const std::string rest : {": keep-al", ": keep-alive\n", "\r", ": a\r\n: b"})
+    EXPECT_EQ(relay(bench, {begun, rest}).end, RelayEnd::complete) << rest;
+  for (const std::string rest : {"data: [DONE]", "data: [DONE]\n", "data:[DONE]\r\n"}) {
+    const Outcome out = relay(bench, {chunk("text"), rest});
+    EXPECT_EQ(out.end, RelayEnd::complete) << rest;
+    EXPECT_NE(out.bytes.find("[DONE]"), std::string::npos) << out.bytes;
+  }
+}
+
 /// A stream as upstreams send them, and as none should.
 class RandomStream {
  public:
