@@ -131,19 +131,28 @@ domain::routing::Verdict Attempt::answered_with_error(int status,
   return loop_.on_outcome(AttemptOutcome::status(status, hints), false, now);
 }
 
+base::MonoTime Attempt::end_unreadable(int status, base::MonoTime at) {
+  return end(at, to_string(TransportFailure::invalid), status,
+             telemetry::attempt_failure(FailureKind::invalid),
+             base::info(base::ErrorCode::upstream_invalid).name);
+}
+
 void Attempt::unreadable(int status, base::MonoTime at) {
-  const base::MonoTime now = end(at, to_string(TransportFailure::invalid), status,
-                                 telemetry::attempt_failure(FailureKind::invalid),
-                                 base::info(base::ErrorCode::upstream_invalid).name);
-  // It did answer, and what cannot be read may be the doing of who asked: of its health this says
-  // what a success says.
-  const auto final = loop_.on_outcome(AttemptOutcome::status(status), true, now);
+  const base::MonoTime now = end_unreadable(status, at);
+  const auto final = loop_.on_outcome(AttemptOutcome::unreadable(), true, now);
   static_cast<void>(final);
 }
 
 void Attempt::gave_nothing(int status, base::MonoTime at) {
   unreadable(status, at);
   keep_abandoned(context_, index_, {});
+}
+
+AttemptEnd Attempt::discarded(int status, base::MonoTime at, std::uint64_t answer_bytes) {
+  const base::MonoTime now = end_unreadable(status, at);
+  keep_abandoned(context_, index_, Received{answer_bytes, false});
+  const auto verdict = loop_.on_outcome(AttemptOutcome::unreadable(), false, now);
+  return verdict == domain::routing::Verdict::final ? AttemptEnd::over : AttemptEnd::next;
 }
 
 AttemptEnd Attempt::failed(const UpstreamExchange& exchange, int status, TransportFailure failure,

@@ -52,6 +52,8 @@ class Attempt {
   void unreadable(int status, base::MonoTime at);
   /// The same for one that is empty where a response was due: charged as a failed one.
   void gave_nothing(int status, base::MonoTime at);
+  /// The same of a model's answer, which another deployment may give.
+  AttemptEnd discarded(int status, base::MonoTime at, std::uint64_t answer_bytes);
   /// It failed before anything went to the agent, `answer_bytes` into the answer's body; `status`
   /// is that of the answer's head, 0 when none came.
   AttemptEnd failed(const pipeline::UpstreamExchange& exchange, int status,
@@ -62,6 +64,7 @@ class Attempt {
   void cancelled(int status);
 
  private:
+  base::MonoTime end_unreadable(int status, base::MonoTime at);
   base::MonoTime end(base::MonoTime now, std::string_view outcome, int status,
                      telemetry::AttemptResult result, std::string_view error_code);
   base::MonoTime end(std::string_view outcome, int status, telemetry::AttemptResult result,

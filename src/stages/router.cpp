@@ -178,7 +178,8 @@ class RouterStage final : public pipeline::Stage {
     if (head.status == 407 && !provider.origin.proxy.empty() && provider.origin.scheme == "http")
       co_return books.failed(*exchange, 407, TransportFailure::connect);
     if (head.status < 200 || head.status >= 300) {
-      const AttemptEnd end = co_await take_error(books, *exchange);
+      const AttemptEnd end =
+          co_await take_error(books, *exchange, head.status, memory->answer_body);
       co_return end;
     }
     context.served_by = &target;
@@ -214,6 +215,21 @@ class RouterStage final : public pipeline::Stage {
     }
     Answer answer;
     answer.body = &body;
+    answer.status = head.status;
+    read(context, head, answer);
+    if (context.payload.kind == Payload::Kind::model) {
+      // By another name it may be lines of JSON, which pass as they are.
+      const std::string_view type = head.value(HeaderId::content_type);
+      if (answer.document == nullptr && (type.empty() || protocol::http::is_json(type)))
+        co_return served(context, books.discarded(head.status, read_at, body.size()));
+      if (const auto told = observe(context, answer)) {
+        if (*told == 0)
+          co_return served(context,
+                           books.failed(*exchange, head.status, TransportFailure::invalid));
+        const AttemptEnd end = co_await take_error(books, *exchange, *told, body);
+        co_return end;
+      }
+    }
     const bool usable = prepare(context, head, books.number(), answer, memory->answer_lines);
     if (usable || context.refusal->code() != ErrorCode::upstream_invalid) {
       books.succeeded(head.status, read_at);
@@ -255,10 +271,12 @@ class RouterStage final : public pipeline::Stage {
   }
 
   /// An answer that is not a success: another attempt, or the agent gets to read it.
-  base::Task<AttemptEnd> take_error(Attempt& attempt, UpstreamExchange& exchange) {
+  /// `status` is its head's, or that of an error object in a 200, already read into `body`.
+  base::Task<AttemptEnd> take_error(Attempt& attempt, UpstreamExchange& exchange, int status,
+                                    std::string& body) {
     RequestContext& context = attempt.context();
     const auto& head = exchange.head();
-    const int status = head.status;
+    context.served_by = nullptr;
     const auto hints = domain::routing::read_hints(head.headers, context.services->clock.wall());
     if (context.peer != nullptr && status >= 400) context.payload.peer_error_status = status;
     if (attempt.answered_with_error(status, hints) != domain::routing::Verdict::final)
@@ -277,7 +295,7 @@ class RouterStage final : public pipeline::Stage {
       context.refuse(denied(context, status));
       co_return co_await answer_refusal(context);
     }
-    std::string body, header_lines;
+    std::string header_lines;
     const TransportFailure failure =
         co_await exchange.read_all(body, context.config().limits.response_body_bytes);
     if (failure == TransportFailure::cancelled) co_return AttemptEnd::client_gone;
@@ -288,6 +306,8 @@ class RouterStage final : public pipeline::Stage {
     const base::MonoTime read_at = context.services->clock.mono();
     Answer answer;
     answer.body = &body;
+    answer.status = status;
+    read(context, head, answer);
     if (!prepare(context, head, attempt.number(), answer, header_lines)) {
       if (hints.retry_after && context.payload.peer_error_status != 0)
         tell_when(context, *hints.retry_after);
@@ -317,13 +337,10 @@ class RouterStage final : public pipeline::Stage {
     context.refusal = Error(*context.refusal).with_retry_after(std::max<std::int64_t>(seconds, 1));
   }
 
-  /// Leads a whole answer, success or error, through the response hooks, ready to be sent. False:
-  /// one of them refused it, and context.refusal says why.
-  bool prepare(RequestContext& context, const protocol::http::ResponseHead& head, unsigned attempts,
-               Answer& answer, std::string& header_lines) {
+  /// Takes our credentials out of a whole answer, success or error, and parses it if it is JSON.
+  void read(RequestContext& context, const protocol::http::ResponseHead& head, Answer& answer) {
     std::string& body = *answer.body;
     answer.is_rewritten = redact_credentials(context, body);
-    answer.status = head.status;
     answer.from_upstream = true;
     answer.is_json =
         (context.payload.kind == Payload::Kind::model && !body.empty() && body.front() == '{') ||
@@ -342,7 +359,12 @@ class RouterStage final : public pipeline::Stage {
         answer.is_json = true;
       }
     }
-    if (head.status < 300 && context.payload.kind == Payload::Kind::model) observe(context, answer);
+  }
+
+  /// Leads an answer that was read through the response hooks, ready to be sent. False: one of them
+  /// refused it, and context.refusal says why.
+  bool prepare(RequestContext& context, const protocol::http::ResponseHead& head, unsigned attempts,
+               Answer& answer, std::string& header_lines) {
     Verdict verdict = context.chain->on_answer(context, answer);
     answer_document_.trim();
     build_answer_headers(context, head, attempts, answer.is_rewritten, header_lines);
@@ -351,30 +373,35 @@ class RouterStage final : public pipeline::Stage {
       return false;
     }
     context.status = answer.status;
-    context.response_bytes = body.size();
-    context.capture_response(body);
+    context.response_bytes = answer.body->size();
+    context.capture_response(*answer.body);
     return true;
   }
 
-  /// Usage, model and, where the provider does not say what it generated, text size of a JSON
-  /// answer.
-  void observe(RequestContext& context, const Answer& answer) {
+  /// Usage, model and, where the provider does not say what it used, text size of a JSON answer. Of
+  /// one that is an error and nothing else, its status, 0 when it gives none.
+  std::optional<int> observe(RequestContext& context, const Answer& answer) {
     Payload& payload = context.payload;
     if (answer.document == nullptr) {
       payload.output_text_bytes = answer.body->size();
-      return;
+      return std::nullopt;
     }
-    auto facts = payload.dialect->read_response(*answer.document);
+    const json::Document& document = *answer.document;
+    auto facts = payload.dialect->read_response(document);
+    // Embeddings are in `data`.
+    if (facts.is_error && facts.choices == 0 && !document.root().find("data"))
+      return facts.error_status;
     context.usage = std::move(facts.usage);
     context.usage_is_final = true;
     context.served_model = std::move(facts.model);
-    if (context.usage.output_told) return;
+    if (context.usage.output_told) return std::nullopt;
     // The text alone: an envelope of ids and punctuation is not generated.
     texts_.clear();
-    payload.dialect->response_texts(*answer.document, texts_);
+    payload.dialect->response_texts(document, texts_);
     for (const auto& text : texts_)
       if (!protocol::llm::is_tag(text))
         payload.output_text_bytes += text.ref.end_offset() - text.ref.begin_offset() - 2;
+    return std::nullopt;
   }
 
   // Used between two waits only, so one for all calls of the worker will do.

@@ -279,6 +279,75 @@ TEST(FailoverDetails, AnAbandonedAttemptThatMayHaveWorkedIsNotFree) {
   EXPECT_EQ(ledger[1].at("nusd"), kCompletionCost);
 }
 
+TEST(FailoverDetails, AModelsAnswerThatIsNoneIsAskedForElsewhere) {
+  struct NoAnswer {
+    Answer answer;
+    const char* outcome;
+    int status;
+    bool is_billed;
+  };
+  const std::string whole = completion("one");
+  const std::string half = whole.substr(0, whole.size() / 2);
+  const auto with_error = [](const std::string& error) {
+    return Answer::json(200, R"({"id":"x",)" + error + "}");
+  };
+  for (const NoAnswer& c : std::vector<NoAnswer>{
+           {Answer::json(200, half), "invalid", 200, true},
+           {Answer::json(200, half).framing(Answer::Framing::until_close).end(Answer::End::close),
+            "invalid", 200, true},
+           {Answer::json(200, whole).cut_at(40, Answer::End::close), "cut", 200, true},
+           {Answer::json(200, whole)
+                .framing(Answer::Framing::chunked)
+                .cut_at(40, Answer::End::close),
+            "cut", 200, true},
+           {with_error(R"("error":{"message":"key-of-one","code":429})"), "status", 429, false},
+           {with_error(R"("error":{"message":"busy","code":"502"},"choices":[])"), "status", 502,
+            false},
+           {with_error(R"("error":{"message":"busy","type":"overloaded_error"})"), "status", 529,
+            false},
+           {with_error(R"("error":{"message":"why"})"), "invalid", 200, true},
+           {with_error(R"("error":"why")"), "invalid", 200, true}}) {
+    FakeUpstream one;
+    FakeUpstream two;
+    one.on("POST", kPath, {c.answer});
+    two.on("POST", kPath, {Answer::json(200, completion("two"))});
+    Daemon daemon(kTwo, {.variables = {{"ONE", one.url()}, {"TWO", two.url()}}});
+    const Response response = daemon.post(kPath, chat_request("m", "hi"));
+    ASSERT_EQ(response.status, 200) << response.body;
+    EXPECT_NE(response.body.find("two"), std::string::npos) << response.body;
+    EXPECT_EQ(response.header("x-tollgate-deployment"), "m/two/m-two");
+    const Row row = daemon.exactly(1).at(0);
+    EXPECT_EQ(row.at("outcome"), "ok");
+    EXPECT_EQ(row.at("provider"), "two");
+    const json attempts = json::parse(row.at("attempts"));
+    ASSERT_EQ(attempts.size(), 2u) << attempts.dump();
+    EXPECT_EQ(attempts[0]["outcome"], c.outcome) << attempts.dump();
+    EXPECT_EQ(attempts[0]["status"], c.status);
+    EXPECT_EQ(attempts[0].value("nusd", 0) > 0, c.is_billed) << attempts.dump();
+    EXPECT_EQ(daemon.metrics().value("tollgate_holds_nusd"), 0);
+  }
+}
+
+TEST(FailoverDetails, AnErrorInA200IsTheAgentsWhenItIsTheAgentsFault) {
+  for (const bool refuses_credential : {false, true}) {
+    FakeUpstream one;
+    FakeUpstream two;
+    const std::string code = refuses_credential ? "401" : "400";
+    one.on("POST", kPath,
+           {Answer::json(200, R"({"error":{"message":"yours, key-of-one","code":)" + code + "}}")});
+    Daemon daemon(kTwo, {.variables = {{"ONE", one.url()}, {"TWO", two.url()}}});
+    const Response response = daemon.post(kPath, chat_request("m", "hi"));
+    EXPECT_EQ(response.status, refuses_credential ? 502 : 400);
+    EXPECT_EQ(response.body.find("yours") == std::string::npos, refuses_credential);
+    EXPECT_EQ(response.body.find("key-of-one"), std::string::npos);
+    EXPECT_EQ(two.request_count(), 0u);
+    const Row row = daemon.exactly(1).at(0);
+    EXPECT_EQ(row.at("status"), refuses_credential ? "502" : "400");
+    EXPECT_EQ(row.at("cost_nusd"), "0");
+    EXPECT_EQ(json::parse(row.at("attempts"))[0]["status"], std::stoi(code));
+  }
+}
+
 TEST(FailoverDetails, AnErrorTheCallerCausedIsNotTriedElsewhere) {
   for (const int status : {400, 404, 413, 422}) {
     FakeUpstream one;

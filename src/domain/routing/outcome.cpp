@@ -98,6 +98,7 @@ Verdict classify(const AttemptOutcome& outcome, Repeat repeat, bool committed) n
 }
 
 Health health(const AttemptOutcome& outcome) noexcept {
+  if (outcome.is_answer()) return Health::alive;
   if (const auto kind = outcome.failure_kind()) {
     switch (*kind) {
       case FailureKind::stale_connection:

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "protocol/anthropic/parts.hpp"
+#include "protocol/llm/error_status.hpp"
 #include "protocol/llm/field_reader.hpp"
 #include "protocol/llm/key_map.hpp"
 
@@ -76,6 +77,7 @@ llm::ResponseFacts read_response(const json::Document& body) {
   llm::ResponseFacts facts;
   const json::NodeRef root = body.root();
   facts.is_error = root.find("type").text_is("error");
+  if (facts.is_error) facts.error_status = llm::status_of_error(root.find("error"));
   facts.model = root.find("model").text();
   read_usage(root.find("usage"), facts.usage);
   facts.finish_reason = root.find("stop_reason").text();

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "protocol/llm/error_status.hpp"
 #include "protocol/llm/field_reader.hpp"
 #include "protocol/llm/key_map.hpp"
 #include "protocol/llm/text_walk.hpp"
@@ -164,6 +165,7 @@ llm::ResponseFacts read_response(const json::Document& body) {
   const llm::Members told(body.root(), kAnswerFields);
   const json::NodeRef error = told[AnswerField::error];
   facts.is_error = error && !error.is_null();
+  if (facts.is_error) facts.error_status = llm::status_of_error(error);
   facts.model = told[AnswerField::model].text();
   facts.usage.service_tier = told[AnswerField::service_tier].text();
   read_usage(told[AnswerField::usage], facts.usage);

@@ -36,6 +36,15 @@ constexpr FailureRow kFailures[] = {
     {FailureKind::cancelled, Verdict::final, Verdict::final, Health::unknown},
 };
 
+TEST(Classify, AnUnreadableAnswerIsTriedElsewhereAndBlamesNobody) {
+  const AttemptOutcome outcome = AttemptOutcome::unreadable();
+  EXPECT_EQ(classify(outcome, Repeat::safe, false), Verdict::next_deployment);
+  EXPECT_EQ(classify(outcome, Repeat::only_unsent, false), Verdict::final);
+  EXPECT_EQ(classify(outcome, Repeat::safe, true), Verdict::final);
+  EXPECT_EQ(health(outcome), Health::alive);
+  EXPECT_EQ(outcome.text(), "malformed answer");
+}
+
 TEST(Classify, EveryTransportFailure) {
   ASSERT_EQ(std::size(kFailures), kFailureKinds);
   for (const FailureRow& row : kFailures) {

@@ -63,13 +63,21 @@ enum class Health : std::uint8_t { alive, failing, asked_to_wait, unknown };
 class AttemptOutcome {
  public:
   static AttemptOutcome failure(FailureKind kind) { return AttemptOutcome(kind); }
+  /// A whole answer that nobody here can read. What is in it may be the doing of who asked: of the
+  /// deployment's health it says what an answer says.
+  static AttemptOutcome unreadable() {
+    AttemptOutcome outcome(FailureKind::invalid);
+    outcome.is_answer_ = true;
+    return outcome;
+  }
   /// An answer head with its status, 100-599.
   static AttemptOutcome status(int status, RetryHints hints = {}) {
     return AttemptOutcome(status, hints);
   }
 
   [[nodiscard]] std::optional<FailureKind> failure_kind() const noexcept { return failure_; }
-  [[nodiscard]] int http_status() const noexcept { return status_; }  ///< 0 for a failure
+  [[nodiscard]] bool is_answer() const noexcept { return is_answer_; }  ///< unreadable()
+  [[nodiscard]] int http_status() const noexcept { return status_; }    ///< 0 for a failure
   [[nodiscard]] const RetryHints& hints() const noexcept { return hints_; }
   /// "connect failed", "503": for the summary of what was tried.
   [[nodiscard]] std::string text() const;
@@ -78,6 +86,7 @@ class AttemptOutcome {
   explicit AttemptOutcome(FailureKind kind) : failure_(kind) {}
   AttemptOutcome(int status, RetryHints hints) : status_(status), hints_(hints) {}
   std::optional<FailureKind> failure_;
+  bool is_answer_ = false;
   int status_ = 0;
   RetryHints hints_;
 };
@@ -103,7 +112,7 @@ class AttemptOutcome {
 
 /// dns, connect, tls, reset, first_byte_timeout, cut, idle_timeout, invalid, 5xx: failing. 429, or
 /// a 408 or 5xx with Retry-After: asked_to_wait. stale_connection, pool_exhausted, too_large,
-/// total_timeout, cancelled, 408: unknown. Else alive.
+/// total_timeout, cancelled, 408: unknown. Else, and of an unreadable answer, alive.
 [[nodiscard]] Health health(const AttemptOutcome& outcome) noexcept;
 
 }  // namespace tollgate::domain::routing

@@ -141,6 +141,7 @@ struct ResponseFacts {
   std::string finish_reason;  ///< the dialect's own word, of the first choice
   std::uint32_t choices = 0;
   bool is_error = false;  ///< the body is an error object
+  int error_status = 0;   ///< HTTP status the error stands for, 400-599; 0 when it does not say
 };
 
 enum class EventClass : std::uint8_t {
