@@ -18,6 +18,8 @@ class DemoExchange final : public pipeline::UpstreamExchange {
   base::Task<pipeline::TransportFailure> start(const pipeline::WireRequest& request) override;
   [[nodiscard]] const protocol::http::ResponseHead& head() const override { return parser_.head(); }
   base::Task<pipeline::TransportFailure> read_all(std::string& into, std::uint64_t limit) override;
+  /// The script sends no comments, and nothing behind its end.
+  void limit_reads(base::Deadline) noexcept override {}
   [[nodiscard]] base::MonoTime sent_at() const noexcept override { return sent_at_; }
   [[nodiscard]] base::MonoTime first_byte_at() const noexcept override { return first_byte_at_; }
   [[nodiscard]] base::MonoTime read_at() const noexcept override { return worker_.now(); }

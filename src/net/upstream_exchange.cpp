@@ -284,8 +284,9 @@ bool UpstreamExchange::take_or_fill() {
   // Framing alone, perhaps: nobody has to be resumed for that.
   Channel& channel = lease_.channel();
   channel.consume(std::exchange(taken_, 0));
-  channel.set_read_deadline(
-      base::Deadline::after(worker_.read_time(), idle_timeout_).earlier(deadline_));
+  channel.set_read_deadline(base::Deadline::after(worker_.read_time(), idle_timeout_)
+                                .earlier(deadline_)
+                                .earlier(read_limit_));
   channel.fill(kBodyBuffer, *this);
   return false;
 }

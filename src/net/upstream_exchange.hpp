@@ -48,6 +48,7 @@ class UpstreamExchange final : public pipeline::UpstreamExchange,
   [[nodiscard]] base::MonoTime sent_at() const noexcept override { return sent_at_; }
   [[nodiscard]] base::MonoTime first_byte_at() const noexcept override { return first_byte_at_; }
   // What is given out was read in the turn that gives it; see take_head() for the other bound.
+  void limit_reads(base::Deadline by) noexcept override { read_limit_ = by; }
   [[nodiscard]] base::MonoTime read_at() const noexcept override {
     return std::max(worker_.read_time(), sent_at_);
   }
@@ -98,7 +99,7 @@ class UpstreamExchange final : public pipeline::UpstreamExchange,
   pipeline::TransportFailure read_failed_ = pipeline::TransportFailure::none;
   std::coroutine_handle<> reader_;
   std::size_t taken_ = 0;  ///< buffered bytes the last pieces_ point into
-  base::Deadline deadline_;
+  base::Deadline deadline_, read_limit_;
   std::chrono::nanoseconds idle_timeout_{0};
   base::MonoTime sent_at_{}, first_byte_at_{};
 };

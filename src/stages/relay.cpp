@@ -46,12 +46,16 @@ bool is_open_mark(std::string_view rest) {
 }  // namespace
 
 Relay::Relay(RequestContext& context, pipeline::UpstreamExchange& exchange, bool usage_injected,
-             std::string header_lines)
+             std::string header_lines, base::Deadline first_event_by)
     : context_(context),
       exchange_(exchange),
       usage_injected_(usage_injected),
+      first_event_by_(context.payload.dialect != nullptr ? first_event_by
+                                                         : base::Deadline::never()),
       header_lines_(std::move(header_lines)),
-      parser_(context.config().limits.sse_event_bytes) {}
+      parser_(context.config().limits.sse_event_bytes) {
+  exchange_.limit_reads(first_event_by_);
+}
 
 // Runs once per event: what waits is awaited here, without a coroutine of its own in between, and
 // what does not wait is no coroutine.
@@ -94,6 +98,11 @@ bool Relay::take(const BodyChunk& chunk) {
   } else if (chunk.failure != TransportFailure::none && failure_ == TransportFailure::none) {
     failure_ = chunk.failure;
   }
+  const bool may_be_late =
+      failure_ == TransportFailure::none ? !chunk.end : failure_ == TransportFailure::idle_timeout;
+  if (nothing_yet() && !error_first_ && may_be_late &&
+      first_event_by_.passed(context_.services->clock.mono()))
+    failure_ = TransportFailure::first_byte_timeout;
   return chunk.end || stopped_ || failure_ != TransportFailure::none;
 }
 
@@ -106,8 +115,7 @@ base::Task<RelayEnd> Relay::finish_stream() {
     failure_ = TransportFailure::none;
   if (failure_ == TransportFailure::none && !stopped_ && ended_early())
     failure_ = TransportFailure::cut;
-  if (failure_ != TransportFailure::none && !any_event_ && !started_)
-    co_return RelayEnd::not_started;
+  if (failure_ != TransportFailure::none && nothing_yet()) co_return RelayEnd::not_started;
   if (!stopped_) {
     event_.reset();
     context_.chain->on_stream_end(context_, event_);
@@ -223,6 +231,8 @@ void Relay::relay_event(const protocol::sse::Event& event, bool has_credential) 
   event_.has_credential = has_credential;
   Payload& payload = context_.payload;
   if (event.is_keep_alive) {
+    // Sent by hosts while a call stands in line. To pass it on would be to commit to this one.
+    if (payload.dialect != nullptr && nothing_yet()) return;
     context_.chain->on_event(context_, event_);
     append(event);
     return;
@@ -244,6 +254,7 @@ void Relay::relay_event(const protocol::sse::Event& event, bool has_credential) 
   }
   if (is_model() && !observe()) return;
   if (payload.kind == Payload::Kind::rpc) observe_rpc(event);
+  if (!any_event_) exchange_.limit_reads(base::Deadline::never());
   any_event_ = true;
   if (event_.has_document) event_.edits.reset(event.data);
   context_.chain->on_event(context_, event_);
@@ -261,7 +272,7 @@ bool Relay::observe() {
   const protocol::llm::StreamEvent& said = event_.llm;
   if (!said.model.empty() && context_.served_model.empty()) context_.served_model = said.model;
   if (said.kind == EventClass::error) {
-    error_first_ = !any_event_ && !started_;
+    error_first_ = nothing_yet();
     return !error_first_;
   }
   for (const auto& piece : said.pieces) {

@@ -29,8 +29,10 @@ enum class RelayEnd : std::uint8_t {
 /// Lifetime: of one attempt. Not thread-safe.
 class Relay {
  public:
+  /// @param first_event_by  of a model's stream: the time to its first byte is that to its first
+  ///                        event, whatever comments come before
   Relay(pipeline::RequestContext& context, pipeline::UpstreamExchange& exchange,
-        bool usage_injected, std::string header_lines);
+        bool usage_injected, std::string header_lines, base::Deadline first_event_by);
 
   base::Task<RelayEnd> run();
   /// Why it broke, when it did.
@@ -40,6 +42,7 @@ class Relay {
 
  private:
   [[nodiscard]] bool take(const pipeline::BodyChunk& chunk);
+  [[nodiscard]] bool nothing_yet() const noexcept { return !any_event_ && !started_; }
   void drain_parser();
   void take_event(const protocol::sse::Event& event);
   void relay_event(const protocol::sse::Event& event, bool has_credential);
@@ -57,6 +60,7 @@ class Relay {
   pipeline::RequestContext& context_;
   pipeline::UpstreamExchange& exchange_;
   bool usage_injected_;
+  base::Deadline first_event_by_;
   std::string header_lines_;
   protocol::sse::Parser parser_;
   protocol::llm::EventReader reader_;

@@ -1,7 +1,6 @@
 #include "stages/relayed_answers.hpp"
 
 #include "stages/relay.hpp"
-#include "stages/wire.hpp"
 #include "tollgate/pipeline/error_body.hpp"
 
 namespace tollgate::stages {
@@ -11,14 +10,16 @@ using pipeline::TransportFailure;
 using pipeline::UpstreamExchange;
 
 base::Task<AttemptEnd> relay_stream(Attempt& attempt, UpstreamExchange& exchange,
-                                    bool usage_injected) {
+                                    const AttemptRequest& request) {
   RequestContext& context = attempt.context();
   const auto& head = exchange.head();
   context.is_stream = true;
   std::string header_lines;
   // The head is written before anyone knows what will be masked in the events.
   build_answer_headers(context, head, attempt.number(), true, header_lines);
-  Relay relay(context, exchange, usage_injected, std::move(header_lines));
+  const auto first_event_by =
+      base::Deadline::after(exchange.sent_at(), request.wire.first_byte_timeout);
+  Relay relay(context, exchange, request.usage_injected, std::move(header_lines), first_event_by);
   const RelayEnd end = co_await relay.run();
   if (end == RelayEnd::not_started) {
     context.is_stream = false;

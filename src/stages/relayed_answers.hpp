@@ -1,13 +1,14 @@
 #pragma once
 
 #include "stages/attempt.hpp"
+#include "stages/wire.hpp"
 
 /// Answers that do not take the way of a whole JSON body: sent as they come, or made here.
 namespace tollgate::stages {
 
-/// An event stream, event by event through the chain.
+/// The event stream that answers `request`, event by event through the chain.
 base::Task<AttemptEnd> relay_stream(Attempt& attempt, pipeline::UpstreamExchange& exchange,
-                                    bool usage_injected);
+                                    const AttemptRequest& request);
 
 /// Audio, images, files: bytes nobody reads, passed on as they come.
 base::Task<AttemptEnd> pass_binary(Attempt& attempt, pipeline::UpstreamExchange& exchange);

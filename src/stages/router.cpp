@@ -185,8 +185,7 @@ class RouterStage final : public pipeline::Stage {
     context.served_by = &target;
     context.served_candidate = candidate;
     if (protocol::http::is_media_type(head.value(HeaderId::content_type), "text/event-stream")) {
-      const AttemptEnd end =
-          co_await relay_stream(books, *exchange, memory->request.usage_injected);
+      const AttemptEnd end = co_await relay_stream(books, *exchange, memory->request);
       co_return served(context, end);
     }
     if (passes_as_it_comes(context, head)) {

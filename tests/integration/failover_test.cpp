@@ -348,6 +348,35 @@ TEST(FailoverDetails, AnErrorInA200IsTheAgentsWhenItIsTheAgentsFault) {
   }
 }
 
+TEST(FailoverDetails, CommentsOfAProviderThatThenFailsCostNoAnswer) {
+  const std::string comment = ": OPENROUTER PROCESSING\n\n";
+  struct Queue {
+    Answer answer;
+    const char* outcome;
+  };
+  for (const Queue& queue : std::vector<Queue>{
+           {Answer::sse({comment, comment}), "cut"},
+           {Answer::sse({comment, sse_data(R"({"error":{"message":"busy","code":502}})")}),
+            "invalid"},
+           {Answer::sse({comment, comment}).cut_at(comment.size(), Answer::End::silent),
+            "first_byte_timeout"},
+           {Answer::sse(std::vector<std::string>(100, comment), 20ms), "first_byte_timeout"}}) {
+    FakeUpstream one;
+    FakeUpstream two;
+    one.on("POST", kPath, {queue.answer});
+    two.on("POST", kPath, {Answer::sse(chat_stream({"from ", "two"}))});
+    Daemon daemon(kTwo, {.variables = {{"ONE", one.url()}, {"TWO", two.url()}}});
+    const Response response =
+        daemon.post(kPath, chat_request("m", "hi", R"(,"max_tokens":100,"stream":true)"));
+    ASSERT_EQ(response.status, 200) << response.body;
+    EXPECT_NE(response.body.find("[DONE]"), std::string::npos) << response.body;
+    EXPECT_EQ(response.body.find("OPENROUTER"), std::string::npos) << response.body;
+    const Row row = daemon.exactly(1).at(0);
+    EXPECT_EQ(row.at("provider"), "two");
+    EXPECT_EQ(json::parse(row.at("attempts"))[0]["outcome"], queue.outcome);
+  }
+}
+
 TEST(FailoverDetails, AnErrorTheCallerCausedIsNotTriedElsewhere) {
   for (const int status : {400, 404, 413, 422}) {
     FakeUpstream one;

@@ -361,7 +361,7 @@ routing: {retries_per_deployment: 0}
     answers.push_back(Answer::sse({delta("Bearer " + spelled), sse_data("[DONE]")}));
     answers.push_back(
         Answer::sse({delta("acme-prod"), delta(spelled.substr(9)), sse_data("[DONE]")}));
-    answers.push_back(Answer::sse({": " + key + "\n\n", delta("a"), sse_data("[DONE]")}));
+    answers.push_back(Answer::sse({delta("a"), ": " + key + "\n\n", sse_data("[DONE]")}));
   }
   for (std::size_t i = 0; i < answers.size(); ++i) {
     SCOPED_TRACE(i);

@@ -88,6 +88,9 @@ class UpstreamExchange {
   [[nodiscard]] virtual const protocol::http::ResponseHead& head() const = 0;
   /// Awaits more of the body, de-chunked.
   base::Awaiting<BodyChunk> read() { return base::Awaiting<BodyChunk>(reading()); }
+  /// Reads wait until `by` at most: `idle_timeout` beyond. Never: by their own timeouts alone
+  /// again.
+  virtual void limit_reads(base::Deadline by) noexcept = 0;
   /// Appends the whole body to `into`; `too_large` past `limit`.
   virtual base::Task<TransportFailure> read_all(std::string& into, std::uint64_t limit) = 0;
   /// When the request's last byte had been handed to the kernel, when the first answer byte had

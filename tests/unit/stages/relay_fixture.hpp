@@ -66,6 +66,8 @@ class ScriptedExchange final : public pipeline::UpstreamExchange {
   base::Task<pipeline::TransportFailure> read_all(std::string&, std::uint64_t) override {
     co_return pipeline::TransportFailure::invalid;
   }
+  void limit_reads(base::Deadline by) noexcept override { read_limit = by; }
+  base::Deadline read_limit;
   [[nodiscard]] base::MonoTime sent_at() const noexcept override { return {}; }
   [[nodiscard]] base::MonoTime first_byte_at() const noexcept override { return {}; }
   [[nodiscard]] base::MonoTime read_at() const noexcept override { return {}; }
@@ -177,6 +179,8 @@ class Thorough final : public protocol::llm::Dialect {
 /// What a relayed stream came to, for the agent, the record and the money.
 struct Outcome {
   RelayEnd end = RelayEnd::not_started;
+  pipeline::TransportFailure failure = pipeline::TransportFailure::none;
+  base::MonoTime read_limit;
   std::string bytes;
   bool finished = false, aborted = false;
   std::string captured, digest, model, refusal;
@@ -258,6 +262,7 @@ class RelayBench {
   /// How the bodies of relay() are framed, and end.
   protocol::http::BodyKind body_kind = protocol::http::BodyKind::chunked;
   pipeline::TransportFailure body_failure = pipeline::TransportFailure::none;
+  std::chrono::nanoseconds first_event_within = std::chrono::minutes(1);
 
   Outcome relay(const protocol::llm::Dialect& dialect, std::vector<std::string> pieces) {
     Agent agent;
@@ -274,9 +279,11 @@ class RelayBench {
     ScriptedExchange exchange(std::move(pieces), body_kind, body_failure);
     Outcome out;
     {
-      Relay relay(context, exchange, true, "content-type: text/event-stream\r\n");
+      Relay relay(context, exchange, true, "content-type: text/event-stream\r\n",
+                  base::Deadline(clock_.mono() + first_event_within));
       base::spawn("relay", run(relay, out));
     }
+    out.read_limit = exchange.read_limit.at();
     out.bytes = agent.bytes;
     out.finished = agent.finished;
     out.aborted = agent.aborted;
@@ -299,7 +306,10 @@ class RelayBench {
   }
 
  private:
-  static base::Task<void> run(Relay& relay, Outcome& out) { out.end = co_await relay.run(); }
+  static base::Task<void> run(Relay& relay, Outcome& out) {
+    out.end = co_await relay.run();
+    out.failure = relay.failure();
+  }
 
   ::tollgate::testing::TempDir dir_;
   test::FakeClock clock_;

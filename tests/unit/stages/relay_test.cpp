@@ -242,6 +242,33 @@ TEST(Relay, AnEventWithoutItsEndIsACut) {
   }
 }
 
+TEST(Relay, CommentsBeforeTheFirstEventCommitToNothing) {
+  const std::string comments = ": OPENROUTER PROCESSING\n\n\n: keep-alive\r\n\r\n";
+  RelayBench bench;
+  const Outcome whole = relay(bench, {comments, comments + chunk("text"), ": later\n\n", kEnd});
+  EXPECT_EQ(whole.end, RelayEnd::complete);
+  EXPECT_EQ(whole.bytes.find("OPENROUTER"), std::string::npos) << whole.bytes;
+  EXPECT_NE(whole.bytes.find(": later"), std::string::npos) << whole.bytes;
+  EXPECT_EQ(relay(bench, {comments, chunk("text")}).read_limit, base::Deadline::never().at());
+  for (const std::string rest : {"", "data: {\"error\":{\"message\":\"no\"}}\n\n"}) {
+    const Outcome out = relay(bench, {comments, rest});
+    EXPECT_EQ(out.end, RelayEnd::not_started) << rest;
+    EXPECT_EQ(out.bytes, "");
+  }
+  bench.body_failure = pipeline::TransportFailure::idle_timeout;
+  EXPECT_EQ(relay(bench, {comments}).failure, pipeline::TransportFailure::idle_timeout);
+  // That they keep coming is no first event.
+  bench.first_event_within = std::chrono::nanoseconds(0);
+  for (const auto failure :
+       {pipeline::TransportFailure::none, pipeline::TransportFailure::idle_timeout}) {
+    bench.body_failure = failure;
+    const Outcome late =
+        relay(bench, {failure == pipeline::TransportFailure::none ? comments : ""});
+    EXPECT_EQ(late.end, RelayEnd::not_started);
+    EXPECT_EQ(late.failure, pipeline::TransportFailure::first_byte_timeout);
+  }
+}
+
 /// A stream as upstreams send them, and as none should.
 class RandomStream {
  public:
