@@ -38,6 +38,12 @@ bool is_cut_event(std::string_view rest) {
   return false;
 }
 
+/// Some servers send a number back as a string, and clients take it.
+bool is_same_id(json::NodeRef one, json::NodeRef other) {
+  const auto text = [](json::NodeRef id) { return id.is_string() ? id.text() : id.raw(); };
+  return one && other && text(one) == text(other);
+}
+
 /// `[DONE]` without the blank line behind it, as some hosts end: nothing is missing.
 bool is_open_mark(std::string_view rest) {
   while (rest.ends_with('\n') || rest.ends_with('\r')) rest.remove_suffix(1);
@@ -314,13 +320,20 @@ bool Relay::observe() {
 void Relay::observe_rpc(const protocol::sse::Event& event) {
   // By Last-Event-ID, which A2A does not have.
   if (event.has_id && context_.route.surface == pipeline::Surface::mcp) can_be_resumed_ = true;
-  if (end_seen_ || !event_.has_document) return;
+  // A stream that no request asked for has no end.
+  if (end_seen_ || !event_.has_document || context_.payload.rpc.method.empty()) return;
   const json::NodeRef root = event_.document.root();
-  const json::NodeRef result = root.find("result");
-  // A2A answers one call with many responses, of which the last says so.
-  const bool is_last =
-      !context_.payload.a2a.streaming || protocol::a2a::read_result(result).is_final;
-  end_seen_ = root.find("error") || (result && is_last);
+  const json::NodeRef result = root.find("result"), error = root.find("error");
+  if (!result && !error) return;
+  if (context_.route.surface == pipeline::Surface::mcp) {
+    // Of no id is the error of a server that could not read the request.
+    const json::NodeRef id = root.find("id"), asked = context_.payload.rpc.id;
+    if (!is_same_id(id, asked) && (!error || (id && !id.is_null()))) return;
+  } else if (!error && context_.payload.a2a.streaming) {
+    // A2A answers one call with many responses, of which the last says so.
+    if (!protocol::a2a::read_result(result).is_final) return;
+  }
+  end_seen_ = mark_seen_ = true;
 }
 
 /// Writes the event as the stages left it.

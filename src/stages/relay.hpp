@@ -71,7 +71,7 @@ class Relay {
   bool started_ = false;   ///< start_stream was called
   bool end_seen_ = false;  ///< the answer's end went by: the dialect's mark, every choice's, or the
                            ///< response to a JSON-RPC request
-  bool mark_seen_ = false;       ///< `[DONE]`, `message_stop`: nothing can be missing
+  bool mark_seen_ = false;       ///< `[DONE]`, `message_stop`, the last response: all has come
   bool ended_by_usage_ = false;  ///< end_seen_ for a usage event alone
   bool counted_ = false;         ///< the usage came behind the end of every choice
   bool can_be_resumed_ =

@@ -213,6 +213,51 @@ TEST_F(RpcStreams, AnAgentsStreamEndsWithAFinalUpdate) {
     EXPECT_NE(row.at("outcome"), "refused");
 }
 
+TEST_F(RpcStreams, BehindTheResponseItIsNoMatterHowTheConnectionEnds) {
+  const auto seen_of = [&](const std::string& path, const std::string& body,
+                           const std::string& event) {
+    Answer answer = Answer::sse({event, ": later\n\n"}, 5ms);
+    upstream.on("POST", path == "/mcp/tools" ? "/mcp-endpoint" : "/a2a-endpoint",
+                {answer.cut_at(event.size() + 1, Answer::End::close)});
+    RawClient client = daemon.connect();
+    client.send(daemon.post_bytes(path, body, "agent", mcp_headers));
+    EXPECT_EQ(client.read_head().status, 200);
+    auto seen = client.all_events();
+    is_complete = client.body_complete();
+    return seen;
+  };
+  std::size_t calls = 0;
+  for (const std::string id : {"7", "\"7\""}) {
+    const auto seen =
+        seen_of("/mcp/tools", tool_call("add"), sse_data(rpc_result(R"({"content":[]})", id)));
+    EXPECT_EQ(seen.size(), 1u) << seen.back().data;
+    EXPECT_TRUE(is_complete);
+    ++calls;
+  }
+  EXPECT_EQ(seen_of("/a2a/planner", a2a_message("message/stream"), status("completed")).size(), 1u);
+  EXPECT_TRUE(is_complete);
+  const auto refused =
+      seen_of("/mcp/tools", tool_call("add"),
+              sse_data(R"({"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"what?"}})"));
+  EXPECT_EQ(refused.size(), 1u);
+  calls += 2;
+  for (const Row& row : daemon.exactly(calls)) EXPECT_EQ(row.at("outcome"), "ok");
+}
+
+TEST_F(RpcStreams, AnotherRequestsResponseIsNotTheEnd) {
+  const std::string other = sse_data(rpc_result(R"({"content":[]})", "8"));
+  const std::string error =
+      sse_data(R"({"jsonrpc":"2.0","id":8,"error":{"code":-32603,"message":"no"}})");
+  for (const std::string& event : {other, error}) {
+    const auto seen = run("/mcp/tools", tool_call("add"), {event});
+    ASSERT_EQ(seen.size(), 2u);
+    const json last = json::parse(seen.back().data);
+    EXPECT_EQ(last["id"], 7);
+    EXPECT_EQ(last["error"]["data"]["code"], "upstream_cut") << seen.back().data;
+  }
+  for (const Row& row : daemon.exactly(2)) EXPECT_EQ(row.at("outcome"), "upstream_cut");
+}
+
 TEST_F(RpcStreams, WhatNoGuardrailReadBefore) {
   // Ids cannot be masked: the call is refused, or the stream ends.
   const std::string body = rpc_call(
