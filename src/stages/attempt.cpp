@@ -131,6 +131,12 @@ domain::routing::Verdict Attempt::answered_with_error(int status,
   return loop_.on_outcome(AttemptOutcome::status(status, hints), false, now);
 }
 
+void Attempt::error_unread(TransportFailure failure) {
+  if (failure == TransportFailure::too_large)
+    context_.services->metrics.limit_hits(telemetry::LimitHit::response_body_bytes).inc();
+  if (context_.record) context_.record->attempts[index_].error_code = to_string(failure);
+}
+
 base::MonoTime Attempt::end_unreadable(int status, base::MonoTime at) {
   return end(at, to_string(TransportFailure::invalid), status,
              telemetry::attempt_failure(FailureKind::invalid),

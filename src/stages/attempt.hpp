@@ -48,6 +48,8 @@ class Attempt {
   /// may follow.
   [[nodiscard]] domain::routing::Verdict answered_with_error(
       int status, const domain::routing::RetryHints& hints);
+  /// What came with it could not be read to its end.
+  void error_unread(pipeline::TransportFailure failure);
   /// A whole answer came, read to its end at `at`, and is none that may be passed on.
   void unreadable(int status, base::MonoTime at);
   /// The same for one that is empty where a response was due: charged as a failed one.

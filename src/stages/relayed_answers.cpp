@@ -1,5 +1,7 @@
 #include "stages/relayed_answers.hpp"
 
+#include <fmt/format.h>
+
 #include "stages/relay.hpp"
 #include "tollgate/pipeline/error_body.hpp"
 
@@ -82,6 +84,27 @@ base::Task<AttemptEnd> pass_binary(Attempt& attempt, UpstreamExchange& exchange)
   }
   attempt.cancelled(status);
   co_return AttemptEnd::client_gone;
+}
+
+base::Task<AttemptEnd> answer_for_unread_error(RequestContext& context, int status,
+                                               TransportFailure failure) {
+  base::ErrorCode code = base::ErrorCode::upstream_cut;
+  std::string_view why = "broke off";
+  if (failure == TransportFailure::too_large) {
+    code = base::ErrorCode::stream_limit;
+    why = "was over limits.response_body_bytes";
+  } else if (failure == TransportFailure::idle_timeout) {
+    code = base::ErrorCode::upstream_timeout;
+  }
+  if (context.peer == nullptr && status < 500) code = base::ErrorCode::invalid_request;
+  std::string text =
+      fmt::format("the upstream refused the call ({}) with a text that {}", status, why);
+  if (context.peer != nullptr && context.payload.kind == pipeline::Payload::Kind::rpc)
+    context.payload.fault =
+        protocol::mcp::Fault{status, protocol::jsonrpc::error_number(code), text};
+  context.upstream_cut = true;
+  context.refuse(base::Error(code, std::move(text)).with_side(base::Side::upstream));
+  co_return co_await answer_refusal(context);
 }
 
 base::Task<AttemptEnd> answer_refusal(RequestContext& context) {

@@ -13,6 +13,12 @@ base::Task<AttemptEnd> relay_stream(Attempt& attempt, pipeline::UpstreamExchange
 /// Audio, images, files: bytes nobody reads, passed on as they come.
 base::Task<AttemptEnd> pass_binary(Attempt& attempt, pipeline::UpstreamExchange& exchange);
 
+/// Answers for an error of the upstream's whose body broke off or was over a limit: half of it
+/// would be taken for all. A peer's status stays what it is, since clients act on it; of a
+/// provider's its class does.
+base::Task<AttemptEnd> answer_for_unread_error(pipeline::RequestContext& context, int status,
+                                               pipeline::TransportFailure failure);
+
 /// Answers with context.refusal in the caller's words.
 base::Task<AttemptEnd> answer_refusal(pipeline::RequestContext& context);
 

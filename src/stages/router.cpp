@@ -302,6 +302,10 @@ class RouterStage final : public pipeline::Stage {
       context.refuse(domain::routing::out_of_time());
       co_return co_await answer_refusal(context);
     }
+    if (failure != TransportFailure::none) {
+      attempt.error_unread(failure);
+      co_return co_await answer_for_unread_error(context, status, failure);
+    }
     const base::MonoTime read_at = context.services->clock.mono();
     Answer answer;
     answer.body = &body;

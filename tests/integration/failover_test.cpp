@@ -377,6 +377,37 @@ TEST(FailoverDetails, CommentsOfAProviderThatThenFailsCostNoAnswer) {
   }
 }
 
+TEST(FailoverDetails, HalfAnErrorIsReplacedByOneOfOurOwn) {
+  for (const bool is_large : {false, true}) {
+    FakeUpstream one;
+    FakeUpstream two;
+    const std::string words(is_large ? 100'000 : 1'000, 'x');
+    Answer broken = Answer::json(422, R"({"error":{"message":")" + words + "\"}}");
+    if (!is_large) broken.cut_at(50, Answer::End::close);
+    one.on("POST", kPath, {broken});
+    Daemon daemon(std::string(kTwo) + "limits: {response_body_bytes: 64KiB}\n",
+                  {.variables = {{"ONE", one.url()}, {"TWO", two.url()}}});
+    const Response response = daemon.post(kPath, chat_request("m", "hi"));
+    EXPECT_EQ(response.status, 400) << response.body;
+    const json body = json::parse(response.body);
+    EXPECT_EQ(body["error"]["type"], "invalid_request_error");
+    const std::string message = body["error"]["message"];
+    EXPECT_NE(message.find("422"), std::string::npos) << message;
+    EXPECT_EQ(message.find("xxx"), std::string::npos);
+    EXPECT_EQ(two.request_count(), 0u);
+    const Row row = daemon.exactly(1).at(0);
+    EXPECT_EQ(row.at("outcome"), "upstream_cut");
+    EXPECT_EQ(row.at("status"), "400");
+    EXPECT_EQ(row.at("cost_nusd"), "0");
+    const json attempt = json::parse(row.at("attempts"))[0];
+    EXPECT_EQ(attempt["status"], 422);
+    EXPECT_EQ(attempt["error_code"], is_large ? "too_large" : "cut");
+    EXPECT_EQ(
+        daemon.metrics().value("tollgate_limit_hits_total", {{"limit", "response_body_bytes"}}),
+        is_large ? 1 : 0);
+  }
+}
+
 TEST(FailoverDetails, AnErrorTheCallerCausedIsNotTriedElsewhere) {
   for (const int status : {400, 404, 413, 422}) {
     FakeUpstream one;

@@ -232,6 +232,20 @@ TEST_F(RpcHostile, ASessionsEndMayBeConfirmedInAnyWords) {
   for (const Row& row : daemon.exactly(5)) EXPECT_EQ(row.at("outcome"), "ok");
 }
 
+TEST_F(RpcHostile, HalfAnErrorIsNotPassedOn) {
+  const std::string words = rpc_result(R"({"content":[]})") + std::string(200, ' ');
+  for (const int status : {404, 503}) {
+    upstream.on("POST", "/mcp-endpoint",
+                {Answer::json(status, words).cut_at(100, Answer::End::close)});
+    const Response response = mcp(tool_call("add"));
+    EXPECT_EQ(response.status, status == 404 ? 404 : 200) << response.body;
+    const json body = json::parse(response.body);
+    EXPECT_EQ(body["id"], 7);
+    EXPECT_EQ(body["error"]["code"], -32015) << response.body;
+  }
+  for (const Row& row : daemon.exactly(2)) EXPECT_EQ(row.at("error_code"), "upstream_cut");
+}
+
 TEST_F(RpcHostile, AToolOutsideTheListCannotBeCalledByAnotherSpelling) {
   answer_mcp(R"({"content":[]})");
   const std::string cases[] = {
