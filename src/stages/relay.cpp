@@ -25,6 +25,9 @@ json::ParseLimits event_limits() {
   return limits;
 }
 
+/// What a body may take to end behind its end mark: then its connection is used again.
+constexpr auto kDrain = std::chrono::milliseconds(100);
+
 constexpr std::string_view kCutText = "the upstream ended in the middle of the answer";
 
 /// Whether a stream that stops behind these bytes, an event without its blank line, has lost
@@ -85,6 +88,11 @@ base::Task<RelayEnd> Relay::run() {
 
 /// Relays the events of one piece of the body into out_. True when the stream ends with it.
 bool Relay::take(const BodyChunk& chunk) {
+  if (is_over()) {
+    failure_ = chunk.failure;
+    return chunk.end || failure_ != TransportFailure::none ||
+           drained_by_.passed(context_.services->clock.mono());
+  }
   for (const std::string_view piece : chunk.pieces) {
     parser_.feed(piece);
     drain_parser();
@@ -161,6 +169,11 @@ bool Relay::is_model() const noexcept {
   return context_.payload.kind == Payload::Kind::model;
 }
 
+/// Nothing behind the mark is the agent's: not an error either, since the answer is whole.
+bool Relay::is_over() const noexcept {
+  return mark_seen_ && is_model();
+}
+
 /// A stream that ends without its end was cut, however politely.
 bool Relay::ended_early() const {
   if (mark_seen_) return false;
@@ -208,7 +221,7 @@ Error Relay::broken_off() const {
 }
 
 void Relay::drain_parser() {
-  while (!stopped_ && failure_ == TransportFailure::none) {
+  while (!stopped_ && failure_ == TransportFailure::none && !is_over()) {
     const protocol::sse::Event* const event = parser_.next();
     if (event == nullptr) return;
     take_event(*event);
@@ -258,9 +271,9 @@ void Relay::relay_event(const protocol::sse::Event& event, bool has_credential) 
     failure_ = TransportFailure::invalid;
     return;
   }
+  if (!any_event_) exchange_.limit_reads(base::Deadline::never());
   if (is_model() && !observe()) return;
   if (payload.kind == Payload::Kind::rpc) observe_rpc(event);
-  if (!any_event_) exchange_.limit_reads(base::Deadline::never());
   any_event_ = true;
   if (event_.has_document) event_.edits.reset(event.data);
   context_.chain->on_event(context_, event_);
@@ -285,7 +298,11 @@ bool Relay::observe() {
     if (piece.channel.index != protocol::llm::kWholeText)
       context_.payload.output_text_bytes += piece.node.raw().size() - 2;
   }
-  if (said.kind == EventClass::done) mark_seen_ = true;
+  if (said.kind == EventClass::done) {
+    mark_seen_ = true;
+    drained_by_ = base::Deadline::after(context_.services->clock.mono(), kDrain);
+    exchange_.limit_reads(drained_by_);
+  }
   // Anthropic's stop reason ends the text, and message_stop the stream.
   const bool is_usage = said.kind == EventClass::usage_only;
   if (mark_seen_ || (said.ends_all && !is_usage && said.kind != EventClass::finish))

@@ -49,6 +49,7 @@ class Relay {
   [[nodiscard]] bool observe();
   void observe_rpc(const protocol::sse::Event& event);
   [[nodiscard]] bool is_model() const noexcept;
+  [[nodiscard]] bool is_over() const noexcept;
   [[nodiscard]] bool ended_early() const;
   void append(const protocol::sse::Event& event);
   void end_with(const base::Error& error);
@@ -60,7 +61,7 @@ class Relay {
   pipeline::RequestContext& context_;
   pipeline::UpstreamExchange& exchange_;
   bool usage_injected_;
-  base::Deadline first_event_by_;
+  base::Deadline first_event_by_, drained_by_;
   std::string header_lines_;
   protocol::sse::Parser parser_;
   protocol::llm::EventReader reader_;

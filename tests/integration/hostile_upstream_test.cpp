@@ -239,6 +239,30 @@ TEST_F(HostileUpstream, HowAConnectionEndsBehindTheEndIsNoMatter) {
   for (const Row& row : daemon.exactly(2)) EXPECT_EQ(row.at("outcome"), "ok");
 }
 
+TEST_F(HostileUpstream, AStreamEndsWithItsMarkWhateverTheConnectionDoes) {
+  const std::string late = sse_data(R"({"error":{"message":"late"}})");
+  const std::vector<std::string> whole = {chat_chunk("whole "), sse_data("[DONE]")};
+  const std::vector<std::string> claude = anthropic_stream({"whole"});
+  std::vector<std::string> more = whole;
+  for (int i = 0; i < 1'000; ++i) more.push_back(late);
+  std::size_t sent = 0;
+  for (const std::string& event : claude) sent += event.size();
+  upstream.on("POST", kChat, {Answer::sse(more, 10ms)});
+  upstream.on("POST", kMessages, {Answer::sse({claude}).cut_at(sent, Answer::End::silent)});
+  for (const bool anthropic : {false, true}) {
+    const auto start = std::chrono::steady_clock::now();
+    const auto got = anthropic ? events(kMessages, "c") : events();
+    EXPECT_LT(std::chrono::steady_clock::now() - start, 3s);
+    ASSERT_FALSE(got.empty());
+    if (anthropic) {
+      EXPECT_EQ(got.back().event, "message_stop");
+    } else {
+      EXPECT_EQ(got.back().data, "[DONE]");
+    }
+  }
+  for (const Row& row : daemon.exactly(2)) EXPECT_EQ(row.at("outcome"), "ok");
+}
+
 TEST_F(HostileUpstream, ACountOnTheWayIsNotTheEnd) {
   const std::string usage =
       sse_data(R"({"id":"c","choices":[],"usage":{"prompt_tokens":3,"completion_tokens":1}})");

@@ -269,6 +269,21 @@ TEST(Relay, CommentsBeforeTheFirstEventCommitToNothing) {
   }
 }
 
+TEST(Relay, NothingBehindTheEndMarkIsPassedOn) {
+  const std::string error = "data: {\"error\":{\"message\":\"late\"}}\n\n";
+  RelayBench bench;
+  for (const auto& pieces : {std::vector{chunk("text") + kEnd + error + chunk("more")},
+                             std::vector{chunk("text") + kEnd, error, error}}) {
+    const Outcome out = relay(bench, pieces);
+    EXPECT_EQ(out.end, RelayEnd::complete);
+    EXPECT_TRUE(out.finished);
+    EXPECT_TRUE(out.bytes.ends_with("data: [DONE]\n\n")) << out.bytes;
+    EXPECT_NE(out.read_limit, base::Deadline::never().at()) << "the connection may stay open";
+  }
+  bench.body_failure = pipeline::TransportFailure::idle_timeout;
+  EXPECT_EQ(relay(bench, {kEnd}).end, RelayEnd::complete);
+}
+
 /// A stream as upstreams send them, and as none should.
 class RandomStream {
  public:
