@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "stages/credentials.hpp"
+#include "stages/stream_ends.hpp"
 #include "tollgate/domain/routing/attempt_loop.hpp"
 #include "tollgate/pipeline/chain.hpp"
 #include "tollgate/protocol/sse/writer.hpp"
@@ -29,29 +30,6 @@ json::ParseLimits event_limits() {
 constexpr auto kDrain = std::chrono::milliseconds(100);
 
 constexpr std::string_view kCutText = "the upstream ended in the middle of the answer";
-
-/// Whether a stream that stops behind these bytes, an event without its blank line, has lost
-/// something. Comments are nothing.
-bool is_cut_event(std::string_view rest) {
-  while (!rest.empty()) {
-    const std::string_view line = rest.substr(0, rest.find_first_of("\r\n"));
-    if (!line.empty() && line.front() != ':') return true;
-    rest.remove_prefix(std::min(rest.size(), line.size() + 1));
-  }
-  return false;
-}
-
-/// Some servers send a number back as a string, and clients take it.
-bool is_same_id(json::NodeRef one, json::NodeRef other) {
-  const auto text = [](json::NodeRef id) { return id.is_string() ? id.text() : id.raw(); };
-  return one && other && text(one) == text(other);
-}
-
-/// `[DONE]` without the blank line behind it, as some hosts end: nothing is missing.
-bool is_open_mark(std::string_view rest) {
-  while (rest.ends_with('\n') || rest.ends_with('\r')) rest.remove_suffix(1);
-  return rest == "data: [DONE]" || rest == "data:[DONE]";
-}
 }  // namespace
 
 Relay::Relay(RequestContext& context, pipeline::UpstreamExchange& exchange, bool usage_injected,
@@ -343,9 +321,7 @@ void Relay::observe_rpc(const protocol::sse::Event& event) {
   const json::NodeRef result = root.find("result"), error = root.find("error");
   if (!result && !error) return;
   if (context_.route.surface == pipeline::Surface::mcp) {
-    // Of no id is the error of a server that could not read the request.
-    const json::NodeRef id = root.find("id"), asked = context_.payload.rpc.id;
-    if (!is_same_id(id, asked) && (!error || (id && !id.is_null()))) return;
+    if (!answers(root, context_.payload.rpc.id)) return;
   } else if (!error && context_.payload.a2a.streaming) {
     // A2A answers one call with many responses, of which the last says so.
     if (!protocol::a2a::read_result(result).is_final) return;

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <string_view>
+
+#include "tollgate/json/document.hpp"
+
+/// What the end of a stream is known by.
+namespace tollgate::stages {
+
+/// Whether a stream that stops behind these bytes, an event without its blank line, has lost
+/// something. Comments are nothing.
+[[nodiscard]] bool is_cut_event(std::string_view rest) noexcept;
+
+/// `[DONE]` without the blank line behind it, as some hosts end: nothing is missing.
+[[nodiscard]] bool is_open_mark(std::string_view rest) noexcept;
+
+/// Whether a JSON-RPC message answers the request with the id `asked`. Some servers send a number
+/// back as a string, and clients take it; of no id is the error of one that could not read the
+/// request.
+[[nodiscard]] bool answers(json::NodeRef message, json::NodeRef asked);
+
+}  // namespace tollgate::stages
