@@ -99,9 +99,6 @@ base::Task<AttemptEnd> answer_for_unread_error(RequestContext& context, int stat
   if (context.peer == nullptr && status < 500) code = base::ErrorCode::invalid_request;
   std::string text =
       fmt::format("the upstream refused the call ({}) with a text that {}", status, why);
-  if (context.peer != nullptr && context.payload.kind == pipeline::Payload::Kind::rpc)
-    context.payload.fault =
-        protocol::mcp::Fault{status, protocol::jsonrpc::error_number(code), text};
   context.upstream_cut = true;
   context.refuse(base::Error(code, std::move(text)).with_side(base::Side::upstream));
   co_return co_await answer_refusal(context);
