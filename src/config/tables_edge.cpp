@@ -148,7 +148,7 @@ const Table<Timeouts>& timeouts_table() {
           duration("connect", &T::connect, 10ms, 5min, "TCP connect to one upstream address"),
           duration("upstream_tls", &T::upstream_tls, 10ms, 5min, "TLS handshake with an upstream"),
           duration("first_byte_stream", &T::first_byte_stream, 10ms, 1h,
-                   "From request sent to the first event of a stream, comments not counted"),
+                   "From request sent to the first event or comment of a stream"),
           duration(
               "first_byte_json", &T::first_byte_json, 10ms, 2h,
               "From request sent to the first byte of a JSON answer, which comes when all is done"),

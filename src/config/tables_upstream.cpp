@@ -133,7 +133,7 @@ const Table<ProviderTimeoutsDoc>& provider_timeouts_table() {
   static const Table<T> table("Provider timeouts",
                               "Override the same keys of timeouts for one provider.",
                               {duration("first_byte_stream", &T::first_byte_stream, 10ms, 1h,
-                                        "To the first event of a stream, comments not counted")
+                                        "To the first event or comment of a stream")
                                    .example("60s"),
                                duration("first_byte_json", &T::first_byte_json, 10ms, 2h,
                                         "To the first byte of a JSON answer")

@@ -26,6 +26,8 @@ json::ParseLimits event_limits() {
   return limits;
 }
 
+/// From then on an agent hears that its call waits, and nobody else is asked.
+constexpr auto kCommentsHeld = std::chrono::seconds(10);
 /// What a body may take to end behind its end mark: then its connection is used again.
 constexpr auto kDrain = std::chrono::milliseconds(100);
 
@@ -228,8 +230,13 @@ void Relay::relay_event(const protocol::sse::Event& event, bool has_credential) 
   event_.has_credential = has_credential;
   Payload& payload = context_.payload;
   if (event.is_keep_alive) {
-    // Sent by hosts while a call stands in line. To pass it on would be to commit to this one.
-    if (payload.dialect != nullptr && nothing_yet()) return;
+    if (payload.dialect != nullptr && nothing_yet()) {
+      // Sent by hosts while a call stands in line: it is alive, so that only its silence counts.
+      first_event_by_ = base::Deadline::never();
+      exchange_.limit_reads(first_event_by_);
+      // To pass it on is to commit to this one.
+      if (context_.services->clock.mono() < exchange_.sent_at() + kCommentsHeld) return;
+    }
     context_.chain->on_event(context_, event_);
     append(event);
     return;

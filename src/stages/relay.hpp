@@ -29,8 +29,7 @@ enum class RelayEnd : std::uint8_t {
 /// Lifetime: of one attempt. Not thread-safe.
 class Relay {
  public:
-  /// @param first_event_by  of a model's stream: the time to its first byte is that to its first
-  ///                        event, whatever comments come before
+  /// @param first_event_by  of a model's stream: when its first event, or a comment, must be there
   Relay(pipeline::RequestContext& context, pipeline::UpstreamExchange& exchange,
         bool usage_injected, std::string header_lines, base::Deadline first_event_by);
 

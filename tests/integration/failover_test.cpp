@@ -27,7 +27,7 @@ models:
       - {provider: two, model: m-two, priority: 1, price: {input: 2.5, output: 10}}
 agents: {coder: {}}
 keys: [{id: k1, digest: "@{digest:agent}", agent: coder, budgets: [{limit: 10, window: day}]}]
-timeouts: {first_byte_stream: 300ms, first_byte_json: 300ms, connect: 500ms}
+timeouts: {first_byte_stream: 300ms, first_byte_json: 300ms, connect: 500ms, stream_idle: 1s}
 routing: {retries_per_deployment: 0, cooldown: 50ms, cooldown_failures: 1000}
 )";
 
@@ -359,8 +359,10 @@ TEST(FailoverDetails, CommentsOfAProviderThatThenFailsCostNoAnswer) {
            {Answer::sse({comment, sse_data(R"({"error":{"message":"busy","code":502}})")}),
             "invalid"},
            {Answer::sse({comment, comment}).cut_at(comment.size(), Answer::End::silent),
-            "first_byte_timeout"},
-           {Answer::sse(std::vector<std::string>(100, comment), 20ms), "first_byte_timeout"}}) {
+            "idle_timeout"},
+           {Answer::sse({comment}).cut_at(0, Answer::End::silent), "first_byte_timeout"},
+           // Alive for longer than the time to the first byte, but that was all.
+           {Answer::sse(std::vector<std::string>(30, comment), 20ms), "cut"}}) {
     FakeUpstream one;
     FakeUpstream two;
     one.on("POST", kPath, {queue.answer});

@@ -68,7 +68,8 @@ class ScriptedExchange final : public pipeline::UpstreamExchange {
   }
   void limit_reads(base::Deadline by) noexcept override { read_limit = by; }
   base::Deadline read_limit;
-  [[nodiscard]] base::MonoTime sent_at() const noexcept override { return {}; }
+  base::MonoTime sent{};
+  [[nodiscard]] base::MonoTime sent_at() const noexcept override { return sent; }
   [[nodiscard]] base::MonoTime first_byte_at() const noexcept override { return {}; }
   [[nodiscard]] base::MonoTime read_at() const noexcept override { return {}; }
 
@@ -263,6 +264,7 @@ class RelayBench {
   protocol::http::BodyKind body_kind = protocol::http::BodyKind::chunked;
   pipeline::TransportFailure body_failure = pipeline::TransportFailure::none;
   std::chrono::nanoseconds first_event_within = std::chrono::minutes(1);
+  std::chrono::nanoseconds sent_before{0};
 
   Outcome relay(const protocol::llm::Dialect& dialect, std::vector<std::string> pieces) {
     Agent agent;
@@ -277,6 +279,7 @@ class RelayBench {
     context.payload.fields.choices = 1;
     context.record = std::make_unique<store::AuditRecord>();
     ScriptedExchange exchange(std::move(pieces), body_kind, body_failure);
+    exchange.sent = clock_.mono() - sent_before;
     Outcome out;
     {
       Relay relay(context, exchange, true, "content-type: text/event-stream\r\n",

@@ -257,16 +257,18 @@ TEST(Relay, CommentsBeforeTheFirstEventCommitToNothing) {
   }
   bench.body_failure = pipeline::TransportFailure::idle_timeout;
   EXPECT_EQ(relay(bench, {comments}).failure, pipeline::TransportFailure::idle_timeout);
-  // That they keep coming is no first event.
+  // They show that it lives; what says nothing at all is late.
   bench.first_event_within = std::chrono::nanoseconds(0);
-  for (const auto failure :
-       {pipeline::TransportFailure::none, pipeline::TransportFailure::idle_timeout}) {
-    bench.body_failure = failure;
-    const Outcome late =
-        relay(bench, {failure == pipeline::TransportFailure::none ? comments : ""});
-    EXPECT_EQ(late.end, RelayEnd::not_started);
-    EXPECT_EQ(late.failure, pipeline::TransportFailure::first_byte_timeout);
-  }
+  EXPECT_EQ(relay(bench, {comments}).failure, pipeline::TransportFailure::idle_timeout);
+  const Outcome late = relay(bench, {""});
+  EXPECT_EQ(late.end, RelayEnd::not_started);
+  EXPECT_EQ(late.failure, pipeline::TransportFailure::first_byte_timeout);
+  // After ten seconds the agent hears of them.
+  bench.body_failure = pipeline::TransportFailure::none;
+  bench.sent_before = std::chrono::seconds(11);
+  const Outcome told = relay(bench, {comments, ""});
+  EXPECT_EQ(told.end, RelayEnd::cut);
+  EXPECT_EQ(told.bytes.rfind(": OPENROUTER", 0), 0u) << told.bytes;
 }
 
 TEST(Relay, NothingBehindTheEndMarkIsPassedOn) {
