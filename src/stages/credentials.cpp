@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "stages/guard_verdicts.hpp"
+#include "stages/text_scan.hpp"
 #include "tollgate/domain/policy/secrets.hpp"
 #include "tollgate/json/text_ref.hpp"
 #include "tollgate/json/writer.hpp"
@@ -10,6 +11,7 @@
 
 namespace tollgate::stages {
 
+using domain::policy::Secrets;
 using pipeline::RequestContext;
 
 namespace {
@@ -78,18 +80,56 @@ json::ParseLimits answer_limits() noexcept {
   return limits;
 }
 
+bool may_hold(const Secrets& secrets, std::string_view text) {
+  return secrets.in(text) || (is_json_source(text) && text.find('\\') != std::string_view::npos);
+}
+
+// Recursion ends: each level of JSON inside JSON doubles the backslashes.
+std::size_t redact_text(const Secrets& secrets, std::string& text) {  // NOLINT(misc-no-recursion)
+  std::size_t found = 0;
+  json::Document inner;
+  if (is_json_source(text) && text.find('\\') != std::string::npos &&
+      !inner.parse(text, answer_limits()).has_error()) {
+    json::Splicer edits(text);
+    std::string scratch, clean, json;
+    const auto check = [&](json::TextRef ref) {
+      clean.assign(ref.text(scratch));
+      const std::size_t here = redact_text(secrets, clean);
+      if (here == 0) return;
+      found += here;
+      json.clear();
+      json::quote_into(json, clean);
+      edits.replace(ref.begin_offset(), ref.end_offset(), json);
+    };
+    for (std::uint32_t i = 0; i < inner.node_count(); ++i) {
+      if (inner.node(i).key_has_escape) check({inner.ref(i), true});
+      if (inner.node(i).has_escape) check({inner.ref(i), false});
+    }
+    if (found != 0) text = edits.str();
+  }
+  return found + secrets.redact(text);
+}
+
+base::Error hidden_credential() {
+  return base::Error(base::ErrorCode::upstream_invalid,
+                     "the upstream's stream spells a credential in a way that cannot be taken out")
+      .with_side(base::Side::upstream);
+}
+
 InTexts find_credentials(RequestContext& context, const json::Document& document, Spelled spelled,
                          json::Splicer* edits, const protocol::llm::StreamEvent* passed_over) {
   InTexts found;
   std::string scratch, clean, json;
   const auto check = [&](json::TextRef ref) {
     const std::string_view text = ref.text(scratch);
-    if (!context.secrets->in(text)) return;
+    if (!may_hold(*context.secrets, text)) return;
+    clean.assign(text);
+    const std::size_t count = redact_text(*context.secrets, clean);
+    if (count == 0) return;
     found.any = true;
     found.in_keys = found.in_keys || ref.is_key;
     if (edits == nullptr) return;
-    clean.assign(text);
-    note_credentials(context, context.secrets->redact(clean));
+    note_credentials(context, count);
     json.clear();
     json::quote_into(json, clean);
     edits->replace(ref.begin_offset(), ref.end_offset(), json);

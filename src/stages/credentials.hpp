@@ -29,6 +29,14 @@ struct InTexts {
   bool any = false;
   bool in_keys = false;  ///< of which two may be equal once replaced
 };
+/// Whether redact_text() has anything to look for.
+[[nodiscard]] bool may_hold(const domain::policy::Secrets& secrets, std::string_view text);
+/// Takes them out of one text; of one that is JSON with escapes out of its own texts first, as its
+/// reader reads them. @return how many there were
+std::size_t redact_text(const domain::policy::Secrets& secrets, std::string& text);
+/// For a stream that spells one so that it cannot be taken out any more.
+[[nodiscard]] base::Error hidden_credential();
+
 /// Looks for them in the strings, keys and numbers of `document`, and writes kInstead for them
 /// (numbers become strings) into `edits`, unless that is null.
 /// @param passed_over  an event whose pieces are searched one by one (values, not keys)

@@ -6,6 +6,7 @@
 #include "stages/guard_verdicts.hpp"
 #include "stages/rpc_guard.hpp"
 #include "stages/stream_policy.hpp"
+#include "stages/text_scan.hpp"
 #include "tollgate/domain/policy/engine.hpp"
 #include "tollgate/json/writer.hpp"
 #include "tollgate/pipeline/context.hpp"
@@ -26,15 +27,6 @@ using pipeline::RequestContext;
 using pipeline::StreamEvent;
 using pipeline::Verdict;
 using protocol::llm::TextSpan;
-
-/// Text that is JSON itself, as tool calls carry it, and written with escapes.
-bool is_json_source(std::string_view text) noexcept {
-  for (const char c : text) {
-    if (c == '{' || c == '[') return true;
-    if (c != ' ' && c != '\n' && c != '\r' && c != '\t') return false;
-  }
-  return false;
-}
 
 class PolicyStage final : public pipeline::Stage {
  public:
@@ -59,17 +51,16 @@ class PolicyStage final : public pipeline::Stage {
 
   void on_event(RequestContext& context, StreamEvent& event) override {
     if (context.rules == nullptr) return;
-    const bool guarded = !context.rules->empty(Direction::response);
     const bool has_secrets = context.secrets != nullptr && !context.secrets->empty();
-    if (!guarded && !has_secrets) return;
+    if (context.rules->empty(Direction::response) && !has_secrets) return;
     if (context.payload.dialect == nullptr) {
       if (has_secrets) take_out_credentials(context, event);
-      if (guarded) rpc_.inspect_event(context, event);
+      rpc_.inspect_event(context, event);
       return;
     }
     if (!context.policy_state)
       context.policy_state = std::make_unique<StreamPolicy>(*context.rules, context.secrets,
-                                                            context.services->scanner);
+                                                            context.services->scanner, scan_);
     static_cast<StreamPolicy&>(*context.policy_state).on_event(context, event);
   }
 
@@ -140,64 +131,18 @@ class PolicyStage final : public pipeline::Stage {
   Verdict scan_spans(RequestContext& context, Direction direction, json::Splicer& edits) {
     for (const TextSpan& span : spans_) {
       const std::string_view text = span.ref.text(text_);
-      const GuardAction action = scan_text(context, direction, text);
+      const GuardAction action = scan_.scan(context, direction, text);
       if (action == GuardAction::allow) continue;
       if (action == GuardAction::block || (action == GuardAction::mask && span.read_only))
-        return Verdict::refuse(guardrail_refusal(*context.rules, matches_, direction));
+        return Verdict::refuse(guardrail_refusal(*context.rules, scan_.matches(), direction));
       if (action != GuardAction::mask) continue;
       json_.clear();
-      json::quote_into(json_, masked_);
+      json::quote_into(json_, scan_.masked());
       // Spans of one document never overlap; if they did, sending the text unmasked is no option.
       if (!edits.replace(span.ref.begin_offset(), span.ref.end_offset(), json_))
-        return Verdict::refuse(guardrail_refusal(*context.rules, matches_, direction));
+        return Verdict::refuse(guardrail_refusal(*context.rules, scan_.matches(), direction));
     }
     return Verdict::proceed();
-  }
-
-  /// Scans one text and notes what was found; for `mask` the text without it is in masked_, for
-  /// `block` the match in matches_.
-  GuardAction scan_text(RequestContext& context, Direction direction, std::string_view text) {
-    // A text that is JSON with escapes hides words from a reader of its characters, and a mask
-    // across an escape would break it: each of its own texts is read instead.
-    if (is_json_source(text) && text.find('\\') != std::string_view::npos &&
-        !inner_.parse(text).has_error())
-      return scan_inner(context, direction, text);
-    const GuardAction action =
-        context.services->scanner.scan(*context.rules, direction, text, matches_);
-    if (action == GuardAction::allow) return action;
-    note_matches(context, direction, matches_);
-    if (action == GuardAction::mask) {
-      masked_.clear();
-      context.rules->mask_to(masked_, text, matches_);
-    }
-    return action;
-  }
-
-  /// The same for a text that is JSON: inner_ has parsed it.
-  GuardAction scan_inner(RequestContext& context, Direction direction, std::string_view text) {
-    inner_edits_.reset(text);
-    inner_refs_.clear();
-    json::append_texts(inner_.root(), true, inner_refs_);
-    GuardAction strongest = GuardAction::allow;
-    for (const json::TextRef& ref : inner_refs_) {
-      const std::string_view inner_text = ref.text(inner_text_);
-      const GuardAction action =
-          context.services->scanner.scan(*context.rules, direction, inner_text, matches_);
-      if (action == GuardAction::allow) continue;
-      note_matches(context, direction, matches_);
-      strongest = std::max(strongest, action);
-      if (action == GuardAction::block) break;
-      if (action != GuardAction::mask) continue;
-      masked_.clear();
-      context.rules->mask_to(masked_, inner_text, matches_);
-      json_.clear();
-      json::quote_into(json_, masked_);
-      if (!inner_edits_.replace(ref.begin_offset(), ref.end_offset(), json_))
-        return GuardAction::block;
-    }
-    if (strongest == GuardAction::mask) masked_ = inner_edits_.str();
-    inner_.trim();
-    return strongest;
   }
 
   // ---- credentials of the upstream ----
@@ -298,16 +243,12 @@ class PolicyStage final : public pipeline::Stage {
     return Verdict::proceed();
   }
 
-  RpcGuard rpc_;
+  TextScan scan_;
+  RpcGuard rpc_{scan_};
   std::vector<TextSpan> spans_;
   std::vector<json::TextRef> refs_;
   std::vector<Match> matches_;
-  std::string text_, masked_, json_;
-  // A text that is JSON itself.
-  json::Document inner_;
-  json::Splicer inner_edits_;
-  std::vector<json::TextRef> inner_refs_;
-  std::string inner_text_;
+  std::string text_, json_;
   json::Document rewritten_, lines_;
 };
 

@@ -78,29 +78,21 @@ void RpcGuard::collect(const RequestContext& context, const protocol::jsonrpc::M
 
 /// Scans texts_ and writes masks into `edits`.
 Verdict RpcGuard::scan(RequestContext& context, Direction direction, json::Splicer& edits) {
-  auto& scanner = context.services->scanner;
   for (const json::TextRef& ref : texts_.fixed) {
-    const GuardAction action = scanner.scan(*context.rules, direction, ref.text(text_), matches_);
-    if (action == GuardAction::allow) continue;
-    note_matches(context, direction, matches_);
+    const GuardAction action = scan_.scan(context, direction, ref.text(text_));
     if (action == GuardAction::block || action == GuardAction::mask)
-      return Verdict::refuse(guardrail_refusal(*context.rules, matches_, direction));
+      return Verdict::refuse(guardrail_refusal(*context.rules, scan_.matches(), direction));
   }
   for (const json::TextRef& ref : texts_.editable) {
-    const std::string_view text = ref.text(text_);
-    const GuardAction action = scanner.scan(*context.rules, direction, text, matches_);
-    if (action == GuardAction::allow) continue;
-    note_matches(context, direction, matches_);
+    const GuardAction action = scan_.scan(context, direction, ref.text(text_));
     if (action == GuardAction::block)
-      return Verdict::refuse(guardrail_refusal(*context.rules, matches_, direction));
+      return Verdict::refuse(guardrail_refusal(*context.rules, scan_.matches(), direction));
     if (action != GuardAction::mask) continue;
-    masked_.clear();
-    context.rules->mask_to(masked_, text, matches_);
     json_.clear();
-    json::quote_into(json_, masked_);
+    json::quote_into(json_, scan_.masked());
     // Texts of one document never overlap; if they did, sending one unmasked is no option.
     if (!edits.replace(ref.begin_offset(), ref.end_offset(), json_))
-      return Verdict::refuse(guardrail_refusal(*context.rules, matches_, direction));
+      return Verdict::refuse(guardrail_refusal(*context.rules, scan_.matches(), direction));
   }
   return Verdict::proceed();
 }

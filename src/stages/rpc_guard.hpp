@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "stages/text_scan.hpp"
 #include "tollgate/domain/policy/rule_set.hpp"
 #include "tollgate/pipeline/context.hpp"
 #include "tollgate/pipeline/stream_event.hpp"
@@ -16,6 +17,9 @@ namespace tollgate::stages {
 /// stream carries over is in context.policy_state (RpcStreamGuard).
 class RpcGuard {
  public:
+  /// `scan` outlives it.
+  explicit RpcGuard(TextScan& scan) : scan_(scan) {}
+
   /// Scans a parsed request; masks go to context.edits.
   [[nodiscard]] pipeline::Verdict inspect_request(pipeline::RequestContext& context);
   /// Scans a parsed answer and masks in its body. `answer.document` must be there.
@@ -32,9 +36,9 @@ class RpcGuard {
   [[nodiscard]] pipeline::Verdict scan(pipeline::RequestContext& context,
                                        domain::policy::Direction direction, json::Splicer& edits);
 
+  TextScan& scan_;
   protocol::jsonrpc::Texts texts_;
-  std::vector<domain::policy::Match> matches_;
-  std::string text_, masked_, json_;
+  std::string text_, json_;
 };
 
 }  // namespace tollgate::stages

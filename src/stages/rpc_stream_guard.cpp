@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "stages/credentials.hpp"
 #include "stages/guard_verdicts.hpp"
 #include "tollgate/json/writer.hpp"
 #include "tollgate/protocol/sse/writer.hpp"
@@ -22,6 +23,10 @@ namespace {
 constexpr std::size_t kMaxArtifacts = 16;
 constexpr std::size_t kMaxTails = 16;
 constexpr std::size_t kTailBytes = 128;  ///< longer than any credential but a PEM block
+
+bool has_secrets(const RequestContext& context) {
+  return context.secrets != nullptr && !context.secrets->empty();
+}
 
 bool is_continuation(char c) {
   return (static_cast<unsigned char>(c) & 0xC0) == 0x80;
@@ -101,14 +106,18 @@ void RpcStreamGuard::guard_artifact(RequestContext& context, StreamEvent& event,
   protocol::a2a::append_part_texts(update.parts, nodes_);
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
     const std::string_view text = nodes_[i].text(text_);
-    const StreamVerdict verdict = guard_.feed(slot, text);
+    std::string_view clean = text;
+    if (has_secrets(context)) {
+      const auto piece = artifact.secret.feed(*context.secrets, text, secret_scratch_);
+      note_credentials(context, piece.found);
+      if (piece.broken) event.end_with = hidden_credential();
+      if (event.end_with) return;
+      clean = piece.text;
+    }
+    const StreamVerdict verdict = guard_.feed(slot, clean);
     if (!note(context, event, verdict)) return;
     released_.assign(verdict.release);
-    if (update.last && i + 1 == nodes_.size()) {
-      const StreamVerdict rest = guard_.spill(slot);
-      if (!note(context, event, rest)) return;
-      released_ += rest.release;
-    }
+    if (update.last && i + 1 == nodes_.size() && !spill(context, event, slot, released_)) return;
     handled_.push_back(nodes_[i].index());
     if (released_ != text) replace(context, event, nodes_[i], released_);
     if (event.end_with) return;
@@ -120,15 +129,32 @@ void RpcStreamGuard::guard_artifact(RequestContext& context, StreamEvent& event,
 void RpcStreamGuard::begin_anew(RequestContext& context, StreamEvent& event, std::size_t slot) {
   flush(context, event, slot);
   static_cast<void>(guard_.finish(slot));  // all of it was given
+  artifacts_[slot].secret = {};
 }
 
 /// Lets go what is held: the artifact has ended, or says so.
 void RpcStreamGuard::flush(RequestContext& context, StreamEvent& event, std::size_t slot) {
-  const StreamVerdict verdict = guard_.spill(slot);
-  if (!note(context, event, verdict) || verdict.release.empty()) return;
+  rest_.clear();
+  if (!spill(context, event, slot, rest_) || rest_.empty()) return;
   json_.clear();
-  protocol::a2a::append_artifact_text(json_, artifacts_[slot].address, verdict.release);
+  protocol::a2a::append_artifact_text(json_, artifacts_[slot].address, rest_);
   protocol::sse::append_event(event.before, artifacts_[slot].event_name, json_);
+}
+
+/// Appends what is held of an artifact. False when the stream ends here.
+bool RpcStreamGuard::spill(RequestContext& context, StreamEvent& event, std::size_t slot,
+                           std::string& out) {
+  if (has_secrets(context) && artifacts_[slot].secret.held() != 0) {
+    const auto rest = artifacts_[slot].secret.spill(*context.secrets, secret_scratch_);
+    note_credentials(context, rest.found);
+    const StreamVerdict verdict = guard_.feed(slot, rest.text);
+    if (!note(context, event, verdict)) return false;
+    out += verdict.release;
+  }
+  const StreamVerdict verdict = guard_.spill(slot);
+  if (!note(context, event, verdict)) return false;
+  out += verdict.release;
+  return true;
 }
 
 /// False when the stream ends here.
@@ -161,6 +187,7 @@ RpcStreamGuard::Tail& RpcStreamGuard::tail_of() {
       tail = std::min_element(tails_.begin(), tails_.end(),
                               [](const Tail& a, const Tail& b) { return a.used < b.used; });
       tail->text.clear();
+      tail->begun.clear();
     }
     tail->key = key_;
   }
@@ -172,6 +199,15 @@ void RpcStreamGuard::guard_message(RequestContext& context, StreamEvent& event, 
   auto& scanner = context.services->scanner;
   const std::string_view text = node.text(text_);
   Tail& tail = tail_of();
+  if (has_secrets(context)) {
+    // Taken out where it is whole; what a message ends, others have begun and told.
+    joined_.assign(tail.begun).append(text);
+    if (!tail.begun.empty() && context.secrets->in(joined_)) {
+      event.end_with = hidden_credential();
+      return;
+    }
+    tail.begun.assign(joined_, context.secrets->hold(joined_));
+  }
   scanner.scan(*context.rules, Direction::response, text, matches_);
   const std::size_t before = tail.text.size();
   joined_.assign(tail.text).append(text);

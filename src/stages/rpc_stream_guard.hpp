@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "tollgate/domain/policy/secrets.hpp"
 #include "tollgate/domain/policy/stream_guard.hpp"
 #include "tollgate/pipeline/context.hpp"
 #include "tollgate/pipeline/stream_event.hpp"
@@ -41,10 +42,12 @@ class RpcStreamGuard final : public pipeline::StageState {
     std::string task, artifact;
     protocol::a2a::ArtifactAddress address;
     std::string event_name;
+    domain::policy::SecretTail secret;
     std::uint64_t used = 0;
   };
   struct Tail {
     std::string key, text;
+    std::string begun;  ///< of a credential
     std::uint64_t used = 0;
   };
   std::size_t slot_of(pipeline::RequestContext& context, pipeline::StreamEvent& event,
@@ -58,6 +61,8 @@ class RpcStreamGuard final : public pipeline::StageState {
   void begin_anew(pipeline::RequestContext& context, pipeline::StreamEvent& event,
                   std::size_t slot);
   void flush(pipeline::RequestContext& context, pipeline::StreamEvent& event, std::size_t slot);
+  bool spill(pipeline::RequestContext& context, pipeline::StreamEvent& event, std::size_t slot,
+             std::string& out);
   bool note(pipeline::RequestContext& context, pipeline::StreamEvent& event,
             const domain::policy::StreamVerdict& verdict);
   void replace(pipeline::RequestContext& context, pipeline::StreamEvent& event, json::NodeRef node,
@@ -71,7 +76,8 @@ class RpcStreamGuard final : public pipeline::StageState {
   std::vector<std::uint32_t> handled_;
   std::vector<json::NodeRef> nodes_;
   std::vector<domain::policy::Match> matches_, joined_matches_;
-  std::string key_, text_, joined_, released_, json_;
+  std::string key_, text_, joined_, released_, rest_, json_;
+  domain::policy::SecretTail::Scratch secret_scratch_;
 };
 
 }  // namespace tollgate::stages

@@ -47,10 +47,11 @@ TextForm form_of(ChannelKind kind) noexcept {
 }  // namespace
 
 StreamPolicy::StreamPolicy(const RuleSet& rules, const domain::policy::Secrets* secrets,
-                           domain::policy::Scanner& scanner)
+                           domain::policy::Scanner& scanner, TextScan& scan)
     : rules_(rules),
       secrets_(secrets),
       scanner_(scanner),
+      scan_(scan),
       guard_(rules, Direction::response, scanner) {}
 
 void StreamPolicy::on_event(RequestContext& context, StreamEvent& event) {
@@ -166,19 +167,20 @@ void StreamPolicy::check_whole(RequestContext& context, StreamEvent& event,
   std::string_view text = ref.text(text_);
   bool changed = false;
   if (has_secrets() && (event.has_credential || raw.find('\\') != std::string_view::npos) &&
-      secrets_->in(text)) {
+      may_hold(*secrets_, text)) {
     std::string clean(text);
-    note_credentials(context, secrets_->redact(clean));
-    text_ = std::move(clean);
-    text = text_;
-    changed = true;
+    if (const std::size_t found = redact_text(*secrets_, clean); found != 0) {
+      note_credentials(context, found);
+      text_ = std::move(clean);
+      text = text_;
+      changed = true;
+    }
   }
-  const GuardAction action = scanner_.scan(rules_, Direction::response, text, matches_);
-  if (action != GuardAction::allow) note_matches(context, Direction::response, matches_);
+  const GuardAction action = scan_.scan(context, Direction::response, text);
   if (action != GuardAction::allow || changed) wholes_clean_ = false;
   if (action == GuardAction::block ||
       (action == GuardAction::mask && (piece.read_only || piece.is_key))) {
-    event.end_with = guardrail_refusal(rules_, matches_, Direction::response);
+    event.end_with = guardrail_refusal(rules_, scan_.matches(), Direction::response);
     return;
   }
   if (action != GuardAction::mask && !changed) {
@@ -186,13 +188,11 @@ void StreamPolicy::check_whole(RequestContext& context, StreamEvent& event,
     return;
   }
   if (piece.is_key) return;  // without the credential, see replace_found
-  masked_.clear();
-  rules_.mask_to(masked_, text, matches_);
   json_.clear();
-  json::quote_into(json_, masked_);
+  json::quote_into(json_, action == GuardAction::mask ? std::string_view(scan_.masked()) : text);
   whole_changed_ = true;
   if (!event.edits.replace(ref.begin_offset(), ref.end_offset(), json_))
-    event.end_with = guardrail_refusal(rules_, matches_, Direction::response);
+    event.end_with = guardrail_refusal(rules_, scan_.matches(), Direction::response);
 }
 
 // ---- texts that go on ----
@@ -247,11 +247,9 @@ void StreamPolicy::guard_piece(RequestContext& context, StreamEvent& event,
   if (has_secrets()) {
     clean = held.tail.feed(*secrets_, text, tail_scratch_);
     if (clean.found != 0) note_credentials(context, clean.found);
-    if (clean.broken) {
-      event.end_with = Error(ErrorCode::upstream_invalid,
-                             "the upstream's stream goes on behind the end of a text, with the "
-                             "rest of a credential")
-                           .with_side(base::Side::upstream);
+    if (clean.broken || (piece.channel.kind == ChannelKind::tool_arguments &&
+                         held.escaped.feed(*secrets_, clean.text))) {
+      event.end_with = hidden_credential();
       return;
     }
   }

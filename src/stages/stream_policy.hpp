@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "stages/credentials.hpp"
+#include "stages/text_scan.hpp"
 #include "tollgate/domain/policy/secrets.hpp"
 #include "tollgate/domain/policy/stream_guard.hpp"
 #include "tollgate/pipeline/context.hpp"
@@ -22,14 +23,15 @@ namespace tollgate::stages {
 ///
 /// Bounds: kMaxChannels channels are open at once, each holds what StreamGuard holds and shares one
 /// copy of its last event, of at most kMaxTemplate bytes. A stream that wants more is ended.
-/// Lifetime: of the call's stream; rules, secrets and scanner outlive it. Threads: the worker's.
+/// Lifetime: of the call's stream; rules, secrets, scanner and scan outlive it. Threads: the
+/// worker's.
 class StreamPolicy final : public pipeline::StageState {
  public:
   static constexpr std::size_t kMaxChannels = domain::policy::StreamGuard::kMaxChannels;
   static constexpr std::size_t kMaxTemplate = 16 * 1024;
 
   StreamPolicy(const domain::policy::RuleSet& rules, const domain::policy::Secrets* secrets,
-               domain::policy::Scanner& scanner);
+               domain::policy::Scanner& scanner, TextScan& scan);
 
   void on_event(pipeline::RequestContext& context, pipeline::StreamEvent& event);
   /// The stream is over: everything held goes out in `event.before`.
@@ -44,10 +46,11 @@ class StreamPolicy final : public pipeline::StageState {
     bool read_only = false;
     bool is_over = false;  ///< its end was told; it may go on even so
     domain::policy::SecretTail tail;
-    std::uint32_t slot = kNone;  ///< its template, while text is held
-    std::uint64_t event = 0;     ///< the event that carried its last piece
-    json::NodeRef node;          ///< that piece, while the event is at hand
-    std::string released;        ///< what that piece reads now
+    domain::policy::EscapedSecret escaped;  ///< of tool arguments
+    std::uint32_t slot = kNone;             ///< its template, while text is held
+    std::uint64_t event = 0;                ///< the event that carried its last piece
+    json::NodeRef node;                     ///< that piece, while the event is at hand
+    std::string released;                   ///< what that piece reads now
   };
   /// An event to make others like, shared by the channels whose last piece it carried.
   struct Template {
@@ -80,6 +83,7 @@ class StreamPolicy final : public pipeline::StageState {
   const domain::policy::RuleSet& rules_;
   const domain::policy::Secrets* secrets_;
   domain::policy::Scanner& scanner_;
+  TextScan& scan_;
   domain::policy::StreamGuard guard_;
   std::unordered_map<std::uint64_t, std::unique_ptr<Held>> channels_;
   std::vector<Held*> order_;    ///< by first piece
@@ -97,7 +101,7 @@ class StreamPolicy final : public pipeline::StageState {
 
   std::vector<domain::policy::Match> matches_;
   domain::policy::SecretTail::Scratch tail_scratch_;
-  std::string text_, masked_, json_;
+  std::string text_, json_;
   std::vector<std::uint32_t> ended_;
   json::Document scratch_;
 };

@@ -54,7 +54,7 @@ class GuardedStream : public ::testing::Test {
                 {.variables = {{"UP", upstream.url()}}}};
 
   struct Heard {
-    std::string text, reasoning, arguments, raw, error;
+    std::string text, reasoning, other_reasoning, arguments, raw, error;
     bool done = false;
   };
   Heard hear(std::vector<std::string> wire) {
@@ -75,6 +75,7 @@ class GuardedStream : public ::testing::Test {
         if (delta.contains("content")) join_text(delta["content"], heard.text);
         if (delta.contains("reasoning_content"))
           join_text(delta["reasoning_content"], heard.reasoning);
+        if (delta.contains("reasoning")) join_text(delta["reasoning"], heard.other_reasoning);
         if (delta.contains("tool_calls"))
           join_text(delta["tool_calls"][0]["function"]["arguments"], heard.arguments);
       }
@@ -176,6 +177,62 @@ TEST_F(GuardedStream, ASecretThatGoesOnBehindAFinishReasonEndsTheStream) {
                                text_delta("."), usage_event(), sse_data("[DONE]")});
   EXPECT_EQ(harmless.text, "Dear AKIA, 4000 dollars to " + kMasked + ".");
   EXPECT_TRUE(harmless.done);
+}
+
+/// Some hosts send it under an old name and a new one.
+TEST_F(GuardedStream, TheSameTextUnderTwoNamesIsTwoTexts) {
+  const std::string text = "We need the key " + kAwsKey + " to answer now.";
+  for (std::size_t cut = 1; cut < text.size(); ++cut) {
+    std::vector<std::string> wire;
+    for (const std::string& piece : {text.substr(0, cut), text.substr(cut)})
+      wire.push_back(
+          sse_data(delta_event({{"reasoning_content", piece}, {"reasoning", piece}}).dump()));
+    wire.push_back(finish_delta());
+    wire.push_back(sse_data("[DONE]"));
+    const Heard heard = hear(wire);
+    ASSERT_EQ(heard.reasoning, "We need the key " + kMasked + " to answer now.") << heard.raw;
+    ASSERT_EQ(heard.other_reasoning, heard.reasoning) << heard.raw;
+  }
+}
+
+TEST_F(GuardedStream, AProvidersCredentialSpelledInArgumentsDoesNotPass) {
+  const std::string hidden = kCredential.substr(0, 7) + "\\u00" +
+                             (kCredential[7] == 'r' ? "72" : "2d") + kCredential.substr(8);
+  ASSERT_EQ(json::parse('"' + hidden + '"', nullptr, false), kCredential);
+  const std::string source = R"({"q":")" + hidden + R"("})";
+  for (const std::size_t size : {1u, 7u, 1000u}) {
+    std::vector<std::string> wire;
+    for (std::size_t at = 0; at < source.size(); at += size)
+      wire.push_back(sse_data(
+          delta_event({{"tool_calls",
+                        {{{"index", 0}, {"function", {{"arguments", source.substr(at, size)}}}}}}})
+              .dump()));
+    wire.push_back(sse_data(delta_event(json::object(), "tool_calls").dump()));
+    wire.push_back(sse_data("[DONE]"));
+    const Heard heard = hear(wire);
+    EXPECT_EQ(heard.error, "upstream_invalid") << heard.raw;
+    EXPECT_EQ(heard.arguments.find(hidden), std::string::npos) << heard.raw;
+    EXPECT_FALSE(heard.done);
+  }
+  // In a whole answer it can be taken out.
+  const json answer = {{"id", "c"},
+                       {"model", "m"},
+                       {"choices",
+                        {{{"index", 0},
+                          {"finish_reason", "tool_calls"},
+                          {"message",
+                           {{"role", "assistant"},
+                            {"tool_calls",
+                             {{{"id", "call_1"},
+                               {"type", "function"},
+                               {"function", {{"name", "send"}, {"arguments", source}}}}}}}}}}}};
+  upstream.on("POST", kPath, {Answer::json(200, answer.dump())});
+  const Response whole = daemon.post(kPath, chat_request("m", "hi"));
+  const json read = json::parse(whole.body);
+  EXPECT_EQ(json::parse(read["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"]
+                            .get<std::string>())["q"],
+            "[REDACTED:provider_credential]")
+      << whole.body;
 }
 
 TEST_F(GuardedStream, EscapesInArgumentsHideNothingAndStay) {

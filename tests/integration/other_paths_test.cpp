@@ -150,6 +150,37 @@ TEST_F(OtherPaths, ToolArgumentsOfAResponsesStreamAreGuardedToo) {
   EXPECT_EQ(text, R"({"to":"[REDACTED:email]"})");
 }
 
+TEST_F(OtherPaths, WhatAResponsesStreamRepeatsIsReadAsItsPiecesAre) {
+  const std::string source = R"({"key":"AKIA\u0049OSFODNN7EXAMPLE"})";
+  const auto event = [&](const std::string& type, json more) {
+    more["type"] = type;
+    more["item_id"] = "i0";
+    more["output_index"] = 0;
+    return sse_data(more.dump(), type);
+  };
+  upstream.on("POST", "/v1/responses",
+              {Answer::sse({event("response.function_call_arguments.delta", {{"delta", source}}),
+                            event("response.function_call_arguments.done", {{"arguments", source}}),
+                            event("response.output_item.done",
+                                  {{"item", {{"type", "function_call"}, {"arguments", source}}}}),
+                            event("response.completed", {{"response", {{"id", "r"}}}})})});
+  RawClient client = daemon.connect();
+  client.send(daemon.post_bytes("/v1/responses", R"({"model":"m","input":"hi","stream":true})"));
+  ASSERT_EQ(client.read_head().status, 200);
+  std::size_t seen = 0;
+  const std::string expected = R"({"key":"[REDACTED:api_key]"})";
+  for (const SseEvent& got : client.all_events()) {
+    const json data = json::parse(got.data);
+    for (const json& place : {data.value("delta", json()), data.value("arguments", json()),
+                              data.value("item", json::object()).value("arguments", json())}) {
+      if (!place.is_string() || place.get<std::string>().empty()) continue;
+      ++seen;
+      EXPECT_EQ(place, expected) << got.data;
+    }
+  }
+  EXPECT_GE(seen, 3u);
+}
+
 TEST_F(OtherPaths, AnAnswerIsReadWhateverItIsCalled) {
   const std::string object = R"({"text":"jane.doe\u0040example.com"})";
   struct Case {

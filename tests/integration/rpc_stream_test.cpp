@@ -62,6 +62,43 @@ class RpcStreams : public RpcTest {
   bool is_complete = false;
 };
 
+TEST_F(RpcStreams, ACredentialOfThePeerCutAnywhereDoesNotPass) {
+  const std::string credential = "a2a-credential-1";
+  const std::string text = "it is " + credential + " and that was it";
+  for (std::size_t cut = 1; cut < text.size(); ++cut) {
+    SCOPED_TRACE(cut);
+    const auto events = a2a_stream(
+        {status("working"), artifact(text.substr(0, cut), R"("append":false,)"),
+         artifact(text.substr(cut), R"("append":true,"lastChunk":true,)"), status("completed")});
+    EXPECT_EQ(text_of(events), "it is [REDACTED:provider_credential] and that was it");
+    EXPECT_TRUE(is_complete);
+  }
+  // Messages of their own go out at once: the one that would complete it ends the stream.
+  for (std::size_t cut = 1; cut < credential.size(); cut += 3) {
+    SCOPED_TRACE(cut);
+    const auto events =
+        a2a_stream({status("working", false, "is " + credential.substr(0, cut)),
+                    status("working", false, credential.substr(cut) + "."), status("completed")});
+    ASSERT_EQ(events.size(), 2u);
+    EXPECT_EQ(json::parse(events[1].data)["error"]["data"]["code"], "upstream_invalid");
+  }
+}
+
+TEST_F(RpcStreams, TextThatIsJsonIsReadWithItsEscapesResolved) {
+  const std::string hidden = "AKIA\\\\u0049" + kAwsKey.substr(5);
+  const std::string result =
+      R"({"content":[{"type":"text","text":"{\"key\":\")" + hidden + R"(\"}"}]})";
+  const auto check = [&](const json& message) {
+    const std::string text = message["result"]["content"][0]["text"];
+    EXPECT_EQ(json::parse(text, nullptr, false), json({{"key", "[REDACTED:api_key]"}})) << text;
+  };
+  const auto events = run("/mcp/tools", tool_call("add"), {sse_data(rpc_result(result))});
+  ASSERT_EQ(events.size(), 1u);
+  check(json::parse(events[0].data));
+  upstream.on("POST", "/mcp-endpoint", {Answer::json(200, rpc_result(result))});
+  check(json::parse(daemon.post("/mcp/tools", tool_call("add"), "agent", mcp_headers).body));
+}
+
 TEST_F(RpcStreams, ASecretCutAnywhereByArtifactUpdatesIsMasked) {
   const std::string text = "the key is " + kAwsKey + " and that was it";
   for (const bool v1 : {false, true}) {

@@ -7,6 +7,7 @@
 
 #include "domain/policy/chars.hpp"
 #include "domain/policy/find_pair.hpp"
+#include "domain/policy/json_source.hpp"
 
 namespace tollgate::domain::policy {
 namespace {
@@ -23,6 +24,7 @@ Secrets::Secrets(std::vector<std::string> values) {
   std::vector<Literal> holding;
   for (std::string& value : values) {
     if (value.size() < kMinBytes) continue;
+    longest_ = std::max(longest_, value.size());
     const bool holds_other = in(value);
     Literal literal;
     literal.text = std::move(value);
@@ -170,6 +172,31 @@ SecretTail::Piece SecretTail::spill(const Secrets& secrets, Scratch& scratch) {
   if (spilled_.empty()) spilled_ = held_;
   held_.clear();
   return {scratch.redacted, taken.found};
+}
+
+struct EscapedSecret::Text {
+  JsonSource source;
+  std::string resolved;
+};
+
+EscapedSecret::EscapedSecret() = default;
+EscapedSecret::~EscapedSecret() = default;
+EscapedSecret::EscapedSecret(EscapedSecret&&) noexcept = default;
+EscapedSecret& EscapedSecret::operator=(EscapedSecret&&) noexcept = default;
+
+bool EscapedSecret::feed(const Secrets& secrets, std::string_view piece) {
+  if (!text_) text_ = std::make_unique<Text>();
+  auto& [source, resolved] = *text_;
+  source.feed(piece, resolved);
+  const bool found = source.differs() && secrets.in(resolved);
+  // A cut costs a move: not with each piece.
+  const std::size_t kept = secrets.longest_;
+  if (resolved.size() > 2 * kept + 256) {
+    const std::size_t cut = resolved.size() - kept;
+    resolved.erase(0, cut);
+    source.drop(cut);
+  }
+  return found;
 }
 
 }  // namespace tollgate::domain::policy

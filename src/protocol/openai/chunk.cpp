@@ -87,19 +87,19 @@ bool is_whole_member(json::NodeRef member) {
 
 /// A text of `kind`, or the same as a list of parts (Mistral, and thinking in it): its strings,
 /// joined, are one text, like the plain strings that other events of the stream may bring.
-void read_text(json::NodeRef value, std::uint32_t choice, ChannelKind kind, PieceWalk& walk) {
+void read_text(json::NodeRef value, Channel channel, PieceWalk& walk) {
   if (value.is_string()) {
-    walk.add_free(value, {choice, kind, 0});
+    walk.add_free(value, channel);
     return;
   }
   const bool is_binary = value.is_object() && llm::holds_binary(value);
   for (const json::NodeRef part : value.children()) {
     if (value.is_array() || part.key_is("text") || part.key_is("content")) {
-      read_text(part, choice, kind, walk);
+      read_text(part, channel, walk);
     } else if (part.key_is("thinking") || part.key_is("reasoning") || part.key_is("summary")) {
-      read_text(part, choice, ChannelKind::reasoning, walk);
+      read_text(part, {channel.index, ChannelKind::reasoning, kThinking}, walk);
     } else if (part.key_is("refusal")) {
-      read_text(part, choice, ChannelKind::refusal, walk);
+      read_text(part, {channel.index, ChannelKind::refusal, 0}, walk);
     } else if (!llm::is_opaque(part) && !(is_binary && llm::is_binary_data(part))) {
       walk.whole(part);
     }
@@ -108,19 +108,21 @@ void read_text(json::NodeRef value, std::uint32_t choice, ChannelKind kind, Piec
 
 void read_delta_member(json::NodeRef member, std::uint32_t choice, PieceWalk& walk) {
   if (member.key_is("content")) {
-    read_text(member, choice, ChannelKind::text, walk);
+    read_text(member, {choice, ChannelKind::text, 0}, walk);
   } else if (member.key_is("role")) {
     walk.whole(member);
   } else if (member.key_is("tool_calls")) {
     read_tool_calls(member, choice, walk);
   } else if (member.key_is("function_call")) {
     read_called(member, {choice, ChannelKind::tool_arguments, kFunctionCall}, walk);
-  } else if (member.key_is("reasoning_content") || member.key_is("reasoning")) {
-    read_text(member, choice, ChannelKind::reasoning, walk);
+  } else if (member.key_is("reasoning_content")) {
+    read_text(member, {choice, ChannelKind::reasoning, 0}, walk);
+  } else if (member.key_is("reasoning")) {
+    read_text(member, {choice, ChannelKind::reasoning, kReasoning}, walk);
   } else if (member.key_is("reasoning_details") && member.is_array()) {
     read_reasoning_details(member, choice, walk);
   } else if (member.key_is("refusal")) {
-    read_text(member, choice, ChannelKind::refusal, walk);
+    read_text(member, {choice, ChannelKind::refusal, 0}, walk);
   } else if (member.key_is("audio") && member.is_object()) {
     for (const json::NodeRef part : member.children()) {
       if (part.is_string() && part.key_is("transcript")) {
@@ -149,7 +151,7 @@ void read_choice(json::NodeRef choice, std::uint32_t position, PieceWalk& walk) 
     if (member.key_is("delta") && member.is_object()) {
       for (const json::NodeRef part : member.children()) read_delta_member(part, index, walk);
     } else if (member.key_is("text") && member.is_string()) {  // legacy completions
-      walk.add_free(member, {index, ChannelKind::text, 0});
+      walk.add_free(member, {index, ChannelKind::text, kLegacyText});
     } else if (member.key_is("finish_reason")) {
       walk.whole(member);
       // Some hosts send an empty one with every chunk.

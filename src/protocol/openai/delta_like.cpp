@@ -37,8 +37,7 @@ bool write_choice(std::string& json, json::NodeRef earlier, Channel channel,
   json::Writer out(json);
   out.begin_array().begin_object().member("index", std::int64_t{channel.index});
   const json::NodeRef delta = earlier.find("delta");
-  const bool is_legacy = earlier && !delta;
-  if (is_legacy && channel.kind == ChannelKind::text) {
+  if (channel.kind == ChannelKind::text && channel.sub == kLegacyText) {
     out.member("text", text);
   } else {
     out.key("delta").begin_object();
@@ -48,11 +47,11 @@ bool write_choice(std::string& json, json::NodeRef earlier, Channel channel,
         out.member("content", text);
         break;
       case ChannelKind::reasoning:
-        if (channel.sub != 0 || is_parts(delta.find("content")) ||
-            is_parts(delta.find("reasoning_content")) || is_parts(delta.find("reasoning")))
+        // As `reasoning_details` and parts it cannot be built anew.
+        if (channel.sub != 0 && channel.sub != kReasoning) return false;
+        if (is_parts(delta.find("reasoning_content")) || is_parts(delta.find("reasoning")))
           return false;
-        // Hosts differ in the name.
-        out.member(delta.find("reasoning") ? "reasoning" : "reasoning_content", text);
+        out.member(channel.sub == kReasoning ? "reasoning" : "reasoning_content", text);
         break;
       case ChannelKind::refusal:
         if (is_parts(delta.find("content")) || is_parts(delta.find("refusal"))) return false;

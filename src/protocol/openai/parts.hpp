@@ -66,6 +66,12 @@ void response_texts(const json::Document& body, std::vector<llm::TextSpan>& out)
 /// `sub` of the text channel for a legacy `function_call`, apart from every tool index.
 inline constexpr std::uint32_t kFunctionCall = 0xFFFFFFFF;
 
+/// `sub` of a text or reasoning channel by the member that carries it; 0: `content`,
+/// `reasoning_content`. Some hosts send the same text under two names: each is a text of its own.
+inline constexpr std::uint32_t kLegacyText = 0xFFFFFFFF;  ///< `text` of a completion
+inline constexpr std::uint32_t kReasoning = 0xFFFFFFFE;   ///< `reasoning`
+inline constexpr std::uint32_t kThinking = 0xFFFFFFFD;    ///< parts of `content`
+
 /// Reads the data of a chat completion chunk (or a legacy completion chunk), already parsed.
 void read_chunk(json::NodeRef root, llm::Usage& usage, llm::StreamEvent& out);
 /// Reads an event of the responses API, whose `type` is `type`.

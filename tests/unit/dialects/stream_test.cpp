@@ -72,7 +72,7 @@ TEST(OpenAiStream, ClassesOfEvents) {
 }
 
 TEST(OpenAiStream, TextInPartsContinuesLikeAString) {
-  const Channel text{0, ChannelKind::text, 0}, thinking{0, ChannelKind::reasoning, 0};
+  const Channel text{0, ChannelKind::text, 0};
   const auto channels_of = [](const Read& read) {
     std::string out;
     for (const llm::TextPiece& piece : read.channels())
@@ -93,8 +93,9 @@ TEST(OpenAiStream, TextInPartsContinuesLikeAString) {
   // What was held goes out in the form it came in.
   EXPECT_NE(parts.like(text, "REST").find(R"({"type":"text","text":"REST"},"")"), std::string::npos)
       << parts.like(text, "REST");
-  EXPECT_NE(parts.like(thinking, "REST").find(R"([{"type":"text","text":"REST"}])"),
-            std::string::npos);
+  EXPECT_NE(
+      parts.like(parts.channels().at(0).channel, "REST").find(R"([{"type":"text","text":"REST"}])"),
+      std::string::npos);
 }
 
 TEST(OpenAiStream, TheInjectedUsageChunkIsKnownAndItsUsageTaken) {
@@ -133,11 +134,11 @@ TEST(OpenAiStream, BuildsDeltasOfEveryNamedChannel) {
             "reason\":null}],\"usage\":null}\n\n");
   const Read reasoning = openai(R"({"choices":[{"index":0,"delta":{"reasoning":"a"}}]})");
   EXPECT_EQ(
-      reasoning.like({0, ChannelKind::reasoning, 0}, "b"),
+      reasoning.like(reasoning.channels().at(0).channel, "b"),
       "data: "
       "{\"choices\":[{\"index\":0,\"delta\":{\"reasoning\":\"b\"},\"finish_reason\":null}]}\n\n");
   const Read legacy = openai(R"({"choices":[{"index":0,"text":"a","finish_reason":null}]})");
-  EXPECT_EQ(legacy.like({0, ChannelKind::text, 0}, "b"),
+  EXPECT_EQ(legacy.like(legacy.channels().at(0).channel, "b"),
             "data: {\"choices\":[{\"index\":0,\"text\":\"b\",\"finish_reason\":null}]}\n\n");
   // An unknown field: the event again, everything else in it emptied.
   const Read unknown = openai(R"({"choices":[{"index":0,"delta":{"content":"a","aside":"b"}}]})");

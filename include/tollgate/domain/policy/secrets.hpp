@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -36,6 +37,7 @@ class Secrets {
 
  private:
   friend class SecretTail;
+  friend class EscapedSecret;
   struct Literal {
     std::string text;
     std::size_t first = 0, second = 0;  ///< the places of its two rarest bytes
@@ -50,6 +52,7 @@ class Secrets {
 
   /// Those that hold no other one, shortest first; behind them those that do.
   std::vector<Literal> literals_;
+  std::size_t longest_ = 0;
   std::size_t plain_ = 0;  ///< how many hold no other one: where none of them is, none is
 };
 
@@ -81,6 +84,25 @@ class SecretTail {
   /// How much of held_ belongs to a secret that kInstead was given for already: it may go on in
   /// another one that overlaps it, and is dropped when it does not.
   std::size_t covered_ = 0;
+};
+
+/// Finds Secrets spelled with escapes in JSON source that arrives in pieces (arguments of a tool
+/// call), where SecretTail has taken out those that are written plainly. What came before the end
+/// of one may be gone: it can be told, not taken out. Memory: a few times the longest secret, plus
+/// the piece at hand.
+class EscapedSecret {
+ public:
+  EscapedSecret();
+  ~EscapedSecret();
+  EscapedSecret(EscapedSecret&&) noexcept;
+  EscapedSecret& operator=(EscapedSecret&&) noexcept;
+
+  /// Whether one ends in `piece`.
+  [[nodiscard]] bool feed(const Secrets& secrets, std::string_view piece);
+
+ private:
+  struct Text;
+  std::unique_ptr<Text> text_;  ///< none before the first piece
 };
 
 }  // namespace tollgate::domain::policy

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tollgate/domain/policy/rule_set.hpp"
+#include "tollgate/json/document.hpp"
+#include "tollgate/json/splice.hpp"
+#include "tollgate/json/text_ref.hpp"
+#include "tollgate/pipeline/context.hpp"
+
+namespace tollgate::stages {
+
+/// Whether text may be JSON itself, by its first character: arguments of tool calls, results.
+[[nodiscard]] bool is_json_source(std::string_view text) noexcept;
+
+/// Guardrails over one text that is complete, read as its reader may read it: text that is JSON
+/// with escapes string by string, escapes resolved.
+///
+/// Threads: a worker's. Lifetime: a worker's; between two texts it holds scratch memory only.
+class TextScan {
+ public:
+  /// Scans with the call's rules and notes what was found. For `mask` the text without it is in
+  /// masked(), for `block` the match in matches(), each until the next scan.
+  config::GuardAction scan(pipeline::RequestContext& context, domain::policy::Direction direction,
+                           std::string_view text);
+  [[nodiscard]] const std::string& masked() const noexcept { return masked_; }
+  [[nodiscard]] const std::vector<domain::policy::Match>& matches() const noexcept {
+    return matches_;
+  }
+
+ private:
+  config::GuardAction scan_inner(pipeline::RequestContext& context,
+                                 domain::policy::Direction direction, std::string_view text);
+
+  std::vector<domain::policy::Match> matches_;
+  std::string masked_, json_, inner_text_;
+  json::Document inner_;
+  json::Splicer inner_edits_;
+  std::vector<json::TextRef> inner_refs_;
+};
+
+}  // namespace tollgate::stages
