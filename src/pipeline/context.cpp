@@ -44,6 +44,7 @@ void RequestContext::reset() {
   head_fault.reset();
   route = {};
   body.clear();
+  body_held_keys = false;
   if (body.capacity() > kKeepBytes) body.shrink_to_fit();
   if (has_document) document.trim();
   has_document = false;

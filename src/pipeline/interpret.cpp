@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "pipeline/multipart.hpp"
+#include "tollgate/domain/keys/key_format.hpp"
 #include "tollgate/pipeline/context.hpp"
 #include "tollgate/pipeline/rpc_payload.hpp"
 #include "tollgate/protocol/http/media_type.hpp"
@@ -132,6 +133,9 @@ Verdict interpret(RequestContext& context) {
   Payload& payload = context.payload;
   const protocol::http::RequestHead& head = *context.head;
   const bool has_body = !context.body.empty();
+  // Before anything is read of it, so that neither upstream nor record gets one, whatever the
+  // guardrails are.
+  if (has_body) context.body_held_keys = domain::keys::redact_keys(context.body);
   if (context.route.surface == Surface::mcp || context.route.surface == Surface::a2a) {
     if (context.route.json_body) {
       Verdict parsed = parse_document(context);

@@ -131,7 +131,8 @@ void AttemptRequest::build_headers(const RequestContext& context,
   options.replaces_content_type = context.payload.is_model_call() && !protocol::http::is_json(type);
   options.replaces_mcp_session_id = context.route.surface == Surface::mcp;
   const std::string_view encoding = sent.value(HeaderId::content_encoding);
-  options.changes_body = changes_body || !(encoding.empty() || base::iequals(encoding, "identity"));
+  options.changes_body = changes_body || context.body_held_keys ||
+                         !(encoding.empty() || base::iequals(encoding, "identity"));
   // A card is never passed on as it comes, so what the agent has of it says nothing to its server.
   options.withholds_conditions = context.route.agent_card;
   protocol::http::append_upstream_fields(sent, to.header_names, options, headers_);

@@ -168,5 +168,43 @@ TEST(Canary, NoCredentialIsLeftAnywhere) {
       << "the echoing provider answered";
 }
 
+/// With no guardrail at all, and bodies recorded in full.
+TEST(Canary, AVirtualKeyInABodyGoesNowhere) {
+  FakeUpstream upstream;
+  upstream.on("POST", kChat, {Answer::json(200, completion("ok"))});
+  upstream.on("POST", "/mcp", {Answer::json(200, R"({"jsonrpc":"2.0","id":1,"result":{}})")});
+  Daemon daemon(R"(
+providers:
+  up: {kind: openai_compatible, base_url: "@{UP}/v1", api_key: some-provider-key, proxy: none}
+models: {m: {deployments: [{provider: up, model: m, price: {input: 2.5, output: 10}}]}}
+mcp_servers: {tools: {url: "@{UP}/mcp", proxy: none}}
+keys: [{id: k1, digest: "@{digest:agent}", allow: {mcp: {tools: ["*"]}}}]
+default_guardrails: []
+audit: {path: audit.db, bodies: full}
+)",
+                {.variables = {{"UP", upstream.url()}}});
+  const std::string key = daemon.key();
+  const std::string text = "my key is " + key + ", and " + key;
+  EXPECT_EQ(daemon.post(kChat, chat_request("m", text)).status, 200);
+  EXPECT_EQ(daemon
+                .post("/mcp/tools", R"({"jsonrpc":"2.0","id":1,"method":"tools/call","params":)"
+                                    R"({"name":"add","arguments":{"a":")" +
+                                        text + "\"}}}")
+                .status,
+            200);
+  ASSERT_EQ(upstream.request_count(), 2u);
+  for (const SeenRequest& seen : upstream.requests()) {
+    EXPECT_EQ(seen.body.find(key), std::string::npos) << seen.body;
+    EXPECT_NE(seen.body.find("my key is tg-***, and tg-***"), std::string::npos) << seen.body;
+    EXPECT_EQ(seen.header("content-length"), std::to_string(seen.body.size()));
+  }
+  EXPECT_EQ(daemon.exactly(2).size(), 2u);
+  daemon.send(SIGTERM);
+  ASSERT_EQ(daemon.wait_exit(20s), 0);
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(daemon.dir()))
+    if (entry.is_regular_file() && entry.path().filename() != "tollgate.yaml")
+      EXPECT_EQ(read_file(entry.path()).find(key), std::string::npos) << entry.path();
+}
+
 }  // namespace
 }  // namespace tollgate::testing

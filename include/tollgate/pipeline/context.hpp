@@ -103,9 +103,10 @@ class RequestContext {
   protocol::http::Target target;
   Route route;
   std::string client_address;
-  bool is_tls = false;      ///< the agent's connection
-  std::string body;         ///< inflated; padded for the JSON parser
-  json::Document document;  ///< of the body, when it is JSON
+  bool is_tls = false;          ///< the agent's connection
+  std::string body;             ///< inflated; padded for the JSON parser
+  bool body_held_keys = false;  ///< virtual keys, which were taken out of `body`
+  json::Document document;      ///< of the body, when it is JSON
   bool has_document = false;
   std::string rpc_id;      ///< of a JSON-RPC request whose index was dropped, as JSON
   bool in_flight = false;  ///< counted in Services::in_flight

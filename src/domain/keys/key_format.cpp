@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 
+#include "domain/policy/find_pair.hpp"
+
 namespace tollgate::domain::keys {
 namespace {
 
@@ -65,16 +67,19 @@ bool is_well_formed_key(std::string_view text) noexcept {
 }
 
 namespace {
-/// Where the next well-formed key begins; npos when there is none. Looks for the 'g' of "tg-",
-/// which header lines and paths have fewer of than 't'.
+/// Where the next well-formed key begins; npos when there is none. Looks for the "g-" of "tg-",
+/// which texts have less of than of 't'.
 std::size_t find_key(std::string_view text, std::size_t from) noexcept {
   static_assert(kKeyPrefix == "tg-");
+  static policy::FindPair* const find_pair = policy::pair_finders().back();
   while (text.size() >= kKeyChars && from <= text.size() - kKeyChars) {
-    const std::size_t at = text.find('g', from + 1) - 1;
-    if (at > text.size() - kKeyChars) break;  // none, or too near the end
-    if (text[at] == 't' && text[at + 2] == '-' && is_well_formed_key(text.substr(at, kKeyChars)))
-      return at;
-    from = at + 1;
+    const std::size_t places = text.size() - kKeyChars - from + 1;
+    const char* const p = text.data() + from;
+    const std::size_t next = find_pair(p + 1, p + 2, places, 'g', '-');
+    if (next == places) break;
+    from += next;
+    if (text[from] == 't' && is_well_formed_key(text.substr(from, kKeyChars))) return from;
+    ++from;
   }
   return std::string_view::npos;
 }
@@ -84,10 +89,14 @@ bool contains_key(std::string_view text) noexcept {
   return find_key(text, 0) != std::string_view::npos;
 }
 
-void redact_keys(std::string& text) {
+bool redact_keys(std::string& text) {
+  bool any = false;
   for (std::size_t at = find_key(text, 0); at != std::string::npos;
-       at = find_key(text, at + kRedactedKey.size()))
+       at = find_key(text, at + kRedactedKey.size())) {
     text.replace(at, kKeyChars, kRedactedKey);
+    any = true;
+  }
+  return any;
 }
 
 base::Sha256Digest key_digest(std::string_view text) noexcept {

@@ -36,8 +36,9 @@ inline constexpr std::size_t kKeyChars = kKeyPrefix.size() + kKeyBodyChars + kKe
 /// one search for it.
 [[nodiscard]] bool contains_key(std::string_view text) noexcept;
 /// Replaces every well-formed key in `text` by kRedactedKey: for text of a caller's choosing on its
-/// way into a record, a log line or an answer. An agent may put its key anywhere.
-void redact_keys(std::string& text);
+/// way into a record, a log line, an answer or upstream. An agent may put its key anywhere. @return
+/// whether there was any
+bool redact_keys(std::string& text);
 /// Whether a text is long enough to hold a key: most columns of a record and most values are not.
 [[nodiscard]] constexpr bool can_hold_key(std::string_view text) noexcept {
   return text.size() >= kKeyChars;
