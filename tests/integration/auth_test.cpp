@@ -176,6 +176,7 @@ TEST_F(Auth, EveryRefusalOfAKnownCallerIsOnRecord) {
       {"PUT /mcp/s", "", 405, "mcp", "PUT"},
       {"POST /v2/x", "content-length: 2\r\n", 404, "none", "POST"},
       {"FOO /v1/chat/completions", "", 405, "chat", "FOO"},
+      {"CONNECT x:1", "", 405, "none", "CONNECT"},
       {"POST /v1/chat/completions", "content-length: 2\r\nexpect: foo\r\n", 417, "chat", "POST"},
       {"GET /v1/../v1/models", "", 400, "none", "GET"},
   };

@@ -47,7 +47,8 @@ Fault parse_request_line(std::string_view line, RequestHead& head, bool& method_
   return {};
 }
 
-/// Sets path_and_query; for the absolute form compares its authority with Host.
+/// Sets path_and_query; for the absolute form compares its authority with Host. CONNECT, which is
+/// refused, may name an authority: its head is whole, so that its caller can be told.
 Fault read_target(RequestHead& head) noexcept {
   const std::string_view target = head.target;
   if (target.front() == '/') {
@@ -56,6 +57,10 @@ Fault read_target(RequestHead& head) noexcept {
   }
   if (target == "*") {
     if (head.method != Method::options) return detail::bad_http("'*' is for OPTIONS only");
+    head.path_and_query = target;
+    return {};
+  }
+  if (head.method_text == "CONNECT" && is_valid_host(target)) {
     head.path_and_query = target;
     return {};
   }

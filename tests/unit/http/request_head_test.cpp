@@ -68,7 +68,11 @@ TEST(RequestParser, a_whole_head_can_be_read_after_two_refusals_only) {
   EXPECT_TRUE(complete("POST /a HTTP/1.1\r\nHost: a\r\nx-api-key: k\r\nExpect: foo\r\n\r\n"));
   EXPECT_FALSE(complete("FOO /a HTTP/1.1\r\nx-api-key: k\r\n\r\n")) << "no Host";
   EXPECT_FALSE(complete("GET /a HTTP/1.1\r\nx-api-key: k\r\n\r\n"));
-  EXPECT_FALSE(complete("CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\nx-api-key: k\r\n\r\n"));
+  EXPECT_TRUE(complete("CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\nx-api-key: k\r\n\r\n"));
+  EXPECT_TRUE(complete("CONNECT [::1]:1 HTTP/1.1\r\nHost: a\r\nx-api-key: k\r\n\r\n"));
+  EXPECT_FALSE(complete("CONNECT u@a:1 HTTP/1.1\r\nHost: a:1\r\nx-api-key: k\r\n\r\n"));
+  EXPECT_FALSE(complete("CONNECT a:1 HTTP/1.1\r\nx-api-key: k\r\n\r\n")) << "no Host";
+  EXPECT_FALSE(complete("FOO a:1 HTTP/1.1\r\nHost: a:1\r\nx-api-key: k\r\n\r\n"));
 }
 
 TEST(RequestParser, underscores_pass_when_allowed) {

@@ -22,9 +22,10 @@ class RequestHead {
  public:
   Method method = Method::get;
   std::string_view method_text;
-  /// As sent: origin-form, absolute-form, or "*".
+  /// As sent: origin-form, absolute-form, or "*"; of a refused CONNECT, authority-form.
   std::string_view target;
   /// The target without scheme and authority: begins with '/', or is "*". Input of Target::parse.
+  /// Of a refused CONNECT, its authority.
   std::string_view path_and_query;
   int version_minor = 1;  ///< HTTP/1.x
   HeaderSection headers;
