@@ -38,8 +38,9 @@ a retry cannot mend but that SDKs would retry (402, 429 without `Retry-After`, a
 Without a valid key every path and method is answered with 401, whether it exists or not (with 429
 `rate_limited` while the caller's address is over `limits.failed_auth_per_minute`, which valid keys are
 not held to); only `GET /` answers everybody. What is wrong with the HTTP message itself (400 `bad_http`, 405 for a method that is
-served nowhere, 408, 414, 417, 431) is told to everybody. A caller that is known has a row in the audit
-log for each of its refusals; a head that could not be read has no caller.
+served nowhere, 408, 414, 417, 431) is told to everybody, in the dialect that the target's path asks for as
+far as it was read (on `/mcp/` and `/a2a/` with HTTP's status and the id `null`). A caller that is known has
+a row in the audit log for each of its refusals; a head that could not be read has no caller.
 
 This page is made by `scripts/make_error_docs.py` from `include/tollgate/base/error_codes.def`.
 

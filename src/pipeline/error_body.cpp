@@ -120,10 +120,21 @@ void render_error(RequestContext& context, const base::Error& error, int& status
   context.response_bytes = body.size();
 }
 
-void render_plain_error(const base::Error& error, std::string& header_lines, std::string& body) {
+void render_plain_error(const base::Error& error, Dialect dialect, std::string& header_lines,
+                        std::string& body) {
   header_lines = "Content-Type: application/json\r\n";
   append_retry_headers(error, header_lines);
-  body = protocol::llm::dialect(DialectKind::openai).error_body(error, {});
+  switch (dialect) {
+    case Dialect::jsonrpc:
+      body = protocol::jsonrpc::error_body(error, {}, {});
+      break;
+    case Dialect::anthropic:
+      body = protocol::llm::dialect(DialectKind::anthropic).error_body(error, {});
+      break;
+    case Dialect::openai:
+      body = protocol::llm::dialect(DialectKind::openai).error_body(error, {});
+      break;
+  }
 }
 
 }  // namespace tollgate::pipeline

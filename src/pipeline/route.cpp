@@ -147,4 +147,11 @@ Route match_route(const protocol::http::RequestHead& head,
   return route;
 }
 
+Dialect dialect_of_unchecked(std::string_view path) noexcept {
+  if (path.starts_with("/mcp/") || path.starts_with("/a2a/")) return Dialect::jsonrpc;
+  if (path.starts_with("/v1/messages") || path.starts_with("/anthropic/"))
+    return Dialect::anthropic;
+  return Dialect::openai;
+}
+
 }  // namespace tollgate::pipeline

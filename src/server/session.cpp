@@ -239,7 +239,11 @@ void Session::begin_call() {
   context.is_tls = listener_->tls || protocol::http::client_spoke_tls(peer_, head.headers,
                                                                       listener_->trusted_proxies);
   channel_->set_write_limit(context.deadline);
-  if (parsed.has_value()) context.route = pipeline::match_route(head, context.target);
+  if (parsed.has_value()) {
+    context.route = pipeline::match_route(head, context.target);
+  } else {
+    context.route.dialect = pipeline::dialect_of_unchecked(head.path_and_query);
+  }
 }
 
 void Session::end_call() {
@@ -326,7 +330,8 @@ base::Task<void> Session::answer_error(Error error) {
   } else {
     status = error.http_status();
     host_.services().metrics.refusals(error.code()).inc();
-    pipeline::render_plain_error(error, header_lines, body);
+    const auto path = protocol::http::unchecked_path(channel_->buffered());
+    pipeline::render_plain_error(error, pipeline::dialect_of_unchecked(path), header_lines, body);
   }
   const std::string_view piece = body;
   const bool sent = co_await respond(status, header_lines, std::span(&piece, 1));

@@ -1,6 +1,7 @@
 // The raw edge: what is ambiguous is refused on the real socket, and never reaches an upstream.
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
 #include <thread>
 
 #include "support/canned.hpp"
@@ -213,6 +214,54 @@ TEST_F(Framing, LimitsAnswerWithTheirOwnStatus) {
     const Response response = daemon.connect().exchange(limit.bytes, 3s);
     EXPECT_EQ(response.status, limit.status) << limit.bytes.substr(0, 40);
   }
+  expect_alive();
+}
+
+TEST_F(Framing, RefusedHeadsAreToldInTheDialectOfTheirPath) {
+  using nlohmann::json;
+  struct Fault {
+    std::string method, rest;  ///< around the path
+    int status;
+    std::string code;
+  };
+  const std::string line = " HTTP/1.1\r\n";
+  const std::string host = line + "host: x\r\n";
+  const std::vector<Fault> faults{
+      {"POST ", host + "x-a: 1\r\n 2\r\n\r\n", 400, "bad_http"},
+      {"POST ", host + "content-length: 0\r\ntransfer-encoding: chunked\r\n\r\n", 400, "bad_http"},
+      {"POST ", line + "\r\n", 400, "bad_http"},
+      {"POST ", " HTTP/3.0\r\n\r\n", 400, "bad_http"},
+      {"POST ", "/%zz" + host + "\r\n", 400, "bad_http"},
+      {"POST http://other", host + "\r\n", 400, "bad_http"},
+      {"FOO ", line + "\r\n", 405, "method_not_allowed"},
+      {"FOO ", host + "\r\n", 405, "method_not_allowed"},
+      {"POST ", host, 408, "request_timeout"},
+      {"POST ", "?" + std::string(4'000, 'a') + host + "\r\n", 414, "uri_too_long"},
+      {"POST ", host + "expect: other\r\n\r\n", 417, "expectation_failed"},
+      {"POST ", host + "x-a: " + std::string(4'000, 'a') + "\r\n\r\n", 431, "headers_too_large"}};
+  for (const Fault& fault : faults) {
+    for (const std::string path : {"/v1/chat/completions", "/v1/messages", "/anthropic/v1/messages",
+                                   "/mcp/tools", "/a2a/planner"}) {
+      const std::string bytes = fault.method + path + fault.rest;
+      SCOPED_TRACE(bytes.substr(0, 80));
+      const Response response = daemon.connect().exchange(bytes, 3s);
+      EXPECT_EQ(response.status, fault.status) << response.failure;
+      EXPECT_EQ(response.header("content-type"), "application/json");
+      const json told = json::parse(response.body, nullptr, false);
+      ASSERT_TRUE(told.is_object() && told["error"].is_object()) << response.body;
+      const json& error = told["error"];
+      const bool is_rpc = path == "/mcp/tools" || path == "/a2a/planner";
+      EXPECT_EQ((is_rpc ? error["data"] : error)["code"], fault.code) << response.body;
+      EXPECT_FALSE(error["message"].get<std::string>().empty());
+      EXPECT_EQ(told.contains("jsonrpc"), is_rpc) << response.body;
+      if (is_rpc) {
+        EXPECT_TRUE(told.contains("id") && told["id"].is_null()) << response.body;
+        EXPECT_TRUE(error["code"].is_number()) << response.body;
+      }
+      EXPECT_EQ(told.contains("type"), path.ends_with("/messages")) << response.body;
+    }
+  }
+  EXPECT_EQ(upstream.request_count(), 0u);
   expect_alive();
 }
 

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "tollgate/base/error.hpp"
+#include "tollgate/pipeline/route.hpp"
 
 namespace tollgate::pipeline {
 
@@ -16,7 +17,8 @@ class RequestContext;
 void render_error(RequestContext& context, const base::Error& error, int& status,
                   std::string& header_lines, std::string& body);
 
-/// For a request too broken to have a caller: OpenAI's shape, which most clients can read.
-void render_plain_error(const base::Error& error, std::string& header_lines, std::string& body);
+/// For a request too broken to have a caller: no id, no record, and HTTP's status in each dialect.
+void render_plain_error(const base::Error& error, Dialect dialect, std::string& header_lines,
+                        std::string& body);
 
 }  // namespace tollgate::pipeline

@@ -51,4 +51,7 @@ class Route {
 [[nodiscard]] Route match_route(const protocol::http::RequestHead& head,
                                 const protocol::http::Target& target) noexcept;
 
+/// In whose words a request is refused whose path was not accepted, by how its raw path begins.
+[[nodiscard]] Dialect dialect_of_unchecked(std::string_view path) noexcept;
+
 }  // namespace tollgate::pipeline

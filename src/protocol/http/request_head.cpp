@@ -112,6 +112,20 @@ std::string_view to_string(Method method) noexcept {
   return kMethods[static_cast<std::size_t>(method)];
 }
 
+std::string_view unchecked_path(std::string_view bytes) noexcept {
+  if (bytes.starts_with("\r\n")) bytes.remove_prefix(2);
+  const std::string_view line = bytes.substr(0, bytes.find_first_of("\r\n"));
+  const std::size_t method_end = line.find(' ');
+  if (method_end == std::string_view::npos) return {};
+  std::string_view target = line.substr(method_end + 1);
+  target = target.substr(0, target.find(' '));
+  if (target.starts_with('/')) return target;
+  const std::size_t colon = target.find("://");
+  if (colon == std::string_view::npos) return {};
+  const std::size_t slash = target.find('/', colon + 3);
+  return slash == std::string_view::npos ? std::string_view{} : target.substr(slash);
+}
+
 void RequestHead::clear() noexcept {
   method = Method::get;
   method_text = target = path_and_query = host = {};

@@ -75,6 +75,27 @@ TEST(RequestParser, a_whole_head_can_be_read_after_two_refusals_only) {
   EXPECT_FALSE(complete("FOO a:1 HTTP/1.1\r\nHost: a:1\r\nx-api-key: k\r\n\r\n"));
 }
 
+TEST(RequestParser, the_path_of_a_refused_head_is_what_came_of_it) {
+  struct Case {
+    std::string_view bytes, path;
+  };
+  for (const Case& c :
+       std::initializer_list<Case>{{"POST /v1/messages HTTP/1.1\r\nHost: a\r\n", "/v1/messages"},
+                                   {"\r\nPOST /mcp/x?y=/z HTTP/1.1\r\n", "/mcp/x?y=/z"},
+                                   {"POST /mcp/x", "/mcp/x"},
+                                   {"GET /mcp/x\nGET /v1/messages HTTP/1.1\r\n", "/mcp/x"},
+                                   {"GET /a2a/x y HTTP/1.1\r\n", "/a2a/x"},
+                                   {"POST http://h:1/mcp/x HTTP/1.1\r\n", "/mcp/x"},
+                                   {"POST http://h HTTP/1.1\r\n", ""},
+                                   {"POST h/mcp/x HTTP/1.1\r\n", ""},
+                                   {"GET  /mcp/x HTTP/1.1\r\n", ""},
+                                   {"GET\r\nx: /mcp/x", ""},
+                                   {"POST ", ""},
+                                   {"/mcp/x", ""},
+                                   {"", ""}})
+    EXPECT_EQ(unchecked_path(c.bytes), c.path) << c.bytes;
+}
+
 TEST(RequestParser, underscores_pass_when_allowed) {
   HeadLimits limits;
   limits.allow_underscores = true;

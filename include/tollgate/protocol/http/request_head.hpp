@@ -48,6 +48,11 @@ class RequestHead {
   void rebase(const char* from, const char* to) noexcept;
 };
 
+/// The path of a request whose head was refused, out of the bytes that came: raw, as much of it as
+/// is there, with its query. Nobody has checked it: it may choose the words of the refusal, nothing
+/// else. Empty when there is none.
+[[nodiscard]] std::string_view unchecked_path(std::string_view bytes) noexcept;
+
 /// Reads one HTTP/1.x request head out of a connection's buffer, strictly, in one pass.
 ///
 /// Every request that two readers could understand differently is refused: the list is in
