@@ -54,6 +54,13 @@ Verdict refuse(const RequestContext& context, const Answer& answer, std::string_
                                                    : peer_error(context, answer.status));
 }
 
+/// Whether a success without a body is none: a card has one, and what answers an MCP server's GET
+/// is an event stream. A request's is the router's to tell.
+bool needs_body(const RequestContext& context) {
+  return context.head->method == protocol::http::Method::get &&
+         (context.route.agent_card || context.route.surface == Surface::mcp);
+}
+
 bool is_rpc_response(NodeRef root) {
   return root.find("jsonrpc").text_is("2.0") &&
          (root.find("error").is_object() || root.find("result"));
@@ -134,7 +141,9 @@ Error no_response(const RequestContext& context) {
 Verdict rewrite_peer_answer(RequestContext& context, Answer& answer, json::Document& scratch) {
   if (context.peer == nullptr) return Verdict::proceed();
   if (answer.body->empty())
-    return is_success(answer.status) ? Verdict::proceed() : refuse(context, answer, {});
+    return is_success(answer.status) && !needs_body(context)
+               ? Verdict::proceed()
+               : refuse(context, answer, "an empty answer");
   if (answer.document == nullptr) {
     // Clients differ on which content types and prefixes they read as JSON; here all are read.
     if (answer.body->starts_with(kByteOrderMark))

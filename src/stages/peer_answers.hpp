@@ -11,9 +11,9 @@
 namespace tollgate::stages {
 
 /// @param scratch  may be the document that `answer.document` points to; holds the parse afterwards
-/// Errors: upstream_invalid for a body that is not one JSON object, and for a card that offers
-/// nothing the gateway can speak. Of an answer with an error status, the error that tells it, also
-/// when the body is empty or, to a request, no JSON-RPC.
+/// Errors: upstream_invalid for a body that is not one JSON object, for none where a GET is due
+/// one, and for a card that offers nothing the gateway can speak. Of an answer with an error
+/// status, the error that tells it, also when the body is empty or, to a request, no JSON-RPC.
 [[nodiscard]] pipeline::Verdict rewrite_peer_answer(pipeline::RequestContext& context,
                                                     pipeline::Answer& answer,
                                                     json::Document& scratch);

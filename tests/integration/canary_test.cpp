@@ -201,9 +201,10 @@ audit: {path: audit.db, bodies: full}
   EXPECT_EQ(daemon.exactly(2).size(), 2u);
   daemon.send(SIGTERM);
   ASSERT_EQ(daemon.wait_exit(20s), 0);
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(daemon.dir()))
-    if (entry.is_regular_file() && entry.path().filename() != "tollgate.yaml")
-      EXPECT_EQ(read_file(entry.path()).find(key), std::string::npos) << entry.path();
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(daemon.dir())) {
+    if (!entry.is_regular_file() || entry.path().filename() == "tollgate.yaml") continue;
+    EXPECT_EQ(read_file(entry.path()).find(key), std::string::npos) << entry.path();
+  }
 }
 
 }  // namespace

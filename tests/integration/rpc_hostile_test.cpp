@@ -218,6 +218,31 @@ TEST_F(RpcHostile, AnEmptyAnswerToARequestIsNone) {
   EXPECT_EQ(mcp(R"({"jsonrpc":"2.0","id":1,"result":{}})").status, 204);
 }
 
+TEST_F(RpcHostile, AnEmptyAnswerToAGetIsNoStreamAndNoCard) {
+  const std::string card = "/.well-known/agent-card.json";
+  const std::string type = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n";
+  for (const std::string& head :
+       {type + "content-length: 0\r\n\r\n", std::string("HTTP/1.1 204 No Content\r\n\r\n")}) {
+    SCOPED_TRACE(head);
+    upstream.on("GET", "/mcp-endpoint", {Answer::raw(head)});
+    upstream.on("GET", card, {Answer::raw(head)});
+    for (const std::string& path : {std::string("/mcp/tools"), "/a2a/planner" + card}) {
+      const Response response = daemon.get(path);
+      EXPECT_EQ(response.status, 502) << path;
+      EXPECT_NE(response.body.find("\"upstream_invalid\""), std::string::npos) << response.body;
+    }
+  }
+  for (const Row& row : daemon.exactly(4)) EXPECT_EQ(row.at("error_code"), "upstream_invalid");
+  upstream.on("HEAD", card, {Answer::raw(type + "content-length: 300\r\n\r\n")});
+  RawClient head = daemon.connect();
+  head.send(
+      http_request("HEAD", "/a2a/planner" + card, {{"authorization", "Bearer " + daemon.key()}}));
+  EXPECT_EQ(head.read_head().status, 200);
+  upstream.on("GET", "/mcp-endpoint",
+              {Answer::raw("HTTP/1.1 405 Method Not Allowed\r\ncontent-length: 0\r\n\r\n")});
+  EXPECT_EQ(daemon.get("/mcp/tools").status, 405) << "there is no such stream";
+}
+
 TEST_F(RpcHostile, ASessionsEndMayBeConfirmedInAnyWords) {
   for (const Answer& answer :
        {Answer::text("Session terminated"), Answer::text("<p>bye", "text/html"),
