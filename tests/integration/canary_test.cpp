@@ -180,9 +180,8 @@ models: {m: {deployments: [{provider: up, model: m, price: {input: 2.5, output: 
 mcp_servers: {tools: {url: "@{UP}/mcp", proxy: none}}
 keys: [{id: k1, digest: "@{digest:agent}", allow: {mcp: {tools: ["*"]}}}]
 default_guardrails: []
-audit: {path: audit.db, bodies: full}
 )",
-                {.variables = {{"UP", upstream.url()}}});
+                {.variables = {{"UP", upstream.url()}}, .audit = "bodies: full"});
   const std::string key = daemon.key();
   const std::string text = "my key is " + key + ", and " + key;
   EXPECT_EQ(daemon.post(kChat, chat_request("m", text)).status, 200);
