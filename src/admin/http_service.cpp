@@ -165,6 +165,15 @@ void accept_loop(Acceptor& acceptor, Serve serve) {
   });
 }
 
+/// Makes way for a socket at `path`; false, and nothing removed: what is there is something else,
+/// and perhaps all there is of it.
+bool remove_socket(const std::string& path) {
+  struct stat info {};
+  if (::lstat(path.c_str(), &info) == 0 && !S_ISSOCK(info.st_mode)) return false;
+  ::unlink(path.c_str());  // if it fails, so does the bind, which says why
+  return true;
+}
+
 }  // namespace
 
 HttpService::HttpService(std::string thread_name) : state_(std::make_unique<State>()) {
@@ -211,7 +220,11 @@ void HttpService::listen_unix(const std::string& path) {
       throw std::runtime_error(
           fmt::format("control socket {}: another tollgate answers there", path));
   }
-  ::unlink(path.c_str());
+  if (!remove_socket(path))
+    throw std::runtime_error(
+        fmt::format("control socket {}: a file that is no socket is there; move it away, or name "
+                    "another control_socket",
+                    path));
   auto& acceptor = state_->local.emplace(state_->io);
   acceptor.open(endpoint.protocol(), error);
   // Nobody else may connect, not even for the moment between bind and chmod.
@@ -272,7 +285,7 @@ void HttpService::stop() {
     state->io.stop();
   });
   state->thread.join();
-  if (!state->local_path.empty()) ::unlink(state->local_path.c_str());
+  if (!state->local_path.empty()) remove_socket(state->local_path);
 }
 
 Response control_call(const std::string& socket_path, const std::string& method,

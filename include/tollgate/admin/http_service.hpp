@@ -47,7 +47,8 @@ class HttpService {
 
   /// Both throw std::runtime_error naming the address when it cannot be bound.
   void listen_tcp(const std::string& host, std::uint16_t port);
-  /// Replaces a stale socket file; refuses when another process answers on it.
+  /// Replaces a stale socket file; refuses when another process answers on it, and when the file is
+  /// anything but a socket.
   void listen_unix(const std::string& path);
 
   void set_routes(std::vector<Route> routes);
