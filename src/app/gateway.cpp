@@ -5,13 +5,13 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <stdexcept>
 #include <thread>
 
 #include "app/admin_routes.hpp"
 #include "app/default_chain.hpp"
 #include "app/loading.hpp"
+#include "app/port_file.hpp"
 #include "tollgate/config/names.hpp"
 #include "tollgate/pipeline/route.hpp"
 #include "tollgate/store/spend_on_record.hpp"
@@ -44,11 +44,8 @@ void make_parent(const char* key, const std::string& path) {
 
 void write_port(const std::string& file, std::uint16_t port) {
   if (file.empty()) return;
-  // Written aside and renamed, so that a reader never sees half a number.
   make_parent("port_file", file);
-  const std::string aside = file + ".tmp";
-  std::ofstream(aside) << port << '\n';
-  std::filesystem::rename(aside, file);
+  write_port_file(file, port);
 }
 
 /// Each agent and each upstream connection is a descriptor; the soft limit is often 1024.

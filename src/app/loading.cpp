@@ -12,8 +12,9 @@ config::SnapshotPtr load_or_throw(const std::string& path, std::uint64_t generat
                                   const config::Snapshot* running) {
   config::LoadOptions options;
   options.generation = generation;
-  options.further_checks = [running](const config::Snapshot& next) {
-    return serving_problems(next, running);
+  options.further_checks = [running](const config::Snapshot& next,
+                                     const std::vector<config::SourceFile>& sources) {
+    return serving_problems(next, sources, running);
   };
   auto loaded = config::load_file(path, config::SystemEnv(), options);
   for (const auto& warning : loaded.warnings)

@@ -164,6 +164,7 @@ std::optional<std::string> read_file_name(Reader& reader, const Node& node,
     reader.bad_value(node, path, "cannot be read: " + why, "a readable file");
     return std::nullopt;
   }
+  reader.note_source(path, *name);
   return name;
 }
 

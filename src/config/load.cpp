@@ -16,6 +16,7 @@ LoadResult load_text(std::string_view yaml, const std::string& path, const Env& 
                      const LoadOptions& options) {
   LoadResult result;
   Reader reader(path, env, options.secrets);
+  reader.note_source("", path);
   auto parsed = parse_yaml(yaml, path);
   reader.add_problems(std::move(parsed.problems));
   if (parsed.root && !parsed.root->is_map()) {
@@ -34,7 +35,7 @@ LoadResult load_text(std::string_view yaml, const std::string& path, const Env& 
     resolve_guardrails(reader, root, *snapshot);
     resolve_access(reader, root, *snapshot);
     if (options.further_checks)
-      for (auto& found : options.further_checks(*snapshot))
+      for (auto& found : options.further_checks(*snapshot, reader.source_files()))
         reader.problem_at(found.path, std::move(found.what), std::move(found.expected),
                           std::move(found.suggestion));
     if (reader.clean()) result.snapshot = std::move(snapshot);

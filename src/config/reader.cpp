@@ -182,6 +182,7 @@ bool Reader::replace_reference(std::string_view reference, const Node& node, std
               "a readable file");
       return false;
     }
+    note_source(path, name);
     while (!text->empty() && (text->back() == '\n' || text->back() == '\r')) text->pop_back();
     if (text->empty()) {
       problem(node.at, path, fmt::format("file {} is empty", in_quotes(name)), "a value in it");

@@ -54,6 +54,13 @@ class Reader {
   [[nodiscard]] std::vector<Problem> take_problems();
   [[nodiscard]] std::vector<Problem> take_warnings();
   void add_problems(std::vector<Problem> more);
+  /// Adds to the source files.
+  void note_source(std::string_view path, std::string file) {
+    source_files_.push_back({std::string(path), std::move(file)});
+  }
+  [[nodiscard]] const std::vector<SourceFile>& source_files() const noexcept {
+    return source_files_;
+  }
   [[nodiscard]] bool clean() const noexcept { return problems_.empty(); }
 
   // ---- values; absent means: a problem was noted ----
@@ -87,6 +94,7 @@ class Reader {
   Secrets secrets_;
   std::vector<Problem> problems_;
   std::vector<Problem> warnings_;
+  std::vector<SourceFile> source_files_;
   std::unordered_map<std::string, Place> places_;
   std::unordered_set<std::string> left_out_;  ///< paths whose references were not looked up
 };

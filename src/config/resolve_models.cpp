@@ -63,6 +63,7 @@ Catalogue load_catalogue(Reader& reader, const PricesDoc& prices) {
   std::string why;
   const auto text = file.empty() ? std::nullopt : reader.env().read_file(file, kMaxPriceFile, why);
   if (text) {
+    reader.note_source("prices.file", file);
     Reader price_reader(file, reader.env(), reader.secrets());
     auto parsed = parse_yaml(*text, file);
     price_reader.add_problems(std::move(parsed.problems));

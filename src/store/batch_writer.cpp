@@ -33,7 +33,7 @@ std::int64_t highest_segment_file(FileSystem& files, const std::string& director
   std::int64_t highest = 0;
   if (files.list(directory, names) != 0) return highest;
   for (const std::string& name : names) {
-    if (name.rfind("audit-", 0) == 0 && name.find(".seg") != std::string::npos) {
+    if (is_segment_name(name)) {
       highest = std::max<std::int64_t>(highest, std::strtoll(name.c_str() + 6, nullptr, 10));
     }
   }

@@ -5,6 +5,10 @@
 
 namespace tollgate::store {
 
+bool is_segment_name(std::string_view name) noexcept {
+  return name.starts_with("audit-") && name.find(".seg") != std::string_view::npos;
+}
+
 std::string segment_path(const std::string& directory, std::int64_t id) {
   char name[40];
   std::snprintf(name, sizeof name, "/audit-%06lld.seg", static_cast<long long>(id));

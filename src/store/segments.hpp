@@ -13,6 +13,8 @@
 /// without framing (rows hold offset and length); closed ones become `audit-NNNNNN.seg.zst`.
 namespace tollgate::store {
 
+/// Whether a file of that name counts as one of a segment, whole or compressed.
+[[nodiscard]] bool is_segment_name(std::string_view name) noexcept;
 [[nodiscard]] std::string segment_path(const std::string& directory, std::int64_t id);
 [[nodiscard]] std::string compressed_path(const std::string& directory, std::int64_t id);
 

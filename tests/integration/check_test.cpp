@@ -118,6 +118,87 @@ providers: {demo: {kind: demo}}
   EXPECT_EQ(before, after);
 }
 
+TEST_F(Check, EveryFileTheGatewayMakesIsItsOwn) {
+  write_file(daemon.file("token"), "t");
+  ca.issue("one");
+  std::filesystem::create_symlink(daemon.dir(), daemon.file("here"));
+  write_file(daemon.file("c.yaml"), R"(version: 1
+admin: {address: "127.0.0.1:0", port_file: here/main.port.tmp, token: "${file:token}"}
+control_socket: a.db-wal
+prices: {file: ""}
+audit: {path: here/a.db}
+listeners:
+  - {address: "127.0.0.1:0", port_file: main.port}
+  - {address: "127.0.0.1:0", port_file: ./x/../audit-000001.seg}
+  - {address: "127.0.0.1:0", port_file: c.yaml}
+  - {address: "127.0.0.1:0", port_file: token}
+  - {address: "127.0.0.1:0", port_file: here/one.key, tls: {certificate_file: one.pem, private_key_file: one.key}}
+providers: {demo: {kind: demo}}
+)");
+  const std::string other = "holds something else than a port; expected a name that is free, or ";
+  const std::string own = "; expected a file of its own\n";
+  expect_lines(
+      problems(daemon.file("c.yaml")),
+      {"c.yaml:2:44: admin.port_file: names a file that listeners[0].port_file uses" + own,
+       "c.yaml:3:17: control_socket: names a file that audit.path uses" + own,
+       "c.yaml:8:41: listeners[1].port_file: names a file that audit.path uses" + own,
+       "c.yaml:9:41: listeners[2].port_file: names the configuration file" + own,
+       "c.yaml:9:41: listeners[2].port_file: names a file that " + other,
+       "c.yaml:10:41: listeners[3].port_file: names a file that admin.token uses" + own,
+       "c.yaml:10:41: listeners[3].port_file: names a file that " + other,
+       "c.yaml:11:41: listeners[4].port_file: names a file that listeners[4].tls.private_key_file "
+       "uses" +
+           own,
+       "c.yaml:11:41: listeners[4].port_file: names a file that " + other});
+}
+
+TEST_F(Check, WhatIsThereIsNotReplacedUnlessItIsTheGateways) {
+  const std::string file = daemon.file("c.yaml");
+  const std::vector<std::string> names = {"real.db", "1.port", "2.port.tmp", "big.port"};
+  write_file(daemon.file("real.db"), "all there is");
+  write_file(daemon.file("1.port"), "8080x");
+  write_file(daemon.file("2.port.tmp"), "mine");
+  write_file(daemon.file("big.port"), "1234567");
+  std::filesystem::create_symlink(daemon.file("old.port"), daemon.file("link.port"));
+  write_file(file, R"(version: 1
+admin: {address: "127.0.0.1:0", port_file: 1.port}
+control_socket: real.db
+prices: {file: ""}
+audit: {path: a.db}
+listeners:
+  - {address: "127.0.0.1:0", port_file: 2.port}
+  - {address: "127.0.0.1:0", port_file: big.port}
+  - {address: "127.0.0.1:0", port_file: link.port}
+providers: {demo: {kind: demo}}
+)");
+  const std::string other = "names a file that holds something else than a port; expected ";
+  expect_lines(problems(file),
+               {"c.yaml:2:44: admin.port_file: " + other,
+                "c.yaml:3:17: control_socket: names a file that is no socket; expected ",
+                "c.yaml:7:41: listeners[0].port_file: is written by way of a file with .tmp ",
+                "c.yaml:8:41: listeners[1].port_file: " + other,
+                "c.yaml:9:41: listeners[2].port_file: " + other});
+  EXPECT_EQ(read_file(daemon.file("real.db")), "all there is");
+  EXPECT_EQ(read_file(daemon.file("1.port")), "8080x");
+  EXPECT_EQ(read_file(daemon.file("2.port.tmp")), "mine");
+  EXPECT_EQ(read_file(daemon.file("big.port")), "1234567");
+  EXPECT_FALSE(std::filesystem::exists(daemon.file("a.db"))) << "nothing was begun";
+}
+
+TEST_F(Check, WhatAnEarlierStartLeftIsReplaced) {
+  daemon.start();
+  daemon.send(SIGKILL);
+  ASSERT_TRUE(daemon.wait_exit(5'000ms));
+  ASSERT_TRUE(std::filesystem::is_socket(daemon.file("tollgate.sock")));
+  write_file(daemon.file("main.port.tmp"), "80");
+  write_file(daemon.file("admin.port.tmp"), "");
+  const CommandResult check = daemon.command({"check", daemon.config_file()});
+  EXPECT_EQ(check.exit_code, 0) << check.out;
+  daemon.start();
+  EXPECT_NE(daemon.port(), 80);
+  EXPECT_FALSE(std::filesystem::exists(daemon.file("main.port.tmp")));
+}
+
 TEST_F(Check, NamesADatabaseOfAnotherUser) {
   if (::geteuid() != 0) GTEST_SKIP() << "needs root to be two users";
   const std::string file = configuration("a.db", "providers: {demo: {kind: demo}}\n");

@@ -67,13 +67,21 @@ enum class Secrets : std::uint8_t {
   leave_out,
 };
 
+/// A file that was read for the configuration, or one it names to be read by who uses it.
+struct SourceFile {
+  std::string path;  ///< the YAML path that names it; empty: the configuration itself
+  std::string file;
+};
+
 struct LoadOptions {
   std::uint64_t generation = 1;  ///< copied into the Snapshot
   Secrets secrets = Secrets::resolve;
   /// Checks that only upper layers can make (whether a regex compiles). Gets the snapshot as far as
-  /// it could be built, problems or not, so that everything is reported at once. Of what it returns
-  /// only `path`, `what`, `expected` and `suggestion` count; the place is looked up by `path`.
-  std::function<std::vector<Problem>(const Snapshot&)> further_checks;
+  /// it could be built, problems or not, so that everything is reported at once, and the
+  /// configuration itself, prices, certificates, keys and `${file:...}`. Of what it returns only
+  /// `path`, `what`, `expected` and `suggestion` count; the place is looked up by `path`.
+  std::function<std::vector<Problem>(const Snapshot&, const std::vector<SourceFile>&)>
+      further_checks;
 };
 
 /// Either a snapshot and its warnings, or every problem found in one pass, in the order of the

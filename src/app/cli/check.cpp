@@ -21,7 +21,10 @@ nlohmann::json to_json(const config::Problem& problem) {
 
 int check(const std::string& path, bool as_json, bool dump) {
   config::LoadOptions options;
-  options.further_checks = [](const config::Snapshot& read) { return serving_problems(read); };
+  options.further_checks = [](const config::Snapshot& read,
+                              const std::vector<config::SourceFile>& sources) {
+    return serving_problems(read, sources);
+  };
   const auto loaded = config::load_file(path, config::SystemEnv(), options);
   const bool good = loaded.problems.empty();
   const int code = good ? kOk : loaded.unreadable ? kFailed : kNo;

@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "fake_env.hpp"
 
 namespace tollgate::config {
@@ -233,7 +235,7 @@ TEST(Load, TheBuiltInGuardrailMasksSecretsAndFlagsPersonalData) {
 TEST(Load, FurtherChecksAreReportedAtTheirPlaceTogetherWithTheRest) {
   LoadOptions options;
   options.generation = 7;
-  options.further_checks = [](const Snapshot& snapshot) {
+  options.further_checks = [](const Snapshot& snapshot, const std::vector<SourceFile>&) {
     std::vector<Problem> found;
     for (const auto& rule : snapshot.guardrails.at("g").rules)
       found.push_back({"", 0, 0, rule.path + ".regex", "does not compile", "a regex", ""});
@@ -250,6 +252,28 @@ TEST(Load, FurtherChecksAreReportedAtTheirPlaceTogetherWithTheRest) {
             "whole number from 0 to 1024\n");
   options.further_checks = nullptr;
   EXPECT_EQ(load_text(yaml, "x.yaml", FakeEnv{}, options).snapshot->generation, 7u);
+}
+
+TEST(Load, TellsFurtherChecksEveryFileItReads) {
+  FakeEnv env;
+  env.files = {{"/c/token", "t"}, {"/c/ca.pem", ""}, {"/c/prices.yaml", kPriceFile}};
+  std::vector<std::string> seen;
+  LoadOptions options;
+  options.further_checks = [&seen](const Snapshot&, const std::vector<SourceFile>& sources) {
+    for (const auto& source : sources) seen.push_back(source.path + "=" + source.file);
+    return std::vector<Problem>();
+  };
+  const auto result = load_text(R"(version: 1
+admin: {token: "${file:token}"}
+prices: {file: prices.yaml}
+mcp_servers: {m: {url: "https://h/", ca_file: /c/ca.pem}}
+)",
+                                "/c/t.yaml", env, options);
+  EXPECT_TRUE(result.ok()) << text_of(result.problems);
+  std::sort(seen.begin(), seen.end());
+  EXPECT_EQ(seen, (std::vector<std::string>{"=/c/t.yaml", "admin.token=/c/token",
+                                            "mcp_servers.m.ca_file=/c/ca.pem",
+                                            "prices.file=/c/prices.yaml"}));
 }
 
 }  // namespace
