@@ -1,6 +1,12 @@
 #include "app/config_checks.hpp"
 
 #include <fmt/format.h>
+#include <netdb.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <system_error>
 
 #include "app/place_checks.hpp"
 #include "tollgate/domain/policy/engine.hpp"
@@ -61,6 +67,33 @@ void add_certificates(Problems& problems, const config::Snapshot& snapshot) {
   upstreams("a2a_agents", snapshot.a2a_agents);
 }
 
+/// Why nobody could listen on the IP address `host`, whatever the port; empty: one can.
+std::string not_listenable(const std::string& host) {
+  addrinfo hints{};
+  hints.ai_flags = AI_NUMERICHOST;
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  if (const int code = ::getaddrinfo(host.c_str(), "0", &hints, &found); code != 0)
+    return ::gai_strerror(code);
+  const int fd = ::socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const bool good = fd >= 0 && ::bind(fd, found->ai_addr, found->ai_addrlen) == 0;
+  const std::string why = good ? "" : std::generic_category().message(errno);
+  if (fd >= 0) ::close(fd);
+  ::freeaddrinfo(found);
+  return why;
+}
+
+void add_addresses(Problems& problems, const config::Snapshot& snapshot) {
+  const auto judge = [&problems](std::string path, const std::string& host) {
+    if (const std::string why = not_listenable(host); !why.empty())
+      add(problems, std::move(path), fmt::format("cannot be listened on: {}", why),
+          "an address of this machine, or 0.0.0.0 or [::] for all of them");
+  };
+  for (std::size_t i = 0; i < snapshot.listeners.size(); ++i)
+    judge(fmt::format("listeners[{}].address", i), snapshot.listeners[i].host);
+  if (snapshot.admin.enabled) judge("admin.address", snapshot.admin.host);
+}
+
 }  // namespace
 
 std::vector<config::Problem> serving_problems(const config::Snapshot& snapshot,
@@ -69,6 +102,7 @@ std::vector<config::Problem> serving_problems(const config::Snapshot& snapshot,
   Problems problems;
   add_guardrails(problems, snapshot);
   add_certificates(problems, snapshot);
+  if (running == nullptr) add_addresses(problems, snapshot);  // bound at the start alone
   add_places(problems, snapshot, sources, running);
   return problems;
 }

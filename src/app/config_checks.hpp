@@ -8,8 +8,8 @@ namespace tollgate::app {
 
 /// LoadOptions::further_checks of everything that serves or checks a configuration: what only the
 /// parts that will use it can tell. Patterns that do not compile, certificates, keys and CAs that
-/// cannot be used, places where the gateway could not make its files or would destroy another.
-/// Blocks on files; takes milliseconds per regex.
+/// cannot be used, addresses this machine does not have, places where the gateway could not make
+/// its files or would destroy another. Blocks on files; takes milliseconds per regex.
 ///
 /// @param sources  what the configuration is read from.
 /// @param running  the configuration in force, at a reload: places it has already are not judged

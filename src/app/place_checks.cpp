@@ -69,9 +69,13 @@ bool is_makeable(Problems& problems, const std::string& path, const std::string&
 void add_audit(Problems& problems, const std::string& file) {
   struct stat info {};
   if (file.empty() || !is_makeable(problems, "audit.path", file) || !exists(file, info)) return;
-  if (::access(file.c_str(), R_OK | W_OK) != 0)
+  if (::access(file.c_str(), R_OK | W_OK) != 0) {
     add(problems, "audit.path", fmt::format("cannot be opened: {}", message(errno)),
         "a database that the gateway's user may read and write");
+    return;
+  }
+  if (std::string why = store::audit_file_fault(file); !why.empty())
+    add(problems, "audit.path", std::move(why), "a name that is free, or a database of Tollgate's");
 }
 
 void add_control_socket(Problems& problems, const std::string& file) {

@@ -199,6 +199,33 @@ TEST_F(Check, WhatAnEarlierStartLeftIsReplaced) {
   EXPECT_FALSE(std::filesystem::exists(daemon.file("main.port.tmp")));
 }
 
+TEST_F(Check, NamesAnAuditFileThatIsNoDatabaseOfTollgates) {
+  const std::string demo = "providers: {demo: {kind: demo}}\n";
+  write_file(daemon.file("a.db"), "all there is");
+  const std::string file = configuration("a.db", demo);
+  expect_lines(problems(file),
+               {"c.yaml:5:15: audit.path: is no SQLite database; expected a name "});
+  EXPECT_EQ(read_file(daemon.file("a.db")), "all there is");
+  EXPECT_FALSE(std::filesystem::exists(daemon.file("a.db.lock")));
+}
+
+TEST_F(Check, NamesAnAddressThatThisMachineDoesNotHave) {
+  // 192.0.2.0/24 and 2001:db8::/32 are for documents.
+  write_file(daemon.file("c.yaml"), R"(version: 1
+admin: {address: "[2001:db8::1]:0"}
+control_socket: c.sock
+prices: {file: ""}
+audit: {path: a.db}
+listeners:
+  - {address: "0.0.0.0:0"}
+  - {address: "192.0.2.1:1"}
+providers: {demo: {kind: demo}}
+)");
+  expect_lines(problems(daemon.file("c.yaml")),
+               {"c.yaml:2:18: admin.address: cannot be listened on: ",
+                "c.yaml:8:15: listeners[1].address: cannot be listened on: "});
+}
+
 TEST_F(Check, NamesADatabaseOfAnotherUser) {
   if (::geteuid() != 0) GTEST_SKIP() << "needs root to be two users";
   const std::string file = configuration("a.db", "providers: {demo: {kind: demo}}\n");
