@@ -26,9 +26,16 @@ void add(Problems& problems, std::string path, std::string what, std::string exp
 }
 
 void add_guardrails(Problems& problems, const config::Snapshot& snapshot) {
-  for (const auto& fault : domain::policy::validate(snapshot.guardrails))
-    add(problems, snapshot.guardrails.at(fault.guardrail).rules.at(fault.rule_index).path,
-        fault.message, "");
+  for (const auto& fault : domain::policy::validate(snapshot.guardrails)) {
+    const config::GuardRule& rule =
+        snapshot.guardrails.at(fault.guardrail).rules.at(fault.rule_index);
+    const bool is_regex = rule.kind == config::RuleKind::regex;
+    add(problems, rule.path + (is_regex ? ".regex" : ""),
+        is_regex ? fmt::format("does not compile ({})", fault.message) : fault.message,
+        is_regex ? "a pattern as docs/guardrails.md describes, without look-around and "
+                   "back-references"
+                 : "");
+  }
 }
 
 /// The keys that name a profile's files, by net::TlsFile.

@@ -91,7 +91,7 @@ guardrails: {g: {rules: [{name: r, regex: "("}]}}
                 "c.yaml:22:22: providers.up.client_key_file: is the key of another certificate",
                 "c.yaml:24:67: mcp_servers.tools.ca_file: holds no usable certificate (",
                 "c.yaml:26:68: a2a_agents.planner.ca_file: holds no usable certificate (",
-                "c.yaml:27:26: guardrails.g.rules[0]: "});
+                "c.yaml:27:43: guardrails.g.rules[0].regex: does not compile ("});
 }
 
 TEST_F(Check, NamesThePlacesWhereNoFileCanBeMadeAndMakesNone) {

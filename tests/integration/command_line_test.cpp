@@ -298,8 +298,9 @@ guardrails:
 )yaml");
   const CommandResult result = daemon.command({"check", daemon.file("bad.yaml")});
   EXPECT_EQ(result.exit_code, 1);
-  for (const char* text : {"bad.yaml:2:1: provders:", "bad.yaml:6:9: guardrails.strict.rules[0]:",
-                           "bad.yaml:7:9: guardrails.strict.rules[1]:"})
+  for (const char* text : {"bad.yaml:2:1: provders:",
+                           "bad.yaml:6:26: guardrails.strict.rules[0].regex: does not compile (",
+                           "bad.yaml:7:26: guardrails.strict.rules[1].regex: does not compile ("})
     EXPECT_NE(result.out.find(text), std::string::npos) << text << "\n" << result.out;
   EXPECT_EQ(daemon.command({"check", daemon.file("absent.yaml")}).exit_code, 2);
   // A reload says the same, one line each, and changes nothing.
