@@ -48,7 +48,8 @@ const Table<Routing>& routing_table() {
                   "Retries in 10 s always allowed")
               .unit("retries"),
           duration("cooldown", &R::cooldown, 0ms, 1h,
-                   "Pause of a failed deployment that told no Retry-After"),
+                   "How long a failed deployment is asked last, and one whose 429 told no "
+                   "Retry-After not at all"),
           duration("cooldown_max", &R::cooldown_max, 0ms, 24h,
                    "Longest pause a Retry-After may ask for"),
           integer("cooldown_failures", &R::cooldown_failures, 1, 1'000,

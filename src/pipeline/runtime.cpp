@@ -8,6 +8,7 @@
 namespace tollgate::pipeline {
 
 using config::ScopeKind;
+using domain::routing::Callee;
 
 namespace {
 
@@ -73,8 +74,9 @@ base::Secret render_header_lines(const config::Provider& provider) {
 
 AliasRuntime::AliasRuntime(const config::ModelAlias& alias, const config::Snapshot& snapshot,
                            domain::routing::CooldownTable& cooldowns,
-                           domain::budget::Ledger& ledger, telemetry::Registry& registry)
-    : routable(alias, snapshot.providers, cooldowns),
+                           domain::budget::Ledger& ledger, telemetry::Registry& registry,
+                           Callee callee)
+    : routable(alias, snapshot.providers, cooldowns, callee),
       series(telemetry::AliasSeries::resolve(registry, alias.name)) {
   for (const auto& target : routable.deployments()) {
     DeploymentRuntime runtime;
@@ -94,12 +96,13 @@ namespace {
 
 /// A peer as a provider with one deployment; its name cannot clash with a model alias in the
 /// ledger.
-std::unique_ptr<PeerRuntime> make_peer(std::string_view kind, const std::string& name,
+std::unique_ptr<PeerRuntime> make_peer(Callee callee, const std::string& name,
                                        const config::Origin& origin,
                                        const std::vector<config::Header>& headers,
                                        base::NanoUsd price, const Runtime::Shared& shared) {
   auto peer = std::make_unique<PeerRuntime>();
-  const std::string scope = fmt::format("{}/{}", kind, name);
+  const bool is_mcp = callee == Callee::mcp_server;
+  const std::string scope = fmt::format("{}/{}", is_mcp ? "mcp" : "a2a", name);
   config::Provider provider;
   provider.name = scope;
   provider.kind = config::ProviderKind::openai_compatible;
@@ -117,7 +120,7 @@ std::unique_ptr<PeerRuntime> make_peer(std::string_view kind, const std::string&
   peer->alias.deployments.push_back(std::move(deployment));
   // The routable view points at the provider it is given, which must live as long as the peer.
   peer->target = std::make_unique<AliasRuntime>(peer->alias, peer->made_up, shared.cooldowns,
-                                                shared.ledger, shared.registry);
+                                                shared.ledger, shared.registry, callee);
   return peer;
 }
 
@@ -155,13 +158,14 @@ base::Result<std::shared_ptr<const Runtime>> Runtime::build(config::SnapshotPtr 
     runtime->made_up_.push_back(std::move(alias));
   }
   for (const auto& [name, server] : snapshot->mcp_servers) {
-    auto peer =
-        make_peer("mcp", name, server.origin, server.headers, server.price_per_call, shared);
+    auto peer = make_peer(Callee::mcp_server, name, server.origin, server.headers,
+                          server.price_per_call, shared);
     peer->mcp = &server;
     runtime->mcp.emplace(name, std::move(peer));
   }
   for (const auto& [name, agent] : snapshot->a2a_agents) {
-    auto peer = make_peer("a2a", name, agent.origin, agent.headers, agent.price_per_call, shared);
+    auto peer = make_peer(Callee::a2a_agent, name, agent.origin, agent.headers,
+                          agent.price_per_call, shared);
     peer->a2a = &agent;
     runtime->a2a.emplace(name, std::move(peer));
   }

@@ -20,6 +20,7 @@ namespace {
 using base::Error;
 using base::ErrorCode;
 using domain::routing::AttemptLoop;
+using domain::routing::HealthCheck;
 using domain::routing::Repeat;
 using domain::routing::SkipReason;
 using pipeline::Answer;
@@ -94,8 +95,12 @@ class RouterStage final : public pipeline::Stage {
     }
     context.services->retry_budget.on_call(now);
     const Repeat repeat = context.payload.safe_to_repeat ? Repeat::safe : Repeat::only_unsent;
+    // A server whose event streams or an agent whose card is broken may answer every call.
+    const bool is_get_or_delete =
+        context.peer != nullptr && context.head->method != protocol::http::Method::post;
     AttemptLoop loop(context.plan, context.config().routing, context.services->retry_budget,
-                     context.services->rng, context.deadline, repeat);
+                     context.services->rng, context.deadline, repeat,
+                     is_get_or_delete ? HealthCheck::ignored : HealthCheck::counted);
     std::optional<Error> unaffordable;
     bool is_outgrown = outgrew_bound(context);
     for (;;) {

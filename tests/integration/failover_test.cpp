@@ -260,6 +260,33 @@ TEST(FailoverDetails, AllCoolingDownAnswers429WithTheShortestRetryAfter) {
   EXPECT_EQ(one.request_count() + two.request_count(), 2u) << "nobody was called again";
 }
 
+TEST(FailoverDetails, OneKeysFailuresDoNotTakeALoneDeploymentFromTheOthers) {
+  FakeUpstream one;
+  const Answer broken = Answer::json(500, "{}");
+  one.on("POST", kPath, {broken, broken, broken, broken, Answer::json(200, completion("fine"))});
+  Daemon daemon(R"(
+providers:
+  one: {kind: openai_compatible, base_url: "@{ONE}/v1", api_key: key-of-one, proxy: none}
+models: {m: {deployments: [{provider: one, model: m-one, price: {input: 2.5, output: 10}}]}}
+agents: {coder: {}}
+keys:
+  - {id: k1, digest: "@{digest:agent}", agent: coder}
+  - {id: k2, digest: "@{digest:other}", agent: coder}
+routing: {backoff_base: 1ms}
+)",
+                {.variables = {{"ONE", one.url()}}});
+  EXPECT_EQ(daemon.post(kPath, chat_request("m", "hi")).status, 502);
+  EXPECT_EQ(daemon.post(kPath, chat_request("m", "hi")).status, 502);
+  EXPECT_EQ(one.request_count(), 3u) << "the third failure started a cooldown: no retry";
+  const Response still = daemon.post(kPath, chat_request("m", "hi"));
+  EXPECT_EQ(still.status, 502) << "asked all the same";
+  EXPECT_NE(still.body.find("one: 500"), std::string::npos) << still.body;
+  EXPECT_EQ(one.request_count(), 4u) << "once per call while it cools";
+  EXPECT_EQ(daemon.metrics().value("tollgate_cooldowns_active"), 1);
+  EXPECT_EQ(daemon.post(kPath, chat_request("m", "hi"), "other").status, 200);
+  EXPECT_EQ(daemon.metrics().value("tollgate_cooldowns_active"), 0);
+}
+
 TEST(FailoverDetails, AnAbandonedAttemptThatMayHaveWorkedIsNotFree) {
   FakeUpstream one;
   FakeUpstream two;

@@ -33,7 +33,8 @@ struct DeploymentRuntime {
 struct AliasRuntime {
   AliasRuntime(const config::ModelAlias& alias, const config::Snapshot& snapshot,
                domain::routing::CooldownTable& cooldowns, domain::budget::Ledger& ledger,
-               telemetry::Registry& registry);
+               telemetry::Registry& registry,
+               domain::routing::Callee callee = domain::routing::Callee::model);
   domain::routing::RoutableAlias routable;
   std::vector<DeploymentRuntime> deployments;  ///< in the order of routable.deployments()
   telemetry::AliasSeries series;

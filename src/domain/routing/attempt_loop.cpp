@@ -1,6 +1,7 @@
 #include "tollgate/domain/routing/attempt_loop.hpp"
 
 #include <algorithm>
+#include <array>
 #include <optional>
 
 #include "tollgate/base/strings.hpp"
@@ -10,16 +11,34 @@ namespace tollgate::domain::routing {
 namespace {
 /// A summary is for a person: more entries than this say nothing new.
 constexpr std::size_t kSummaryEntries = 8;
+
+/// What the caller is told, by whom it called.
+struct Words {
+  std::string_view limited, no_answer, late, full;
+};
+const Words& words_of(Callee callee) noexcept {
+  static constexpr std::array<Words, 3> kWords = {
+      {{"Every deployment of the model is at its provider's rate limit",
+        "No deployment gave an answer", "No deployment answered in time",
+        "Every connection the gateway may open to the model is in use"},
+       {"The MCP server asks to wait", "The MCP server gave no answer",
+        "The MCP server did not answer in time",
+        "Every connection the gateway may open to the MCP server is in use"},
+       {"The agent asks to wait", "The agent gave no answer", "The agent did not answer in time",
+        "Every connection the gateway may open to the agent is in use"}}};
+  return kWords[static_cast<std::size_t>(callee)];
+}
 }  // namespace
 
 AttemptLoop::AttemptLoop(const RoutePlan& plan, const config::Routing& rules, RetryBudget& budget,
-                         Rng& rng, base::Deadline deadline, Repeat repeat)
+                         Rng& rng, base::Deadline deadline, Repeat repeat, HealthCheck health)
     : plan_(plan),
       rules_(rules),
       budget_(budget),
       rng_(rng),
       deadline_(deadline),
       repeat_(repeat),
+      health_(health),
       states_(plan.candidates.size()) {}
 
 AttemptLoop::Step AttemptLoop::attempt(std::size_t candidate) noexcept {
@@ -73,13 +92,20 @@ AttemptLoop::Step AttemptLoop::next(base::MonoTime now) {
     if (states_[i].attempts > 0 || !states_[i].usable) continue;
     const Cooldown& cooldown = *plan_.candidates[i].target->cooldown;
     if (!cooldown.active(now)) return attempt(i);
+    if (!cooldown.asked(now)) continue;
     states_[i].usable = false;
-    states_[i].skipped =
-        cooldown.asked(now) ? SkipReason::cooling_asked : SkipReason::cooling_failures;
-    states_[i].remaining = std::chrono::ceil<std::chrono::milliseconds>(cooldown.until() - now);
+    states_[i].skipped = SkipReason::cooling_asked;
+    states_[i].remaining =
+        std::chrono::ceil<std::chrono::milliseconds>(cooldown.asked_until() - now);
   }
+  for (std::size_t i = 0; i < states_.size(); ++i) {
+    if (!may_retry(i, now)) continue;
+    if (const Step step = retry(i, now); step != Step::give_up) return step;
+    break;
+  }
+  // What is left and was not tried cools down after failures.
   for (std::size_t i = 0; i < states_.size(); ++i)
-    if (may_retry(i, now)) return retry(i, now);
+    if (states_[i].attempts == 0 && states_[i].usable) return attempt(i);
   return Step::give_up;
 }
 
@@ -88,22 +114,32 @@ void AttemptLoop::skip(SkipReason reason) {
   states_[current_].skipped = reason;
 }
 
-Verdict AttemptLoop::on_outcome(const AttemptOutcome& outcome, bool committed, base::MonoTime now) {
-  State& state = states_[current_];
+void AttemptLoop::note_health(const AttemptOutcome& outcome, base::MonoTime now) {
   Cooldown& cooldown = *plan_.candidates[current_].target->cooldown;
   switch (health(outcome)) {
     case Health::alive:
-      cooldown.on_success();
+      if (health_ == HealthCheck::counted) cooldown.on_success();
       break;
     case Health::failing:
-      cooldown.on_failure(rules_, now);
+      if (health_ == HealthCheck::counted) cooldown.on_failure(rules_, now);
       break;
     case Health::asked_to_wait:
-      cooldown.on_asked_to_wait(rules_, outcome.hints().retry_after, now);
+      // A provider limits the gateway's one credential. A server or agent may mean this caller,
+      // this session or this tool: the wait is for this call alone.
+      if (plan_.callee == Callee::model) {
+        cooldown.on_asked_to_wait(rules_, outcome.hints().retry_after, now);
+      } else {
+        states_[current_].usable = false;
+      }
       break;
     case Health::unknown:
       break;
   }
+}
+
+Verdict AttemptLoop::on_outcome(const AttemptOutcome& outcome, bool committed, base::MonoTime now) {
+  State& state = states_[current_];
+  note_health(outcome, now);
   const Verdict verdict = classify(outcome, repeat_, committed);
   if (outcome.failure_kind() == FailureKind::total_timeout) deadline_hit_ = true;
   if (outcome.failure_kind() == FailureKind::stale_connection && verdict != Verdict::final &&
@@ -146,8 +182,6 @@ std::string AttemptLoop::summary() const {
     switch (reason) {
       case SkipReason::cooling_asked:
         return "waiting for its rate limit";
-      case SkipReason::cooling_failures:
-        return "cooling down after failures";
       case SkipReason::unaffordable:
         return "does not fit the budget";
       case SkipReason::unpriced:
@@ -212,26 +246,25 @@ base::Error AttemptLoop::error() const {
   }
   for (const Skipped& skipped : plan_.skipped) {
     if (skipped.reason == SkipReason::cooling_asked) wait_for(skipped.remaining);
-    if (skipped.reason == SkipReason::cooling_failures) all_limited = false;
   }
 
   if (deadline_hit_) return out_of_time(summary());
   const std::string tail = tried_.empty() ? std::string(".") : " (" + summary() + ").";
+  const Words& words = words_of(plan_.callee);
   if (all_limited && soonest) {
     const auto seconds = std::chrono::ceil<std::chrono::seconds>(*soonest).count();
-    return Error(ErrorCode::upstream_rate_limited,
-                 "Every deployment of the model is at its provider's rate limit" + tail)
+    return Error(ErrorCode::upstream_rate_limited, std::string(words.limited) + tail)
         .with_side(base::Side::upstream)
         .with_retry_after(std::max<std::int64_t>(seconds, 1));
   }
   ErrorCode code = ErrorCode::upstream_failed;
-  std::string_view text = "No deployment gave an answer";
+  std::string_view text = words.no_answer;
   if (one_kind && common) {
     switch (*common) {
       case FailureKind::first_byte_timeout:
       case FailureKind::idle_timeout:
         code = ErrorCode::upstream_timeout;
-        text = "No deployment answered in time";
+        text = words.late;
         break;
       case FailureKind::invalid:
         code = ErrorCode::upstream_invalid;
@@ -247,7 +280,7 @@ base::Error AttemptLoop::error() const {
         break;
       case FailureKind::pool_exhausted:
         code = ErrorCode::overloaded;
-        text = "Every connection the gateway may open to the model is in use";
+        text = words.full;
         break;
       case FailureKind::cancelled:
         code = ErrorCode::client_closed;

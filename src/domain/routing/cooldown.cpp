@@ -30,8 +30,8 @@ base::MonoTime Cooldown::until() const noexcept {
   return base::MonoTime(std::chrono::nanoseconds(later));
 }
 
-bool Cooldown::asked(base::MonoTime now) const noexcept {
-  return asked_until_.load(std::memory_order_relaxed) > ticks(now);
+base::MonoTime Cooldown::asked_until() const noexcept {
+  return base::MonoTime(std::chrono::nanoseconds(asked_until_.load(std::memory_order_relaxed)));
 }
 
 void Cooldown::on_success() noexcept {

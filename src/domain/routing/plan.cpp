@@ -16,17 +16,18 @@ struct Entry {
 };
 using Tier = boost::container::small_vector<Entry, 8>;
 
-bool is_cooling(SkipReason reason) noexcept {
-  return reason == SkipReason::cooling_asked || reason == SkipReason::cooling_failures;
-}
+/// One that cools down after failures.
+struct Cooling {
+  const RoutableDeployment* target;
+  base::MonoTime until;
+};
+using CoolingOnes = boost::container::small_vector<Cooling, 4>;
 
 SkipReason why_not(const RoutableDeployment& target, Dialect dialect,
                    const ProviderFilter& provider_allowed, base::MonoTime now) {
   if (!provider_allowed(*target.provider)) return SkipReason::provider_not_allowed;
   if (!speaks(target.provider->kind, dialect)) return SkipReason::dialect;
-  if (target.cooldown->active(now))
-    return target.cooldown->asked(now) ? SkipReason::cooling_asked : SkipReason::cooling_failures;
-  return SkipReason::none;
+  return target.cooldown->asked(now) ? SkipReason::cooling_asked : SkipReason::none;
 }
 
 /// Draws without replacement, each time in proportion to weight.
@@ -50,16 +51,20 @@ void draw(Tier& tier, Rng& rng, RoutePlan& plan) {
   }
 }
 
+bool any_weight(const Tier& tier) noexcept {
+  return std::any_of(tier.begin(), tier.end(), [](const Entry& e) { return e.weight > 0; });
+}
+
+void drop_unweighted(Tier& tier, RoutePlan& plan) {
+  for (const Entry& entry : tier)
+    if (entry.weight == 0)
+      plan.skipped.push_back({entry.target, SkipReason::zero_weight, milliseconds(0)});
+  tier.erase(std::remove_if(tier.begin(), tier.end(), [](const Entry& e) { return !e.weight; }),
+             tier.end());
+}
+
 void order_tier(Tier& tier, Rng& rng, RoutePlan& plan) {
-  const bool any_weight =
-      std::any_of(tier.begin(), tier.end(), [](const Entry& e) { return e.weight > 0; });
-  if (any_weight) {
-    for (const Entry& entry : tier)
-      if (entry.weight == 0)
-        plan.skipped.push_back({entry.target, SkipReason::zero_weight, milliseconds(0)});
-    tier.erase(std::remove_if(tier.begin(), tier.end(), [](const Entry& e) { return !e.weight; }),
-               tier.end());
-  }
+  if (any_weight(tier)) drop_unweighted(tier, plan);
   draw(tier, rng, plan);
 }
 
@@ -80,8 +85,8 @@ bool speaks(config::ProviderKind kind, Dialect dialect) noexcept {
 
 RoutableAlias::RoutableAlias(const config::ModelAlias& alias,
                              const std::map<std::string, config::Provider, std::less<>>& providers,
-                             CooldownTable& cooldowns)
-    : alias_(&alias) {
+                             CooldownTable& cooldowns, Callee callee)
+    : alias_(&alias), callee_(callee) {
   deployments_.reserve(alias.deployments.size());
   for (const config::Deployment& deployment : alias.deployments) {
     const auto provider = providers.find(deployment.provider);
@@ -95,8 +100,8 @@ RoutableAlias::RoutableAlias(const config::ModelAlias& alias,
 }
 
 std::string_view to_string(SkipReason reason) noexcept {
-  static constexpr std::array<std::string_view, 8> kNames = {
-      "none",        "provider_not_allowed", "dialect", "cooling_asked", "cooling_failures",
+  static constexpr std::array<std::string_view, 7> kNames = {
+      "none",        "provider_not_allowed", "dialect", "cooling_asked",
       "zero_weight", "unaffordable",         "unpriced"};
   return kNames[static_cast<std::size_t>(reason)];
 }
@@ -105,22 +110,31 @@ void make_plan(const RoutableAlias& alias, Dialect dialect, ProviderFilter provi
                Rng& rng, base::MonoTime now, RoutePlan& plan) {
   plan.candidates.clear();
   plan.skipped.clear();
-  Tier tier;
+  plan.callee = alias.callee();
+  Tier tier, cooling_tier;
+  CoolingOnes cooling;
   const auto deployments = alias.deployments();
   for (std::size_t i = 0; i < deployments.size(); ++i) {
     const RoutableDeployment& target = deployments[i];
     if (const SkipReason reason = why_not(target, dialect, provider_allowed, now);
         reason == SkipReason::none) {
-      tier.push_back({&target, target.deployment->weight});
+      Tier& fitting = target.cooldown->active(now) ? cooling_tier : tier;
+      fitting.push_back({&target, target.deployment->weight});
     } else {
-      const auto left = is_cooling(reason)
-                            ? std::chrono::ceil<milliseconds>(target.cooldown->until() - now)
+      const auto left = reason == SkipReason::cooling_asked
+                            ? std::chrono::ceil<milliseconds>(target.cooldown->asked_until() - now)
                             : milliseconds(0);
       plan.skipped.push_back({&target, reason, std::max(left, milliseconds(0))});
     }
     const bool tier_ends = i + 1 == deployments.size() ||
                            deployments[i + 1].deployment->priority != target.deployment->priority;
     if (!tier_ends) continue;
+    if (!cooling_tier.empty()) {
+      if (any_weight(tier) || any_weight(cooling_tier)) drop_unweighted(cooling_tier, plan);
+      for (const Entry& entry : cooling_tier)
+        cooling.push_back({entry.target, entry.target->cooldown->until()});
+      cooling_tier.clear();
+    }
     if (tier.size() == 1) {  // the usual one; whatever its weight there is nothing to order
       plan.candidates.push_back({tier.front().target});
     } else {
@@ -128,12 +142,16 @@ void make_plan(const RoutableAlias& alias, Dialect dialect, ProviderFilter provi
     }
     tier.clear();
   }
+  std::stable_sort(cooling.begin(), cooling.end(),
+                   [](const Cooling& a, const Cooling& b) { return a.until < b.until; });
+  for (const Cooling& one : cooling) plan.candidates.push_back({one.target});
 }
 
 void readmit(RoutePlan& plan, base::MonoTime now) {
   for (auto it = plan.skipped.begin(); it != plan.skipped.end();) {
     const RoutableDeployment& target = *it->target;
-    if (is_cooling(it->reason) && target.deployment->weight > 0 && !target.cooldown->active(now)) {
+    if (it->reason == SkipReason::cooling_asked && target.deployment->weight > 0 &&
+        !target.cooldown->asked(now)) {
       plan.candidates.push_back({&target});
       it = plan.skipped.erase(it);
     } else {
@@ -153,22 +171,17 @@ base::Error empty_plan_error(const RoutePlan& plan) {
   using base::Error;
   using base::ErrorCode;
   std::optional<milliseconds> soonest;
-  bool all_asked = true, any_dialect = false, any_not_allowed = false;
+  bool any_dialect = false, any_not_allowed = false;
   for (const Skipped& skipped : plan.skipped) {
     any_dialect |= skipped.reason == SkipReason::dialect;
     any_not_allowed |= skipped.reason == SkipReason::provider_not_allowed;
-    if (!is_cooling(skipped.reason)) continue;
-    all_asked &= skipped.reason == SkipReason::cooling_asked;
+    if (skipped.reason != SkipReason::cooling_asked) continue;
     if (!soonest || skipped.remaining < *soonest) soonest = skipped.remaining;
   }
   if (soonest) {
     const auto seconds = std::chrono::ceil<std::chrono::seconds>(*soonest).count();
-    if (all_asked)
-      return Error(ErrorCode::upstream_rate_limited,
-                   "Every deployment of the model is at its provider's rate limit.")
-          .with_side(base::Side::upstream)
-          .with_retry_after(std::max<std::int64_t>(seconds, 1));
-    return Error(ErrorCode::no_deployment, "Every deployment of the model is cooling down.")
+    return Error(ErrorCode::upstream_rate_limited,
+                 "Every deployment of the model is at its provider's rate limit.")
         .with_side(base::Side::upstream)
         .with_retry_after(std::max<std::int64_t>(seconds, 1));
   }

@@ -29,10 +29,11 @@ AttemptOutcome answered(int status) {
 class Call {
  public:
   explicit Call(World& world, base::Deadline deadline = base::Deadline::never(),
-                Repeat repeat = Repeat::safe, base::MonoTime start = at(seconds(0)))
+                Repeat repeat = Repeat::safe, base::MonoTime start = at(seconds(0)),
+                HealthCheck health = HealthCheck::counted)
       : now(start),
         plan(world.plan_at(start)),
-        loop(plan, world.rules, world.budget, world.rng, deadline, repeat) {}
+        loop(plan, world.rules, world.budget, world.rng, deadline, repeat, health) {}
 
   /// Waits as long as the loop wants, then says whom it calls; "" when it gives up.
   std::string next() {
@@ -435,6 +436,91 @@ TEST(AttemptLoop, ALongSummaryIsCut) {
   while (!call.next().empty()) call.ends(failed(FailureKind::tls));
   EXPECT_THAT(call.loop.summary(), HasSubstr("h: TLS failed; and 2 more"));
   EXPECT_THAT(call.loop.summary(), Not(HasSubstr("i:")));
+}
+
+void fail(World& world, const std::string& provider) {
+  for (int i = 0; i < 3; ++i) world.cooldown(provider)->on_failure(world.rules, at(seconds(0)));
+}
+
+TEST(AttemptLoop, ALoneDeploymentThatCoolsAfterFailuresIsTriedOncePerCall) {
+  World world({{"only"}});
+  fail(world, "only");
+  for (int i = 0; i < 20; ++i) {
+    Call call(world);
+    EXPECT_EQ(call.next(), "only");
+    call.ends(i % 2 == 0 ? answered(500) : answered(408));  // one that says nothing of its health
+    EXPECT_EQ(call.next(), "") << "no retry";
+    EXPECT_EQ(call.loop.error().code(), ErrorCode::upstream_failed);
+  }
+  EXPECT_EQ(world.budget.retries(at(seconds(0))), 0u);
+  Call call(world);
+  EXPECT_EQ(call.next(), "only");
+  call.ends(answered(200));
+  EXPECT_FALSE(world.cooldown("only")->active(call.now)) << "which ends it for all";
+}
+
+TEST(AttemptLoop, WhatCoolsAfterFailuresIsTheLastResortBehindRetries) {
+  World world({{"cools", 0}, {"fine", 1}});
+  fail(world, "cools");
+  Call call(world);
+  EXPECT_EQ(call.next(), "fine");
+  call.ends(answered(500));
+  EXPECT_EQ(call.next(), "fine");
+  call.ends(answered(500));
+  EXPECT_EQ(call.next(), "cools");
+  call.ends(answered(500));
+  EXPECT_EQ(call.next(), "");
+  EXPECT_EQ(call.loop.summary(), "fine: 500; fine: 500; cools: 500");
+}
+
+TEST(AttemptLoop, TheLastResortNeedsNoRetryBudgetAndKeepsToMaxAttempts) {
+  World world({{"a", 0}, {"b", 1}, {"fine", 2}});
+  world.rules.retry_budget_min = 0;
+  world.rules.retry_budget_percent = 0;
+  world.rules.max_attempts = 2;
+  fail(world, "a");
+  fail(world, "b");
+  Call call(world);
+  EXPECT_EQ(call.next(), "fine");
+  call.ends(answered(500));
+  EXPECT_EQ(call.next(), "a");
+  call.ends(answered(500));
+  EXPECT_EQ(call.next(), "");
+}
+
+TEST(AttemptLoop, AServersWishToWaitIsForTheCallThatGotIt) {
+  for (const Callee callee : {Callee::mcp_server, Callee::a2a_agent}) {
+    for (const int status : {429, 503}) {
+      World world({{"tools"}});
+      world.callee = callee;
+      for (int i = 0; i < 5; ++i) {
+        Call call(world);
+        EXPECT_EQ(call.next(), "tools");
+        call.ends(AttemptOutcome::status(status, {seconds(120), std::nullopt}));
+        EXPECT_EQ(call.next(), "") << "it is not asked again before its time by the same call";
+        const base::Error error = call.loop.error();
+        EXPECT_EQ(error.retry_after_s(), status == 429 ? std::optional(120) : std::nullopt);
+        EXPECT_THAT(error.message(), Not(HasSubstr("model")));
+        EXPECT_THAT(error.message(), Not(HasSubstr("deployment")));
+      }
+      EXPECT_FALSE(world.cooldown("tools")->active(at(seconds(0))));
+    }
+  }
+}
+
+TEST(AttemptLoop, OutcomesThatAreNotCountedLeaveTheCooldownAsItIs) {
+  World world({{"tools"}});
+  world.callee = Callee::mcp_server;
+  const auto get = [&](int status) {
+    Call call(world, base::Deadline::never(), Repeat::safe, at(seconds(0)), HealthCheck::ignored);
+    EXPECT_EQ(call.next(), "tools");
+    call.ends(answered(status));
+  };
+  for (int i = 0; i < 5; ++i) get(500);
+  EXPECT_EQ(world.cooldown("tools")->failures_in_a_row(), 0u);
+  fail(world, "tools");
+  get(200);
+  EXPECT_TRUE(world.cooldown("tools")->active(at(seconds(0))));
 }
 
 TEST(AttemptLoop, AnEmptyPlanGivesUpAtOnce) {

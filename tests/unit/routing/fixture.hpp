@@ -50,7 +50,7 @@ class World {
   }
 
   RoutePlan plan_at(base::MonoTime now, Dialect dialect = Dialect::openai) {
-    const RoutableAlias routable(alias_, providers_, cooldowns);
+    const RoutableAlias routable(alias_, providers_, cooldowns, callee);
     routables_.push_back(routable);
     const auto any = [](const config::Provider&) { return true; };
     return plan(routables_.back(), dialect, any, rng, now);
@@ -64,6 +64,7 @@ class World {
   RetryBudget budget;
   Rng rng{7};
   config::Routing rules;
+  Callee callee = Callee::model;
 
  private:
   config::ModelAlias alias_;

@@ -79,16 +79,43 @@ TEST(Plan, WeightZeroIsChosenWhenAlone) {
   EXPECT_THAT(names(plan), UnorderedElementsAre("drained", "spare", "spare2"));
 }
 
-TEST(Plan, CoolingDeploymentsAreLeftOutWithTheReasonAndTheRest) {
-  World world({{"limited", 0}, {"broken", 0}, {"fine", 1}});
-  world.cooldown("limited")->on_asked_to_wait(world.rules, seconds(9), at(seconds(0)));
-  for (int i = 0; i < 3; ++i) world.cooldown("broken")->on_failure(world.rules, at(seconds(0)));
+void fail(World& world, const std::string& provider, base::MonoTime now) {
+  for (int i = 0; i < 3; ++i) world.cooldown(provider)->on_failure(world.rules, now);
+}
+
+TEST(Plan, WhoseProviderAskedForPeaceIsLeftOutWithTheReasonAndTheRest) {
+  World world({{"limited", 0}, {"fine", 1}});
+  world.cooldown("limited")->on_asked_to_wait(world.rules, seconds(2), at(seconds(0)));
+  fail(world, "limited", at(seconds(0)));
   const RoutePlan plan = world.plan_at(at(milliseconds(500)));
   EXPECT_THAT(names(plan), ElementsAre("fine"));
-  EXPECT_THAT(skipped(plan), ElementsAre("limited:cooling_asked", "broken:cooling_failures"));
-  EXPECT_EQ(plan.skipped[0].remaining, milliseconds(8'500));
-  EXPECT_EQ(plan.skipped[1].remaining, milliseconds(4'500));
-  EXPECT_EQ(names(world.plan_at(at(seconds(20)))).size(), 3u) << "and come back by themselves";
+  EXPECT_THAT(skipped(plan), ElementsAre("limited:cooling_asked"));
+  EXPECT_EQ(plan.skipped[0].remaining, milliseconds(1'500)) << "not the rest of our own count";
+  EXPECT_THAT(names(world.plan_at(at(seconds(3)))), ElementsAre("fine", "limited"));
+  EXPECT_THAT(names(world.plan_at(at(seconds(20)))), ElementsAre("limited", "fine"));
+}
+
+TEST(Plan, FailuresPutADeploymentBehindTheOthersButNeverOut) {
+  World world({{"a", 0}, {"b", 1}, {"c", 2}});
+  fail(world, "a", at(seconds(1)));
+  EXPECT_THAT(names(world.plan_at(at(seconds(1)))), ElementsAre("b", "c", "a"));
+  fail(world, "b", at(seconds(0)));
+  EXPECT_THAT(names(world.plan_at(at(seconds(1)))), ElementsAre("c", "b", "a"));
+  fail(world, "c", at(seconds(1)));
+  EXPECT_THAT(names(world.plan_at(at(seconds(1)))), ElementsAre("b", "a", "c"))
+      << "the shortest rest first, then by priority";
+  EXPECT_THAT(names(world.plan_at(at(seconds(20)))), ElementsAre("a", "b", "c"));
+  World lone({{"only"}});
+  fail(lone, "only", at(seconds(0)));
+  EXPECT_THAT(names(lone.plan_at(at(seconds(0)))), ElementsAre("only"));
+}
+
+TEST(Plan, WeightZeroStaysOutBesideAWeightThatCools) {
+  World world({{"drained", 0, 0}, {"a", 0, 1}, {"spare", 1, 0}});
+  for (const char* name : {"drained", "a", "spare"}) fail(world, name, at(seconds(0)));
+  const RoutePlan plan = world.plan_at(at(seconds(1)));
+  EXPECT_THAT(names(plan), ElementsAre("a", "spare"));
+  EXPECT_THAT(skipped(plan), ElementsAre("drained:zero_weight"));
 }
 
 TEST(Plan, OnlyProvidersTheKeyMayUse) {
@@ -139,14 +166,6 @@ TEST(EmptyPlan, SaysWhatIsNearestToWorking) {
     EXPECT_EQ(error.code(), ErrorCode::upstream_rate_limited);
     EXPECT_EQ(error.retry_after_s(), 8) << "the smallest, rounded up";
     EXPECT_EQ(error.side(), base::Side::upstream);
-  }
-  {
-    World world({{"a"}, {"b"}});
-    world.cooldown("a")->on_asked_to_wait(world.rules, seconds(30), at(seconds(0)));
-    for (int i = 0; i < 3; ++i) world.cooldown("b")->on_failure(world.rules, at(seconds(0)));
-    const base::Error error = empty_plan_error(world.plan_at(at(seconds(0))));
-    EXPECT_EQ(error.code(), ErrorCode::no_deployment);
-    EXPECT_EQ(error.retry_after_s(), 5);
   }
   {
     World world({{"a", 0, 1, config::ProviderKind::anthropic}});

@@ -69,15 +69,23 @@ TEST(RoutingProperty, NoCallExceedsItsLimits) {
       budget.on_call(now);
       call_times.push_back(now);
       const RoutePlan routes = plan(routable, Dialect::openai, any, chance, now);
-      for (std::size_t i = 1; i < routes.candidates.size(); ++i)
-        ASSERT_LE(routes.candidates[i - 1].target->deployment->priority,
-                  routes.candidates[i].target->deployment->priority);
+      for (std::size_t i = 1; i < routes.candidates.size(); ++i) {
+        const RoutableDeployment& before = *routes.candidates[i - 1].target;
+        const RoutableDeployment& behind = *routes.candidates[i].target;
+        if (behind.cooldown->active(now)) continue;
+        ASSERT_FALSE(before.cooldown->active(now)) << "what cools is behind what does not";
+        ASSERT_LE(before.deployment->priority, behind.deployment->priority);
+      }
+      const auto waits = [](const Skipped& s) { return s.reason == SkipReason::cooling_asked; };
+      ASSERT_TRUE(routes.candidates.size() > 0 || alias.deployments.empty() ||
+                  std::any_of(routes.skipped.begin(), routes.skipped.end(), waits))
+          << "failures take nothing away";
       ASSERT_EQ(routes.candidates.size() + routes.skipped.size(), alias.deployments.size());
       const base::Deadline deadline = base::Deadline::after(now, milliseconds(4'000));
       const Repeat repeat = chance.below(4) == 0 ? Repeat::only_unsent : Repeat::safe;
       AttemptLoop loop(routes, rules, budget, chance, deadline, repeat);
       std::map<std::size_t, unsigned> starts;
-      bool any_sent = false;
+      bool any_sent = false, is_reconnect = false;
       for (unsigned step = 0;; ++step) {
         ASSERT_LT(step, 100u) << "the loop must end";
         const std::uint64_t retries_before = budget.retries(now);
@@ -109,11 +117,19 @@ TEST(RoutingProperty, NoCallExceedsItsLimits) {
           loop.skip(SkipReason::unaffordable);
           continue;
         }
-        // A candidate is not called while it cools; a reconnect may race with others' failures.
+        // Not while its provider asked for peace, and once while it cools; a reconnect may race
+        // with others' failures.
+        const Cooldown& cooldown = *routes.candidates[index].target->cooldown;
+        if (!is_reconnect) {
+          ASSERT_FALSE(cooldown.asked(now));
+          ASSERT_FALSE(cooldown.active(now) && starts[index] > 0);
+        }
+        is_reconnect = false;
         ++starts[index];
         now += milliseconds(static_cast<std::int64_t>(chance.below(300)));
         const AttemptOutcome outcome = random_outcome(chance);
         const auto kind = outcome.failure_kind();
+        is_reconnect = kind == FailureKind::stale_connection;
         any_sent |= !kind || may_have_been_sent(*kind);
         if (loop.on_outcome(outcome, false, now) == Verdict::final) break;
       }

@@ -14,6 +14,12 @@
 
 namespace tollgate::domain::routing {
 
+/// Whether the outcomes of a call are counted by the cooldown of whom it calls.
+enum class HealthCheck : std::uint8_t {
+  counted,
+  ignored,  ///< a GET or DELETE at an MCP server or agent: other handlers than its JSON-RPC calls'
+};
+
 /// Decides, attempt by attempt, whom to call next, when, and when to stop: the failover of one
 /// call.
 ///
@@ -21,6 +27,8 @@ namespace tollgate::domain::routing {
 /// same one is asked again, after a jittered wait and within the retry budget, when no other is
 /// left or when the provider says `x-should-retry: true`. A connection that had gone stale in the
 /// pool is replaced at once and once per deployment: that is no failure and counts for nothing.
+/// Deployments that cool down after failures are the last resort, behind those retries: one attempt
+/// each while they cool, so that calls which all try a lone dead one do not add retries to it.
 ///
 /// Protocol: `next` → attempt i → (`skip` | `on_outcome`) → `next` …, until give_up, or on_outcome
 /// returns Verdict::final.
@@ -29,8 +37,9 @@ namespace tollgate::domain::routing {
 /// Lifetime: of one call; refers to plan, rules, budget and rng. Threads: the worker's.
 class AttemptLoop {
  public:
+  /// @param health  whether the outcomes say anything about the deployment's other calls
   AttemptLoop(const RoutePlan& plan, const config::Routing& rules, RetryBudget& budget, Rng& rng,
-              base::Deadline deadline, Repeat repeat);
+              base::Deadline deadline, Repeat repeat, HealthCheck health = HealthCheck::counted);
 
   enum class Step : std::uint8_t {
     attempt,  ///< call plan.candidates[candidate()]
@@ -71,6 +80,7 @@ class AttemptLoop {
   };
   [[nodiscard]] bool may_retry(std::size_t candidate, base::MonoTime now) const noexcept;
   Step retry(std::size_t candidate, base::MonoTime now);
+  void note_health(const AttemptOutcome& outcome, base::MonoTime now);
   Step attempt(std::size_t candidate) noexcept;
   [[nodiscard]] std::string name_of(const RoutableDeployment& target) const;
 
@@ -80,6 +90,7 @@ class AttemptLoop {
   Rng& rng_;
   base::Deadline deadline_;
   Repeat repeat_;
+  HealthCheck health_;
   unsigned attempts_ = 0;
   unsigned retries_ = 0;
   std::size_t current_ = 0;

@@ -16,18 +16,20 @@
 
 namespace tollgate::domain::routing {
 
-/// Whether one deployment is to be left alone for a while, and for how long.
+/// Whether one deployment is to be spared for a while, and for how long.
 ///
 /// Two clocks: one the provider set (429 or Retry-After), which a late success of another call must
-/// not undo, and one our own count of failures set, which a success clears.
-/// Threads: all members from any worker; atomics only, no lock.
+/// not undo, and one our own count of failures set, which a success clears. While the first runs
+/// the deployment is not called; the second only puts it behind the others, since what failed may
+/// have been the doing of one caller. Threads: all members from any worker; atomics only, no lock.
 class Cooldown {
  public:
   [[nodiscard]] bool active(base::MonoTime now) const noexcept { return until() > now; }
   /// MonoTime::min() when it never cooled.
   [[nodiscard]] base::MonoTime until() const noexcept;
-  /// The provider asked to be left alone: until() is then due to a 429 or a Retry-After.
-  [[nodiscard]] bool asked(base::MonoTime now) const noexcept;
+  /// The end of what the provider asked for with a 429 or a Retry-After; MonoTime::min(): nothing.
+  [[nodiscard]] base::MonoTime asked_until() const noexcept;
+  [[nodiscard]] bool asked(base::MonoTime now) const noexcept { return asked_until() > now; }
   [[nodiscard]] std::uint32_t failures_in_a_row() const noexcept {
     return failures_.load(std::memory_order_relaxed);
   }

@@ -22,6 +22,9 @@ enum class Dialect : std::uint8_t { openai, anthropic };
 /// Whether a provider of that kind takes the dialect without translation.
 [[nodiscard]] bool speaks(config::ProviderKind kind, Dialect dialect) noexcept;
 
+/// What stands behind an alias: whose waits count for everybody, and the words of errors.
+enum class Callee : std::uint8_t { model, mcp_server, a2a_agent };
+
 /// A deployment with everything a plan needs, resolved once per snapshot.
 /// Lifetime: the pointers live as long as the Snapshot they point into.
 struct RoutableDeployment {
@@ -36,8 +39,9 @@ class RoutableAlias {
   /// A deployment whose provider is not in `providers` is left out (the loader refuses those).
   RoutableAlias(const config::ModelAlias& alias,
                 const std::map<std::string, config::Provider, std::less<>>& providers,
-                CooldownTable& cooldowns);
+                CooldownTable& cooldowns, Callee callee = Callee::model);
   [[nodiscard]] const config::ModelAlias& alias() const noexcept { return *alias_; }
+  [[nodiscard]] Callee callee() const noexcept { return callee_; }
   /// Sorted by priority.
   [[nodiscard]] std::span<const RoutableDeployment> deployments() const noexcept {
     return deployments_;
@@ -45,6 +49,7 @@ class RoutableAlias {
 
  private:
   const config::ModelAlias* alias_;
+  Callee callee_;
   std::vector<RoutableDeployment> deployments_;
 };
 
@@ -54,7 +59,6 @@ enum class SkipReason : std::uint8_t {
   provider_not_allowed,  ///< the key may not use the provider
   dialect,               ///< it does not speak the caller's dialect
   cooling_asked,         ///< after a 429 or a Retry-After
-  cooling_failures,      ///< after failures in a row
   zero_weight,           ///< weight 0 and not alone in its tier
   unaffordable,          ///< the budget cannot hold its price
   unpriced,              ///< no price, and the configuration refuses those
@@ -68,7 +72,7 @@ struct Candidate {
 struct Skipped {
   const RoutableDeployment* target = nullptr;
   SkipReason reason = SkipReason::none;
-  /// Time until its cooldown ends; 0 unless the reason is a cooling one.
+  /// Time until its cooldown ends; 0 unless the reason is cooling_asked.
   std::chrono::milliseconds remaining{0};
 };
 
@@ -77,6 +81,7 @@ struct Skipped {
 struct RoutePlan {  // NOLINT(bugprone-exception-escape): small_vector's move may allocate
   boost::container::small_vector<Candidate, 4> candidates;
   boost::container::small_vector<Skipped, 4> skipped;
+  Callee callee = Callee::model;
 };
 
 /// A non-owning `bool(const config::Provider&)`; what it refers to must outlive the call.
@@ -98,22 +103,24 @@ class ProviderFilter {
 /// Orders the deployments of an alias for one call: by priority, inside a priority by chance in
 /// proportion to weight; pure but for `rng`. Fills `plan` anew.
 ///
-/// Cooling deployments are not candidates, not even as a last resort: the provider asked for peace,
-/// or it has just failed several times. A deployment of weight 0 is a candidate only when its tier
-/// has no usable one with a weight.
+/// A deployment whose provider asked for peace is no candidate, not even as a last resort. Those
+/// that cool down after failures come behind all others, whatever their priority, the one that
+/// cools for the shortest time first: one caller's failures must not take a deployment from the
+/// rest. A deployment of weight 0 is a candidate only when its tier has no usable one with a
+/// weight.
 void make_plan(const RoutableAlias& alias, Dialect dialect, ProviderFilter provider_allowed,
                Rng& rng, base::MonoTime now, RoutePlan& plan);
 [[nodiscard]] RoutePlan plan(const RoutableAlias& alias, Dialect dialect,
                              ProviderFilter provider_allowed, Rng& rng, base::MonoTime now);
 
-/// For a plan that has waited: deployments that were left out for a cooldown that has ended since
+/// For a plan that has waited: deployments whose provider had asked for a time that is over now
 /// become its last candidates. The others keep their places, since money may be held for one. Those
 /// of weight 0 stay out: whether one may serve is a question about its whole tier.
 void readmit(RoutePlan& plan, base::MonoTime now);
 
-/// What to answer when a plan has no candidate: upstream_rate_limited or no_deployment with the
-/// smallest Retry-After, else not_supported, else permission_denied, whichever is nearest to
-/// working.
+/// What to answer when a plan has no candidate: upstream_rate_limited with the smallest
+/// Retry-After, else not_supported, else permission_denied, else no_deployment: whichever is
+/// nearest to working. Of models: an MCP server or agent is always a candidate.
 [[nodiscard]] base::Error empty_plan_error(const RoutePlan& plan);
 
 }  // namespace tollgate::domain::routing
