@@ -128,8 +128,10 @@ base::Task<RelayEnd> Relay::finish_stream() {
       end_with(error);
     }
   }
-  const bool sent = co_await flush();
-  if (!sent) co_return RelayEnd::cancelled;
+  if (!out_.empty()) {
+    const bool sent = co_await flush();
+    if (!sent) co_return RelayEnd::cancelled;
+  }
   if (stopped_) {
     context_.downstream->abort();
     if (failure_ == TransportFailure::cancelled) co_return RelayEnd::cancelled;
@@ -137,8 +139,7 @@ base::Task<RelayEnd> Relay::finish_stream() {
   }
   if (!started_) {
     // An empty but complete stream.
-    context_.status = exchange_.head().status;
-    const bool begun = context_.downstream->start_stream(exchange_.head().status, header_lines_);
+    const bool begun = start();
     if (!begun) co_return RelayEnd::cancelled;
   }
   const bool finished = co_await context_.downstream->finish();
@@ -367,6 +368,12 @@ void Relay::end_with(const Error& error) {
   }
 }
 
+bool Relay::start() {
+  started_ = true;
+  context_.status = exchange_.head().status;
+  return context_.downstream->start_stream(context_.status, header_lines_);
+}
+
 /// What is to be written now, noted as sent. Valid until out_ changes.
 std::span<const std::string_view> Relay::pending() {
   context_.capture_response(out_);
@@ -376,11 +383,8 @@ std::span<const std::string_view> Relay::pending() {
 }
 
 base::Task<bool> Relay::flush() {
-  if (out_.empty()) co_return true;
   if (!started_) {
-    started_ = true;
-    context_.status = exchange_.head().status;
-    const bool begun = context_.downstream->start_stream(exchange_.head().status, header_lines_);
+    const bool begun = start();
     if (!begun) co_return false;
   }
   const bool sent = co_await context_.downstream->write(pending());

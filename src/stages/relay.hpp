@@ -33,6 +33,8 @@ class Relay {
   Relay(pipeline::RequestContext& context, pipeline::UpstreamExchange& exchange,
         bool usage_injected, std::string header_lines, base::Deadline first_event_by);
 
+  /// Writes what is ready, the head first: before run(), the head alone. False: the agent is gone.
+  base::Task<bool> flush();
   base::Task<RelayEnd> run();
   /// Why it broke, when it did.
   [[nodiscard]] pipeline::TransportFailure failure() const noexcept { return failure_; }
@@ -53,8 +55,8 @@ class Relay {
   void append(const protocol::sse::Event& event);
   void end_with(const base::Error& error);
   [[nodiscard]] base::Error broken_off() const;
+  [[nodiscard]] bool start();
   std::span<const std::string_view> pending();
-  base::Task<bool> flush();
   base::Task<RelayEnd> finish_stream();
 
   pipeline::RequestContext& context_;

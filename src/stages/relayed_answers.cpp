@@ -11,6 +11,15 @@ using pipeline::RequestContext;
 using pipeline::TransportFailure;
 using pipeline::UpstreamExchange;
 
+namespace {
+/// An MCP client that waits for what its server says unasked: the first event may be hours away,
+/// and once the head is there nobody else would be asked.
+bool is_listening(const RequestContext& context) {
+  return context.route.surface == pipeline::Surface::mcp &&
+         context.head->method == protocol::http::Method::get;
+}
+}  // namespace
+
 base::Task<AttemptEnd> relay_stream(Attempt& attempt, UpstreamExchange& exchange,
                                     const AttemptRequest& request) {
   RequestContext& context = attempt.context();
@@ -22,7 +31,10 @@ base::Task<AttemptEnd> relay_stream(Attempt& attempt, UpstreamExchange& exchange
   const auto first_event_by =
       base::Deadline::after(exchange.sent_at(), request.wire.first_byte_timeout);
   Relay relay(context, exchange, request.usage_injected, std::move(header_lines), first_event_by);
-  const RelayEnd end = co_await relay.run();
+  RelayEnd end = RelayEnd::cancelled;
+  bool begun = true;
+  if (is_listening(context)) begun = co_await relay.flush();
+  if (begun) end = co_await relay.run();
   if (end == RelayEnd::not_started) {
     context.is_stream = false;
     const TransportFailure failure =

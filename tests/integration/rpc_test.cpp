@@ -128,6 +128,22 @@ TEST_F(Rpc, GetStreamAndDeleteWithoutASession) {
   for (const Row& row : rows) EXPECT_EQ(row.at("cost_nusd"), "0");
 }
 
+TEST_F(Rpc, AGetStreamBeginsBeforeItsFirstEvent) {
+  upstream.on("GET", "/mcp-endpoint",
+              {Answer::raw("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"
+                           "transfer-encoding: chunked\r\n\r\n")});
+  {
+    RawClient client = daemon.connect();
+    client.send(http_request(
+        "GET", "/mcp/tools",
+        {{"accept", "text/event-stream"}, {"authorization", "Bearer " + daemon.key()}}));
+    EXPECT_EQ(client.read_head(2s).status, 200);
+  }
+  const Row row = daemon.exactly(1).at(0);
+  EXPECT_EQ(row.at("status"), "200");
+  EXPECT_EQ(row.at("outcome"), "client_closed");
+}
+
 TEST_F(Rpc, AnUpstreamsOwn404ForADeadSessionIsPassedOn) {
   upstream.on(
       "POST", "/mcp-endpoint",
