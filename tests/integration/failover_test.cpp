@@ -449,7 +449,7 @@ TEST(FailoverDetails, AnErrorTheCallerCausedIsNotTriedElsewhere) {
 }
 
 /// Asking the same deployment again is bounded by the retry budget. Going on to the next one is not
-/// (max_attempts and cooldowns bound that): a dead primary must not fail calls that a healthy
+/// (max_attempts bounds that): a dead primary must not fail calls that a healthy
 /// secondary would answer.
 TEST(FailoverDetails, RetriesStayWithinTheRetryBudget) {
   FakeUpstream one;
