@@ -84,7 +84,7 @@ std::string not_listenable(const std::string& host) {
     return ::gai_strerror(code);
   const int fd = ::socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
   const bool good = fd >= 0 && ::bind(fd, found->ai_addr, found->ai_addrlen) == 0;
-  const std::string why = good ? "" : std::generic_category().message(errno);
+  std::string why = good ? "" : std::generic_category().message(errno);
   if (fd >= 0) ::close(fd);
   ::freeaddrinfo(found);
   return why;

@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <string>
 
@@ -17,6 +19,7 @@ constexpr std::int64_t kMaxChoices = 1024;  // OpenAI's own limit is 128
 constexpr llm::NamedField<RequestField> kNames[] = {
     {"model", RequestField::model},
     {"models", RequestField::fallback_models},
+    {"fallbacks", RequestField::fallback_models},  // LiteLLM's
     {"stream", RequestField::stream},
     {"stream_options", RequestField::stream_options},
     {"max_tokens", RequestField::max_tokens},
@@ -214,9 +217,10 @@ base::Result<void> read_field(RequestField field, json::NodeRef node, GovernedFi
     case RequestField::fallback_models:
       if (!is_set(node)) return {};
       return base::Error(base::ErrorCode::invalid_request,
-                         "`models` is not accepted: the gateway chooses where a call goes; ask for "
-                         "one model")
-          .with_param("models");
+                         fmt::format("`{}` is not accepted: the gateway chooses where a call goes; "
+                                     "ask for one model",
+                                     node.key()))
+          .with_param(std::string(node.key()));
     case RequestField::stream: {
       out.stream_node = node;
       TG_TRY(out.stream, llm::read_bool(node, "stream", false));

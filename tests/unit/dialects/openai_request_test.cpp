@@ -63,6 +63,7 @@ TEST(OpenAiScan, RefusesGovernedFieldsOfTheWrongType) {
       {R"("safety_identifier":[])", "safety_identifier"},
       {R"("service_tier":1)", "service_tier"},
       {R"("models":["a","b"])", "models"},
+      {R"("fallbacks":["a"])", "fallbacks"},
       {R"("models":null)", "ok"},
   };
   for (const Case& c : cases)
