@@ -9,21 +9,12 @@
 #include <system_error>
 
 #include "app/place_checks.hpp"
+#include "app/problems.hpp"
 #include "tollgate/domain/policy/engine.hpp"
 #include "tollgate/net/tls_contexts.hpp"
 
 namespace tollgate::app {
 namespace {
-
-using Problems = std::vector<config::Problem>;
-
-void add(Problems& problems, std::string path, std::string what, std::string expected) {
-  config::Problem problem;
-  problem.path = std::move(path);
-  problem.what = std::move(what);
-  problem.expected = std::move(expected);
-  problems.push_back(std::move(problem));
-}
 
 void add_guardrails(Problems& problems, const config::Snapshot& snapshot) {
   for (const auto& fault : domain::policy::validate(snapshot.guardrails)) {

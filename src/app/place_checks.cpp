@@ -9,20 +9,11 @@
 #include <system_error>
 
 #include "app/port_file.hpp"
+#include "app/problems.hpp"
 #include "tollgate/store/audit_files.hpp"
 
 namespace tollgate::app {
 namespace {
-
-using Problems = std::vector<config::Problem>;
-
-void add(Problems& problems, std::string path, std::string what, std::string expected) {
-  config::Problem problem;
-  problem.path = std::move(path);
-  problem.what = std::move(what);
-  problem.expected = std::move(expected);
-  problems.push_back(std::move(problem));
-}
 
 std::string message(int code) {
   return std::generic_category().message(code);

@@ -2,12 +2,12 @@
 #include <vector>
 
 #include "stages/attempt.hpp"
+#include "stages/attempt_memory.hpp"
 #include "stages/credentials.hpp"
 #include "stages/holds.hpp"
 #include "stages/local_answers.hpp"
 #include "stages/peer_answers.hpp"
 #include "stages/relayed_answers.hpp"
-#include "stages/wire.hpp"
 #include "tollgate/domain/routing/attempt_loop.hpp"
 #include "tollgate/pipeline/chain.hpp"
 #include "tollgate/pipeline/context.hpp"
@@ -30,43 +30,6 @@ using pipeline::TransportFailure;
 using pipeline::UpstreamExchange;
 using pipeline::Verdict;
 using protocol::http::HeaderId;
-
-/// What one attempt builds and reads; reused, so that an attempt allocates nothing.
-struct AttemptMemory {
-  AttemptRequest request;
-  std::string answer_body;
-  std::string answer_lines;
-};
-
-/// An AttemptMemory for as long as one attempt needs it.
-class BorrowedMemory {
- public:
-  using Spares = std::vector<std::unique_ptr<AttemptMemory>>;
-  explicit BorrowedMemory(Spares& spares) : spares_(spares) {
-    if (spares_.empty()) {
-      memory_ = std::make_unique<AttemptMemory>();
-    } else {
-      memory_ = std::move(spares_.back());
-      spares_.pop_back();
-    }
-  }
-  ~BorrowedMemory() {
-    constexpr std::size_t kKeep = 64;
-    constexpr std::size_t kKeepBody = 16 * 1024;
-    if (spares_.size() >= kKeep) return;
-    std::string& body = memory_->answer_body;
-    body.clear();
-    if (body.capacity() > kKeepBody) body.shrink_to_fit();
-    spares_.push_back(std::move(memory_));
-  }
-  BorrowedMemory(const BorrowedMemory&) = delete;
-  BorrowedMemory& operator=(const BorrowedMemory&) = delete;
-  AttemptMemory* operator->() const noexcept { return memory_.get(); }
-
- private:
-  Spares& spares_;
-  std::unique_ptr<AttemptMemory> memory_;
-};
 
 class RouterStage final : public pipeline::Stage {
  public:
