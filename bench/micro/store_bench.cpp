@@ -42,40 +42,40 @@ AuditBody body_of(const std::string& text) {
   return body;
 }
 
-std::unique_ptr<AuditRecord> make_record(base::IdGenerator& ids, const base::Clock& clock,
-                                         std::size_t i, const Case& c, const std::string& text) {
-  auto r = std::make_unique<AuditRecord>();
+AuditRecord make_record(base::IdGenerator& ids, const base::Clock& clock, std::size_t i,
+                        const Case& c, const std::string& text) {
+  AuditRecord r;
   const base::WallTime now = clock.wall();
-  r->request_id = ids.next("req_", now);
-  r->started = now;
-  r->principal.key_id = "key-" + std::to_string(i % static_cast<std::size_t>(c.keys));
-  r->principal.agent = "agent-" + std::to_string(i % static_cast<std::size_t>(c.keys));
-  r->principal.team = "research";
-  r->principal.org = "example";
-  r->client_address = "192.0.2.17";
-  r->surface = "openai";
-  r->method = "POST";
-  r->path = "/v1/chat/completions";
-  r->model_asked = "fast";
-  r->model_served = "gpt-4o-mini-2024-07-18";
-  r->provider = "openai";
-  r->deployment = "fast/openai/gpt-4o-mini";
-  r->attempts.push_back({"fast/openai/gpt-4o-mini", "ok", 200, 41, 180'000, "", {123'456}});
-  r->verdicts.push_back({"pii", "email", "mask", "request", 1});
-  r->tokens = {.input = 210, .output = 180, .cache_read = 1'024};
-  r->cost = {123'456};
-  r->held = {2'000'000};
-  r->price_source = "catalogue";
-  r->total_us = 180'120;
-  r->gateway_us = 11;
-  r->upstream_us = 180'000;
-  r->ttft_us = 90'000;
-  r->status = 200;
-  r->request_bytes = r->response_bytes = c.body_bytes;
-  r->config_digest = "5d41402abc4b2a76b9719d911017c592";
+  r.request_id = ids.next("req_", now);
+  r.started = now;
+  r.principal.key_id = "key-" + std::to_string(i % static_cast<std::size_t>(c.keys));
+  r.principal.agent = "agent-" + std::to_string(i % static_cast<std::size_t>(c.keys));
+  r.principal.team = "research";
+  r.principal.org = "example";
+  r.client_address = "192.0.2.17";
+  r.surface = "openai";
+  r.method = "POST";
+  r.path = "/v1/chat/completions";
+  r.model_asked = "fast";
+  r.model_served = "gpt-4o-mini-2024-07-18";
+  r.provider = "openai";
+  r.deployment = "fast/openai/gpt-4o-mini";
+  r.attempts.push_back({"fast/openai/gpt-4o-mini", "ok", 200, 41, 180'000, "", {123'456}});
+  r.verdicts.push_back({"pii", "email", "mask", "request", 1});
+  r.tokens = {.input = 210, .output = 180, .cache_read = 1'024};
+  r.cost = {123'456};
+  r.held = {2'000'000};
+  r.price_source = "catalogue";
+  r.total_us = 180'120;
+  r.gateway_us = 11;
+  r.upstream_us = 180'000;
+  r.ttft_us = 90'000;
+  r.status = 200;
+  r.request_bytes = r.response_bytes = c.body_bytes;
+  r.config_digest = "5d41402abc4b2a76b9719d911017c592";
   if (c.body_bytes > 0) {
-    r->request_body = body_of(text);
-    r->response_body = body_of(text);
+    r.request_body = body_of(text);
+    r.response_body = body_of(text);
   }
   return r;
 }
@@ -97,6 +97,7 @@ void run(const Case& c, const std::string& directory) {
   auto& audit = **opened;
   audit.start();
   base::IdGenerator ids;
+  store::RecordMemory memory;
   const std::string text(c.body_bytes, 'x');
   const auto begin = std::chrono::steady_clock::now();
   for (std::size_t i = 0; i < c.rows; ++i) {
@@ -105,7 +106,7 @@ void run(const Case& c, const std::string& directory) {
           begin + std::chrono::nanoseconds(1'000'000'000ll / c.rows_per_second) * i);
     }
     while (!audit.try_reserve()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    audit.record(make_record(ids, clock, i, c, text));
+    audit.record(make_record(ids, clock, i, c, text), memory);
   }
   audit.flush_now();
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;

@@ -8,6 +8,8 @@ namespace {
 /// Bodies larger than this are given back after the call, so that one large request does not pin
 /// its memory to an idle connection.
 constexpr std::uint32_t kKeepBytes = 64 * 1024;
+/// As much of a captured answer.
+constexpr std::uint32_t kKeepCaptured = 8 * 1024;
 /// What is captured is digested in pieces of this size: for each event of a stream the digest's
 /// code and tables would be fetched into the cache again.
 constexpr std::size_t kDigestPiece = 4 * 1024;
@@ -138,6 +140,7 @@ void RequestContext::end() {
   }
   // Now, not at the next call: the connection may be idle for long.
   if (body.capacity() > kKeepBytes) std::string().swap(body);
+  if (captured_response.capacity() > kKeepCaptured) std::string().swap(captured_response);
   if (has_document) document.trim(kKeepBytes / sizeof(json::Node));
   auto& tools = payload.fields.tools;
   if (tools.capacity() > kKeepBytes / sizeof(tools[0])) std::decay_t<decltype(tools)>().swap(tools);

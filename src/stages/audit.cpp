@@ -32,8 +32,7 @@ void capture(store::AuditBody& into, std::string_view body, std::uint32_t cap) {
   into.captured = true;
   into.full_bytes = body.size();
   into.sha256 = base::sha256(body);
-  const std::string_view kept = body.substr(0, cap);
-  into.stored.assign(kept.data(), kept.size());
+  into.stored = body.substr(0, cap);
 }
 
 class AuditStage final : public pipeline::Stage {
@@ -58,7 +57,7 @@ class AuditStage final : public pipeline::Stage {
                                      "the audit log cannot take a record now; try again shortly")
                                    .with_retry_after(1));
     }
-    if (!context.record) context.record = take_record(*context.services);
+    if (!context.record) context.record = take_record();
     return Verdict::proceed();
   }
 
@@ -75,21 +74,26 @@ class AuditStage final : public pipeline::Stage {
     if (!context.record || (!context.audit_slot && !context.unrecorded)) return;
     fill(context, *context.record);
     if (context.audit_slot) {
-      context.services->store.record(std::move(context.record));
+      context.services->store.record(*context.record, memory_);
     } else {
       context.services->store.record_unreserved(*context.record);
     }
-    context.record.reset();
+    keep(std::move(context.record));
+    if (masked_body_.capacity() > kKeepBody) std::string().swap(masked_body_);
     context.audit_slot = context.unrecorded = false;
   }
 
  private:
-  std::unique_ptr<AuditRecord> take_record(pipeline::Services& services) {
-    if (spares_.empty()) services.store.spare_records(spares_);
+  std::unique_ptr<AuditRecord> take_record() {
     if (spares_.empty()) return std::make_unique<AuditRecord>();
     auto record = std::move(spares_.back());
     spares_.pop_back();
     return record;
+  }
+  /// For the next call, which finds it and its strings' memory in this core's cache.
+  void keep(std::unique_ptr<AuditRecord> record) {
+    record->clear();
+    if (spares_.size() < kMostSpares) spares_.push_back(std::move(record));
   }
 
   static void count(RequestContext& context) {
@@ -122,7 +126,7 @@ class AuditStage final : public pipeline::Stage {
     if (!value.empty()) column.append(value);
   }
 
-  static void fill(RequestContext& context, AuditRecord& record) {
+  void fill(RequestContext& context, AuditRecord& record) {
     const auto& payload = context.payload;
     const auto& key = *context.key;
     set(record.request_id, context.request_id);
@@ -216,7 +220,7 @@ class AuditStage final : public pipeline::Stage {
     return {};
   }
 
-  static void capture_bodies(RequestContext& context, AuditRecord& record) {
+  void capture_bodies(RequestContext& context, AuditRecord& record) {
     const config::Audit& audit = context.config().audit;
     if (audit.bodies == config::BodyCapture::none) return;
     if (!context.body.empty()) {
@@ -225,7 +229,8 @@ class AuditStage final : public pipeline::Stage {
       // masked in part only): of such a body the record has length and digest.
       const bool is_clean = !masked || context.request_inspected;
       if (masked && is_clean && !context.edits.empty()) {
-        capture(record.request_body, context.edits.str(), audit.body_bytes);
+        masked_body_ = context.edits.str();
+        capture(record.request_body, masked_body_, audit.body_bytes);
       } else {
         capture(record.request_body, context.body, is_clean ? audit.body_bytes : 0);
       }
@@ -234,11 +239,16 @@ class AuditStage final : public pipeline::Stage {
       record.response_body.captured = true;
       record.response_body.full_bytes = context.response_bytes;
       record.response_body.sha256 = context.finish_response_digest();
-      record.response_body.stored = std::move(context.captured_response);
+      record.response_body.stored = context.captured_response;
     }
   }
 
-  std::vector<std::unique_ptr<AuditRecord>> spares_;  ///< written and cleared, to be filled again
+  static constexpr std::size_t kMostSpares = 512;  ///< of some 2 KB each
+  static constexpr std::size_t kKeepBody = 256 * 1024;
+
+  std::vector<std::unique_ptr<AuditRecord>> spares_;  ///< cleared
+  store::RecordMemory memory_;
+  std::string masked_body_;  ///< of the call that is being recorded
 };
 
 }  // namespace

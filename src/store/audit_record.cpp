@@ -67,8 +67,7 @@ void AuditRecord::clear() noexcept {
         &client_address,      &surface,         &method,         &path,
         &model_asked,         &model_served,    &provider,       &deployment,
         &rpc_method,          &rpc_target,      &tool,           &task_id,
-        &price_source,        &error_code,      &config_digest,  &request_body.stored,
-        &response_body.stored}) {
+        &price_source,        &error_code,      &config_digest}) {
     text->clear();
   }
   principal.tags.clear();
@@ -85,9 +84,7 @@ void AuditRecord::clear() noexcept {
   outcome = Outcome::ok;
   request_bytes = response_bytes = 0;
   for (AuditBody* body : {&request_body, &response_body}) {
-    body->captured = false;
-    body->full_bytes = 0;
-    body->sha256 = {};
+    *body = {};
   }
 }
 

@@ -73,6 +73,19 @@ void visit_columns(Visitor& visit, Seq& seq, Record& r, Place& request, Place& r
              "response_body_offset", "response_body_stored", r.response_body, response);
 }
 
+RowValue::Type value_type(char type) noexcept {
+  switch (type) {
+    case 'I':
+      return RowValue::Type::integer;
+    case 'T':
+      return RowValue::Type::text;
+    case 'B':
+      return RowValue::Type::blob;
+    default:
+      return RowValue::Type::null;
+  }
+}
+
 /// Takes the columns' names.
 class Names {
  public:
@@ -143,72 +156,64 @@ class Source {
   int column_ = 0;
 };
 
-}  // namespace
+/// Stands for the columns that the writer adds to a record.
+struct Later {};
 
-/// Sets columns one after the other and writes their canonical form.
-class AuditRowWriter::Sink {
+/// Writes the columns of a record in canonical form.
+class CallColumns {
  public:
-  Sink(RowValue* values, std::string* lists, CanonicalForm& canonical)
-      : next_(values), next_list_(lists), canonical_(canonical) {}
+  CallColumns(CanonicalForm& out, std::string& list) : out_(out), list_(list) {}
+  void integer(const char*, Later) {}
   template <class Number>
   void integer(const char*, Number value) {
-    integer(static_cast<std::int64_t>(value));
+    out_.integer(static_cast<std::int64_t>(value));
   }
-  void derived(const char*, std::int64_t value) { integer(value); }
-  void not_negative(const char*, std::int64_t value) { value < 0 ? null() : integer(value); }
-  void time(const char*, base::WallTime value) { integer(value.time_since_epoch().count()); }
+  void derived(const char*, std::int64_t value) { out_.integer(value); }
+  void not_negative(const char*, std::int64_t value) {
+    value < 0 ? out_.null() : out_.integer(value);
+  }
+  void time(const char*, base::WallTime value) { out_.integer(value.time_since_epoch().count()); }
   void text(const char*, std::string_view value) {  // empty = NULL
-    if (value.empty()) return null();
-    set(RowValue::Type::text).bytes = value;
-    canonical_.bytes('T', value);
+    value.empty() ? out_.null() : out_.bytes('T', value);
   }
   void list(const char* name, const auto& items) {
-    std::string& json = *next_list_++;
-    json.clear();
-    if (!items.empty()) append_json(json, items);
-    text(name, json);
+    list_.clear();
+    if (!items.empty()) append_json(list_, items);
+    text(name, list_);
   }
   void outcome(const char* name, Outcome value) { text(name, to_string(value)); }
   void body(const char*, const char*, const char*, const char*, const char*, const AuditBody& body,
-            const BodyPlace& place) {
-    if (!body.captured) {
-      for (int i = 0; i < 5; ++i) null();
-      return;
+            Later) {
+    if (body.captured) {
+      out_.integer(static_cast<std::int64_t>(body.full_bytes));
+      out_.bytes('B', as_text(body.sha256));
+    } else {
+      out_.null();
+      out_.null();
     }
-    integer(static_cast<std::int64_t>(body.full_bytes));
-    blob(body.sha256);
-    if (place.stored_bytes == 0) {
-      for (int i = 0; i < 3; ++i) null();
-      return;
-    }
-    integer(place.segment);
-    integer(static_cast<std::int64_t>(place.offset));
-    integer(static_cast<std::int64_t>(place.stored_bytes));
+    if (first_part_ == 0) first_part_ = out_.size();
   }
-  /// The hash itself is a column, not part of the canonical form.
-  void hash(const base::Sha256Digest& value) { set(RowValue::Type::blob).bytes = as_text(value); }
+  /// The size of the columns up to the place of the first body.
+  [[nodiscard]] std::size_t first_part() const noexcept { return first_part_; }
 
  private:
-  void integer(std::int64_t value) {
-    set(RowValue::Type::integer).integer = value;
-    canonical_.integer(value);
-  }
-  void null() {
-    set(RowValue::Type::null);
-    canonical_.null();
-  }
-  void blob(const base::Sha256Digest& value) {
-    set(RowValue::Type::blob).bytes = as_text(value);
-    canonical_.bytes('B', as_text(value));
-  }
-  RowValue& set(RowValue::Type type) noexcept {
-    next_->type = type;
-    return *next_++;
-  }
-  RowValue* next_;
-  std::string* next_list_;
-  CanonicalForm& canonical_;
+  CanonicalForm& out_;
+  std::string& list_;
+  std::size_t first_part_ = 0;
 };
+
+/// The columns of a body's place.
+void append_place(CanonicalForm& out, const BodyPlace& place) {
+  if (place.stored_bytes == 0) {
+    for (int i = 0; i < 3; ++i) out.null();
+    return;
+  }
+  out.integer(place.segment);
+  out.integer(static_cast<std::int64_t>(place.offset));
+  out.integer(static_cast<std::int64_t>(place.stored_bytes));
+}
+
+}  // namespace
 
 std::size_t hashed_columns(std::int64_t row_version) noexcept {
   return row_version == 1 ? kAuditColumns - 1 : 0;
@@ -247,14 +252,33 @@ std::string audit_select_sql(std::string_view from) {
   return sql.append(" FROM ").append(from) + ' ';
 }
 
-const base::Sha256Digest& AuditRowWriter::form(std::int64_t seq, const AuditRecord& r,
+std::size_t append_call_columns(CanonicalForm& out, std::string& list, const AuditRecord& record) {
+  CallColumns columns(out, list);
+  constexpr Later later;
+  visit_columns(columns, later, record, later, later);
+  return columns.first_part();
+}
+
+const base::Sha256Digest& AuditRowWriter::form(std::int64_t seq, const PackedRecord& record,
                                                const BodyPlace& request, const BodyPlace& response,
                                                const base::Sha256Digest& previous) {
   canonical_.start(previous);
-  Sink out(values_.data(), lists_.data(), canonical_);
-  visit_columns(out, seq, r, request, response);
+  canonical_.integer(seq);
+  canonical_.append(record.call_columns);
+  append_place(canonical_, request);
+  canonical_.append(record.response_columns);
+  append_place(canonical_, response);
   hash_ = base::sha256(canonical_.view());
-  out.hash(hash_);
+  RowValue* value = values_.data();
+  CanonicalForm::each(canonical_.view().substr(previous.size()),
+                      [&](char type, std::int64_t integer, std::string_view bytes) {
+                        value->type = value_type(type);
+                        value->integer = integer;
+                        value->bytes = bytes;
+                        ++value;
+                      });
+  value->type = RowValue::Type::blob;
+  value->bytes = as_text(hash_);
   return hash_;
 }
 

@@ -30,6 +30,9 @@ base::Result<std::unique_ptr<AuditStore>> AuditStore::open(StoreOptions options,
   return std::unique_ptr<AuditStore>(new AuditStore(std::move(engine)));
 }
 
+RecordMemory::RecordMemory() : packer_(std::make_unique<RecordPacker>()) {}
+RecordMemory::~RecordMemory() = default;
+
 AuditStore::AuditStore(std::unique_ptr<Engine> engine) : engine_(std::move(engine)) {}
 AuditStore::~AuditStore() = default;
 
@@ -49,14 +52,12 @@ bool AuditStore::try_reserve() noexcept {
 void AuditStore::release() noexcept {
   engine_->release(1);
 }
-void AuditStore::spare_records(std::vector<std::unique_ptr<AuditRecord>>& into) {
-  engine_->pool.take(into);
+void AuditStore::record(const AuditRecord& record, RecordMemory& memory) noexcept {
+  engine_->record(record, *memory.packer_);
 }
-void AuditStore::record(std::unique_ptr<AuditRecord> record) noexcept {
-  engine_->record(std::move(record));
-}
-void AuditStore::record(AuditRecord&& record) noexcept {
-  engine_->record(std::make_unique<AuditRecord>(std::move(record)));
+void AuditStore::record(const AuditRecord& record) noexcept {
+  RecordPacker packer;
+  engine_->record(record, packer);
 }
 void AuditStore::record_unreserved(const AuditRecord& record) noexcept {
   engine_->record_unreserved(record);

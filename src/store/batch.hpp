@@ -3,13 +3,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
-#include <memory>
 #include <string>
 #include <tuple>
 #include <utility>
 #include <vector>
 
-#include "tollgate/store/audit_record.hpp"
+#include "store/packed_record.hpp"
 
 namespace tollgate::store {
 
@@ -35,25 +34,9 @@ struct UnrecordedSum {
 };
 using UnrecordedSums = std::map<UnrecordedKey, UnrecordedSum>;
 
-/// The instant whose budget window a charge belongs to.
-[[nodiscard]] inline base::WallTime charge_time(const AuditRecord& record,
-                                                const LedgerCharge& charge) noexcept {
-  constexpr base::WallTime kUnset{};
-  if (charge.charged_at != kUnset) return charge.charged_at;
-  return record.held_at != kUnset ? record.held_at : record.started;
-}
-
-/// Asks for a record that is needed soon. A worker on another core wrote it, and a batch is larger
-/// than the second-level cache: without, each of its twenty lines is waited for, in every pass.
-inline void prefetch(const AuditRecord& record) noexcept {
-  constexpr std::size_t kLine = 64;
-  const char* const begin = reinterpret_cast<const char*>(&record);
-  for (std::size_t at = 0; at < sizeof record; at += kLine) __builtin_prefetch(begin + at);
-}
-
 /// What goes to disk in one transaction. Kept whole until it has been committed.
 struct Batch {
-  std::vector<std::unique_ptr<AuditRecord>> records;
+  std::vector<PackedPtr> records;
   std::uint64_t body_bytes = 0;
   UnauthenticatedSums unauthenticated;
   UnrecordedSums unrecorded;

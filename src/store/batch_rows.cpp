@@ -27,12 +27,12 @@ void AuditRows::rewind() noexcept {
 const RowValue* AuditRows::next() noexcept {
   while (at_ < batch_->records.size()) {
     const RecordPlace& place = (*places_)[at_];
-    const AuditRecord& record = *batch_->records[at_++];
+    const PackedRecord& record = *batch_->records[at_++];
     if (at_ < batch_->records.size()) prefetch(*batch_->records[at_]);
     if (place.fate != RecordPlace::Fate::row) continue;
     ++head_.seq;
     head_.hash = row_.form(head_.seq, record, place.request, place.response, head_.hash);
-    spans_.add(head_.seq, record.started.time_since_epoch().count(), record.principal.key_id);
+    spans_.add(head_.seq, record.started_us, record.key_id);
     return row_.row();
   }
   return nullptr;
@@ -48,22 +48,21 @@ void LedgerRows::rewind() noexcept {
 
 const RowValue* LedgerRows::next() noexcept {
   for (; at_ < batch_->records.size(); ++at_, charge_ = 0) {
-    const AuditRecord& record = *batch_->records[at_];
+    const PackedRecord& record = *batch_->records[at_];
     if (at_ + 1 < batch_->records.size()) prefetch(*batch_->records[at_ + 1]);
     if ((*places_)[at_].fate == RecordPlace::Fate::repeated) continue;
-    if (record.charges.empty()) {
-      if (record.cost.value <= 0 || charge_ > 0) continue;
-      LedgerCharge whole;
-      whole.amount = record.cost;
-      whole.estimated = record.estimated;
-      whole.overrun = record.overrun;
-      return charge_of(record, whole, charge_++);
-    }
-    while (charge_ < record.charges.size()) {
-      const std::size_t number = charge_++;
-      const LedgerCharge& charge = record.charges[number];
-      if (charge.amount.value > 0) return charge_of(record, charge, number);
-    }
+    if (charge_ == record.charges.size()) continue;
+    const PackedRecord::Charge& charge = record.charges[charge_++];
+    return give(
+        {record.request_id,
+         charge.number,
+         charge.charged_us,
+         charge.nusd,
+         1,
+         charge.kind,
+         charge.estimated,
+         charge.overrun,
+         {record.key_id, record.agent, record.team, record.org, charge.model, charge.provider}});
   }
   if (unrecorded_ == batch_->unrecorded.end()) return nullptr;
   const auto& [who, sum] = *unrecorded_++;
@@ -76,22 +75,6 @@ const RowValue* LedgerRows::next() noexcept {
                sum.estimated,
                sum.overrun,
                {who.key, who.agent, who.team, who.org, who.model, who.provider}});
-}
-
-const RowValue* LedgerRows::charge_of(const AuditRecord& r, const LedgerCharge& charge,
-                                      std::size_t number) {
-  const AuditPrincipal& who = r.principal;
-  return give({r.request_id,
-               static_cast<std::int64_t>(number),
-               charge_time(r, charge).time_since_epoch().count(),
-               charge.amount.value,
-               1,
-               charge.kind,
-               charge.estimated,
-               charge.overrun,
-               {who.key_id, who.agent, who.team, who.org,
-                charge.model.empty() ? std::string_view(r.model_asked) : charge.model,
-                charge.provider.empty() ? std::string_view(r.provider) : charge.provider}});
 }
 
 const RowValue* LedgerRows::give(const Row& row) {

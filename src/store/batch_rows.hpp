@@ -84,8 +84,6 @@ class LedgerRows final : public RowSource {
     ChargeScopes scopes;
   };
   const RowValue* give(const Row& row);
-  const RowValue* charge_of(const AuditRecord& record, const LedgerCharge& charge,
-                            std::size_t number);
 
   const Batch* batch_ = nullptr;
   const std::vector<RecordPlace>* places_ = nullptr;

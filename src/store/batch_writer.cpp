@@ -147,16 +147,17 @@ CommitResult BatchWriter::failed(int rc) const {
 void BatchWriter::place_bodies(const Batch& batch, SegmentCursor& cursor) {
   places_.assign(batch.records.size(), RecordPlace{});
   pieces_.clear();
-  const auto place = [&](const AuditBody& body) -> BodyPlace {
-    if (!body.captured || body.stored.empty()) return {};
-    const BodyPlace at{cursor.id, cursor.offset, body.stored.size()};
-    pieces_.emplace_back(body.stored);
-    cursor.offset += body.stored.size();
+  const auto place = [&](std::string_view body) -> BodyPlace {
+    if (body.empty()) return {};
+    const BodyPlace at{cursor.id, cursor.offset, body.size()};
+    cursor.offset += body.size();
     return at;
   };
   for (std::size_t i = 0; i < batch.records.size(); ++i) {
-    places_[i].request = place(batch.records[i]->request_body);
-    places_[i].response = place(batch.records[i]->response_body);
+    const PackedRecord& record = *batch.records[i];
+    places_[i].request = place(record.request_body);
+    places_[i].response = place(record.response_body);
+    if (!record.bodies().empty()) pieces_.push_back(record.bodies());
   }
 }
 

@@ -29,8 +29,12 @@ std::string directory_of(const std::string& path) {
   return slash == 0 ? "/" : path.substr(0, slash);
 }
 
+/// What pack() would store of the bodies.
 std::uint64_t stored_bytes(const AuditRecord& record) {
-  return record.request_body.stored.size() + record.response_body.stored.size();
+  std::uint64_t bytes = 0;
+  for (const AuditBody* body : {&record.request_body, &record.response_body})
+    if (body->captured) bytes += body->stored.size();
+  return bytes;
 }
 
 }  // namespace
@@ -155,28 +159,26 @@ void AuditStore::Engine::release(std::size_t count) noexcept {
   stats.slots_in_use.fetch_sub(count, std::memory_order_relaxed);
 }
 
-void AuditStore::Engine::record(std::unique_ptr<AuditRecord> record) noexcept {
-  if (const std::uint64_t bytes = stored_bytes(*record); bytes > 0) {
+void AuditStore::Engine::record(const AuditRecord& record, RecordPacker& packer) noexcept {
+  const std::uint64_t bytes = stored_bytes(record);
+  bool with_bodies = bytes > 0;
+  if (with_bodies) {
     const std::uint64_t before = stats.queue_body_bytes.fetch_add(bytes, std::memory_order_relaxed);
     if (before + bytes > options.queue_body_bytes) {
       stats.queue_body_bytes.fetch_sub(bytes, std::memory_order_relaxed);
-      for (AuditBody* body : {&record->request_body, &record->response_body}) {
-        if (body->stored.empty()) continue;
-        std::string().swap(body->stored);
-        stats.bodies_dropped.fetch_add(1, std::memory_order_relaxed);
-      }
+      with_bodies = false;
+      for (const AuditBody* body : {&record.request_body, &record.response_body})
+        if (!body->stored.empty()) stats.bodies_dropped.fetch_add(1, std::memory_order_relaxed);
     }
   }
-  if (queue_.try_push(std::move(record))) {
+  if (queue_.try_push(packer.pack(record, with_bodies, pool_))) {
     if (is_asleep_.load(std::memory_order_seq_cst)) [[unlikely]]
       wake_sleeper();
     return;
   }
-  // Only a caller without a slot can get here; its money is kept all the same. A queue that is full
-  // has not moved from the record. NOLINTBEGIN(bugprone-use-after-move)
-  stats.queue_body_bytes.fetch_sub(stored_bytes(*record), std::memory_order_relaxed);
-  record_unreserved(*record);
-  // NOLINTEND(bugprone-use-after-move)
+  // Only a caller without a slot can get here; its money is kept all the same.
+  if (with_bodies) stats.queue_body_bytes.fetch_sub(bytes, std::memory_order_relaxed);
+  record_unreserved(record);
 }
 
 [[gnu::cold, gnu::noinline]] void AuditStore::Engine::wake_sleeper() noexcept {
@@ -190,27 +192,18 @@ void AuditStore::Engine::record_unreserved(const AuditRecord& r) noexcept {
   stats.records_dropped.fetch_add(1, std::memory_order_relaxed);
   const std::lock_guard lock(side_mutex_);
   bool counted = false;
-  const auto keep = [&](const LedgerCharge& charge) {
-    if (charge.amount.value <= 0) return;
+  each_charge(r, [&](const LedgerCharge& charge, std::size_t) {
     const std::int64_t at = charge_time(r, charge).time_since_epoch().count();
     UnrecordedSum& sum = unrecorded_[{
         r.principal.key_id, r.principal.agent, r.principal.team, r.principal.org,
-        charge.model.empty() ? r.model_asked : charge.model,
-        charge.provider.empty() ? r.provider : charge.provider, floor_to(at, kQuarterUs)}];
+        std::string(model_of(r, charge)), std::string(provider_of(r, charge)),
+        floor_to(at, kQuarterUs)}];
     sum.nusd = add_saturated(sum.nusd, charge.amount.value);
     sum.calls += counted ? 0 : 1;
     sum.estimated |= charge.estimated;
     sum.overrun |= charge.overrun;
     counted = true;
-  };
-  for (const LedgerCharge& charge : r.charges) keep(charge);
-  if (r.charges.empty()) {
-    LedgerCharge whole;
-    whole.amount = r.cost;
-    whole.estimated = r.estimated;
-    whole.overrun = r.overrun;
-    keep(whole);
-  }
+  });
   if (counted) has_side_.store(true, std::memory_order_release);
 }
 

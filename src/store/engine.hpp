@@ -31,7 +31,7 @@ class AuditStore::Engine {
   Admission admit() noexcept;
   bool try_reserve() noexcept;
   void release(std::size_t count) noexcept;
-  void record(std::unique_ptr<AuditRecord> record) noexcept;
+  void record(const AuditRecord& record, RecordPacker& packer) noexcept;
   void record_unreserved(const AuditRecord& record) noexcept;
   void note_unauthenticated(std::string_view reason, std::string_view address) noexcept;
   void wake_sleeper() noexcept;
@@ -57,7 +57,6 @@ class AuditStore::Engine {
 
   StoreStats stats;
   StoreOptions options;
-  RecordPool pool;
 
  private:
   struct Posted {
@@ -106,7 +105,8 @@ class AuditStore::Engine {
   std::atomic<StoreState> state_{StoreState::stopped};
   std::atomic<config::AuditOnFull> on_full_;
   alignas(64) std::atomic<std::int64_t> free_slots_;
-  base::MpscQueue<std::unique_ptr<AuditRecord>> queue_;
+  RecordPool pool_;
+  base::MpscQueue<PackedPtr> queue_;
   mutable std::mutex side_mutex_;  ///< the members below; held for a map insertion at most
   UnauthenticatedSums unauthenticated_;
   UnrecordedSums unrecorded_;

@@ -157,11 +157,11 @@ AuditStore::Engine::Turn AuditStore::Engine::turn(Gather when) {
 }
 
 void AuditStore::Engine::gather(bool everything) {
-  std::unique_ptr<AuditRecord> record;
+  PackedPtr record;
   const std::size_t most = std::max<std::size_t>(1, options.audit.batch);
   while (batch_.records.size() < most && batch_.body_bytes <= kBatchBodyBytes &&
          queue_.try_pop(record)) {
-    batch_.body_bytes += record->request_body.stored.size() + record->response_body.stored.size();
+    batch_.body_bytes += record->bodies().size();
     batch_.records.push_back(std::move(record));
   }
   if (!has_side_.load(std::memory_order_acquire)) return;
@@ -190,7 +190,7 @@ bool AuditStore::Engine::commit_batch(bool now) {
   if (result.state != StoreState::ready) return false;
   const std::size_t records = batch_.records.size();
   stats.queue_body_bytes.fetch_sub(batch_.body_bytes, std::memory_order_relaxed);
-  pool.give_back(batch_.records);
+  pool_.give_back(batch_.records);
   batch_.clear();
   release(records);
   compressor_.enqueue(writer_->take_closed());

@@ -2,11 +2,9 @@
 
 #include <algorithm>
 
-#include "store/batch.hpp"
-
 namespace tollgate::store {
 
-void RecordPool::take(std::vector<std::unique_ptr<AuditRecord>>& into) {
+void RecordPool::take(std::vector<PackedPtr>& into) {
   const std::lock_guard lock(mutex_);
   const std::size_t count = std::min(kTake, spare_.size());
   for (std::size_t i = 0; i < count; ++i) {
@@ -15,20 +13,13 @@ void RecordPool::take(std::vector<std::unique_ptr<AuditRecord>>& into) {
   }
 }
 
-void RecordPool::give_back(std::vector<std::unique_ptr<AuditRecord>>& records) noexcept {
-  for (std::size_t i = 0; i < records.size(); ++i) {
-    AuditRecord* const record = records[i].get();
-    if (i + 1 < records.size()) prefetch(*records[i + 1]);
-    record->clear();
-    for (AuditBody* body : {&record->request_body, &record->response_body})
-      if (body->stored.capacity() > kKeepBody) std::string().swap(body->stored);
-  }
+void RecordPool::give_back(std::vector<PackedPtr>& records) noexcept {
   {
     const std::lock_guard lock(mutex_);
     if (spare_.capacity() < kMost) spare_.reserve(kMost);
-    while (!records.empty() && spare_.size() < kMost) {
-      spare_.push_back(std::move(records.back()));
-      records.pop_back();
+    for (PackedPtr& record : records) {
+      if (spare_.size() == kMost) break;
+      if (record->capacity == RecordPacker::kBlock) spare_.push_back(std::move(record));
     }
   }
   records.clear();

@@ -85,7 +85,9 @@ struct AuditBody {
   bool captured = false;         ///< false: none of the other members is stored
   std::uint64_t full_bytes = 0;  ///< of the whole, in the form captured (after masking, if masked)
   base::Sha256Digest sha256{};   ///< of the whole, in the form captured
-  std::string stored;            ///< already capped and masked by the caller
+  /// Already capped and masked by the caller, in whose memory it is: needed until the record has
+  /// been handed over.
+  std::string_view stored;
   bool operator==(const AuditBody&) const = default;
 };
 

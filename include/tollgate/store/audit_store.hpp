@@ -78,6 +78,20 @@ enum class Admission : std::uint8_t {
   refused,     ///< answer audit_unavailable (503)
 };
 
+class RecordPacker;
+
+/// The memory in which one thread's records travel to the writer and that comes back from there.
+/// One per thread that records often; may be used with any store, and outlive it.
+class RecordMemory {
+ public:
+  RecordMemory();
+  ~RecordMemory();
+
+ private:
+  friend class AuditStore;
+  std::unique_ptr<RecordPacker> packer_;
+};
+
 /// The durable record of calls, money and keys: one SQLite file with one writer thread.
 ///
 /// Place:     one per process; workers hand records over, nobody else writes the file.
@@ -118,11 +132,11 @@ class AuditStore {
   [[nodiscard]] bool try_reserve() noexcept;
   /// Gives a slot back without a record.
   void release() noexcept;
-  /// Adds some cleared records to `into`, if there are any: their strings have memory already.
-  void spare_records(std::vector<std::unique_ptr<AuditRecord>>& into);
-  /// Hands over the record of a call that holds a slot. The slot frees when its row is committed.
-  void record(std::unique_ptr<AuditRecord> record) noexcept;
-  void record(AuditRecord&& record) noexcept;
+  /// Hands over the record of a call that holds a slot; nothing of it is needed afterwards. The slot
+  /// frees when its row is committed.
+  void record(const AuditRecord& record, RecordMemory& memory) noexcept;
+  /// The same for a caller that records seldom.
+  void record(const AuditRecord& record) noexcept;
   /// The end of a call that runs unrecorded: counted, and its money kept (summed per set of scopes
   /// and quarter of an hour as one ledger row), never dropped.
   void record_unreserved(const AuditRecord& record) noexcept;

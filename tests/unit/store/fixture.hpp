@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <sqlite3.h>
 
+#include <deque>
 #include <memory>
 #include <string>
 #include <vector>
@@ -101,7 +102,9 @@ inline AuditBody body_of(std::string text) {
   body.captured = true;
   body.full_bytes = text.size();
   body.sha256 = base::sha256(text);
-  body.stored = std::move(text);
+  // A record does not own its bodies: these live as long as the tests.
+  static std::deque<std::string> kept;
+  body.stored = kept.emplace_back(std::move(text));
   return body;
 }
 
@@ -150,7 +153,7 @@ class StoreTest : public ::testing::Test {
   }
   void put(AuditRecord record) {
     ASSERT_TRUE(store_->try_reserve());
-    store_->record(std::move(record));
+    store_->record(record);
   }
   [[nodiscard]] std::unique_ptr<AuditReader> reader() {
     ReaderOptions options;

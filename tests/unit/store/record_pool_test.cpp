@@ -1,60 +1,47 @@
-// Records go round: cleared, with their memory, and never more of them than the bound.
+// Records travel in one piece of memory that goes round, and never more of it than the bound.
 #include "store/record_pool.hpp"
 
 #include <gtest/gtest.h>
 
-namespace tollgate::store {
+#include <set>
+
+#include "fixture.hpp"
+
+namespace tollgate::store::testing {
 namespace {
 
-using Records = std::vector<std::unique_ptr<AuditRecord>>;
+using Records = std::vector<PackedPtr>;
 
-Records filled(std::size_t count, std::size_t body_bytes) {
+Records packed(RecordPool& pool, std::size_t count, std::size_t body_bytes) {
+  RecordPacker packer;
+  AuditRecord record = call("req_1", 5);
+  record.request_body = body_of(std::string(body_bytes, 'b'));
   Records records;
-  for (std::size_t i = 0; i < count; ++i) {
-    auto record = std::make_unique<AuditRecord>();
-    record->request_id = std::string(30, 'r');
-    record->request_body.stored = std::string(body_bytes, 'b');
-    record->request_body.captured = true;
-    record->status = 200;
-    record->attempts.emplace_back().deployment = std::string(40, 'd');
-    record->charges.emplace_back().model = std::string(40, 'm');
-    records.push_back(std::move(record));
-  }
+  for (std::size_t i = 0; i < count; ++i) records.push_back(packer.pack(record, true, pool));
   return records;
 }
 
-TEST(RecordPool, GivesBackClearedRecordsThatKeptTheirMemory) {
+TEST(RecordPool, WrittenRecordsAreFilledAgain) {
   RecordPool pool;
-  Records records = filled(3, 1'000);
+  Records records = packed(pool, 3, 1'000);
+  std::set<const PackedRecord*> memory;
+  for (const auto& record : records) memory.insert(record.get());
   pool.give_back(records);
   EXPECT_TRUE(records.empty());
-  Records taken;
-  pool.take(taken);
-  ASSERT_EQ(taken.size(), 3u);
-  for (const auto& record : taken) {
-    EXPECT_EQ(*record, AuditRecord());
-    EXPECT_GE(record->request_id.capacity(), 30u);
-    EXPECT_GE(record->request_body.stored.capacity(), 1'000u);
-    const AuditAttempt& attempt = record->attempts.emplace_back();
-    EXPECT_EQ(attempt, AuditAttempt());
-    EXPECT_GE(attempt.deployment.capacity(), 40u);
-    const LedgerCharge& charge = record->charges.emplace_back();
-    EXPECT_EQ(charge, LedgerCharge());
-    EXPECT_GE(charge.model.capacity(), 40u);
-  }
-  pool.take(taken);
-  EXPECT_EQ(taken.size(), 3u) << "nothing more";
+  const Records again = packed(pool, 3, 10);
+  for (const auto& record : again) EXPECT_TRUE(memory.contains(record.get()));
 }
 
-TEST(RecordPool, LargeBodiesAndSurplusRecordsAreFreed) {
+TEST(RecordPool, LargeAndSurplusRecordsAreFreed) {
   RecordPool pool;
-  Records large = filled(1, 100'000);
+  Records large = packed(pool, 1, 100'000);
+  EXPECT_GT(large.at(0)->capacity, 100'000u);
   pool.give_back(large);
   Records taken;
   pool.take(taken);
-  EXPECT_LT(taken.at(0)->request_body.stored.capacity(), 100u);
+  EXPECT_TRUE(taken.empty());
 
-  Records many = filled(3'000, 10);
+  Records many = packed(pool, 3'000, 10);
   pool.give_back(many);
   EXPECT_TRUE(many.empty());
   std::size_t back = 0;
@@ -66,5 +53,56 @@ TEST(RecordPool, LargeBodiesAndSurplusRecordsAreFreed) {
   EXPECT_EQ(back, 2'048u);
 }
 
+TEST(PackedRecord, HasTheMoneyOfEveryChargeAndOfACallWithoutAny) {
+  RecordPool pool;
+  RecordPacker packer;
+  AuditRecord record = call("req_1", 5);
+  record.held_at = at(7);
+  PackedPtr whole = packer.pack(record, true, pool);
+  ASSERT_EQ(whole->charges.size(), 1u);
+  EXPECT_EQ(whole->charges[0].nusd, 5);
+  EXPECT_EQ(whole->charges[0].charged_us, 7);
+  EXPECT_EQ(whole->charges[0].model, "fast");
+  EXPECT_EQ(whole->charges[0].provider, "openai");
+
+  record.charges.resize(3);
+  record.charges[0].amount = {2};
+  record.charges[0].kind = LedgerKind::abandoned;
+  record.charges[2].amount = {3};
+  record.charges[2].model = "other";
+  record.charges[2].charged_at = at(9);
+  Records give{};
+  give.push_back(std::move(whole));
+  pool.give_back(give);
+  const PackedPtr parts = packer.pack(record, true, pool);
+  ASSERT_EQ(parts->charges.size(), 2u) << "what cost nothing has no row";
+  EXPECT_EQ(parts->charges[0].number, 0);
+  EXPECT_EQ(parts->charges[0].kind, LedgerKind::abandoned);
+  EXPECT_EQ(parts->charges[1].number, 2);
+  EXPECT_EQ(parts->charges[1].charged_us, 9);
+  EXPECT_EQ(parts->charges[1].model, "other");
+
+  record.charges.clear();
+  record.cost = {};
+  EXPECT_TRUE(packer.pack(record, true, pool)->charges.empty());
+}
+
+TEST(PackedRecord, BodiesAreOnePieceOrLeftOut) {
+  RecordPool pool;
+  RecordPacker packer;
+  AuditRecord record = call("req_1");
+  record.request_body = body_of("question");
+  record.response_body = body_of("answer");
+  const PackedPtr with = packer.pack(record, true, pool);
+  EXPECT_EQ(with->bodies(), "questionanswer");
+  EXPECT_EQ(with->response_body, "answer");
+  const PackedPtr without = packer.pack(record, false, pool);
+  EXPECT_EQ(without->bodies(), "");
+  EXPECT_EQ(without->call_columns, with->call_columns) << "lengths and digests stay";
+  EXPECT_EQ(without->response_columns, with->response_columns);
+  record.request_body.captured = false;
+  EXPECT_EQ(packer.pack(record, true, pool)->bodies(), "answer");
+}
+
 }  // namespace
-}  // namespace tollgate::store
+}  // namespace tollgate::store::testing

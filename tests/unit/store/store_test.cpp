@@ -56,7 +56,7 @@ TEST_F(StoreTest, ARecordComesBackAsItWas) {
                              std::pair(&out.record.response_body, &out.response_place)}) {
     auto bytes = read->read_body(*body, *place);
     ASSERT_TRUE(bytes.has_value()) << bytes.error().message();
-    body->stored = *bytes;
+    *body = body_of(*bytes);
   }
   EXPECT_EQ(out.record, in);
 }
