@@ -80,13 +80,20 @@ PackedPtr RecordPacker::pack(const AuditRecord& r, bool with_bodies, RecordPool&
 }
 
 PackedPtr RecordPacker::block(std::size_t size, RecordPool& pool) {
-  if (size <= kBlock && spare_.empty()) pool.take(spare_);
-  if (size <= kBlock && !spare_.empty()) {
+  if (spare_.empty()) pool.take(spare_);
+  if (!spare_.empty()) {
     PackedPtr block = std::move(spare_.back());
     spare_.pop_back();
-    return block;
+    // Else it gives way to a larger one: soon what goes round fits nearly all calls.
+    if (block->capacity >= size) return block;
   }
-  const std::size_t capacity = std::max(size, kBlock);
+  // With malloc's own word an odd number of cache lines, since an even stride would put the heads
+  // of all records into a part of the cache's sets.
+  constexpr std::size_t kStep = 256;
+  constexpr std::size_t kLine = 64;
+  constexpr std::size_t kMallocHead = 16;
+  const std::size_t capacity =
+      (size + kMallocHead + kStep - 1) / kStep * kStep + kLine - kMallocHead;
   PackedPtr block(new (::operator new(capacity)) PackedRecord);
   block->capacity = capacity;
   return block;

@@ -63,15 +63,11 @@ class RecordPool;
 /// Packs one thread's records. Keeps memory of its own for the next ones.
 class RecordPacker {
  public:
-  /// A record of at most this size goes round through the pool, a larger one is allocated and freed
-  /// for itself. With malloc's own word it is 65 cache lines: a power of two would put the heads of
-  /// all records into the same few sets of the cache.
-  static constexpr std::size_t kBlock = 65 * 64 - 16;
-
   /// @param with_bodies  false: lengths and digests only.
   [[nodiscard]] PackedPtr pack(const AuditRecord& record, bool with_bodies, RecordPool& pool);
 
  private:
+  /// Memory for a record of `size` bytes, most often that of one written before.
   [[nodiscard]] PackedPtr block(std::size_t size, RecordPool& pool);
 
   CanonicalForm columns_;

@@ -32,25 +32,36 @@ TEST(RecordPool, WrittenRecordsAreFilledAgain) {
   for (const auto& record : again) EXPECT_TRUE(memory.contains(record.get()));
 }
 
-TEST(RecordPool, LargeAndSurplusRecordsAreFreed) {
+TEST(RecordPool, MemoryThatIsTooSmallGivesWayToLarger) {
   RecordPool pool;
-  Records large = packed(pool, 1, 100'000);
-  EXPECT_GT(large.at(0)->capacity, 100'000u);
+  Records small = packed(pool, 2, 10);
+  pool.give_back(small);
+  Records large = packed(pool, 2, 50'000);
+  EXPECT_GT(large.at(0)->capacity, 50'000u);
   pool.give_back(large);
   Records taken;
   pool.take(taken);
-  EXPECT_TRUE(taken.empty());
+  ASSERT_EQ(taken.size(), 2u);
+  for (const auto& record : taken) EXPECT_GT(record->capacity, 50'000u);
+}
 
-  Records many = packed(pool, 3'000, 10);
-  pool.give_back(many);
-  EXPECT_TRUE(many.empty());
-  std::size_t back = 0;
-  for (Records some;; some.clear()) {
-    pool.take(some);
-    if (some.empty()) break;
-    back += some.size();
-  }
-  EXPECT_EQ(back, 2'048u);
+TEST(RecordPool, SurplusIsFreed) {
+  const auto kept = [](std::size_t count, std::size_t body_bytes) {
+    RecordPool pool;
+    Records many = packed(pool, count, body_bytes);
+    pool.give_back(many);
+    EXPECT_TRUE(many.empty());
+    Records back;
+    for (std::size_t before = 1; before != back.size();) {
+      before = back.size();
+      pool.take(back);
+    }
+    return back.size();
+  };
+  EXPECT_EQ(kept(5'000, 10), 4'096u);
+  EXPECT_LE(kept(500, 32u << 10), 256u) << "8 MiB";
+  EXPECT_GE(kept(500, 32u << 10), 240u);
+  EXPECT_EQ(kept(3, 100'000), 0u) << "one of these is not worth keeping";
 }
 
 TEST(PackedRecord, HasTheMoneyOfEveryChargeAndOfACallWithoutAny) {
