@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sched.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -42,6 +44,18 @@ struct Batch {
   UnrecordedSums unrecorded;
   [[nodiscard]] bool empty() const noexcept {
     return records.empty() && unauthenticated.empty() && unrecorded.empty();
+  }
+  /// Lets those run who wait for this processor. Writing a batch is a burst of a millisecond, and
+  /// whoever is woken on the same processor (a worker, the agent, an upstream) waits for its end,
+  /// whatever the priorities: Linux lets a running thread have its slice. A large batch does not,
+  /// since under load the writer would give away a slice each time and fall behind.
+  void give_way() const noexcept {
+    constexpr std::size_t kLarge = 512;
+    if (records.size() < kLarge) ::sched_yield();
+  }
+  /// The same for the row of record number `at`: for every 16th, some 0.1 ms.
+  void give_way(std::size_t at) const noexcept {
+    if (at % 16 == 0) give_way();
   }
   void clear() noexcept {
     records.clear();

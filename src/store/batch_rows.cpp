@@ -30,6 +30,7 @@ const RowValue* AuditRows::next() noexcept {
     const PackedRecord& record = *batch_->records[at_++];
     if (at_ < batch_->records.size()) prefetch(*batch_->records[at_]);
     if (place.fate != RecordPlace::Fate::row) continue;
+    batch_->give_way(at_);
     ++head_.seq;
     head_.hash = row_.form(head_.seq, record, place.request, place.response, head_.hash);
     spans_.add(head_.seq, record.started_us, record.key_id);
@@ -53,6 +54,7 @@ const RowValue* LedgerRows::next() noexcept {
     if ((*places_)[at_].fate == RecordPlace::Fate::repeated) continue;
     if (charge_ == record.charges.size()) continue;
     const PackedRecord::Charge& charge = record.charges[charge_++];
+    batch_->give_way(at_);
     return give(
         {record.request_id,
          charge.number,

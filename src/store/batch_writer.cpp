@@ -177,6 +177,7 @@ CommitResult BatchWriter::commit(const Batch& batch, const Limits& limits) {
     return result;
   }
 
+  batch.give_way();
   int rc = write(batch, cursor);
   // Rare enough to look for the culprits only now, and slowly.
   if (is_about_rows(rc) && reject_repeated(batch, result)) rc = write(batch, cursor);
@@ -203,6 +204,7 @@ int BatchWriter::write(const Batch& batch, const SegmentCursor& cursor) {
   if (rc == SQLITE_OK) rc = write_sums();
   if (rc == SQLITE_OK) rc = write_unauthenticated(batch);
   if (rc == SQLITE_OK) rc = write_marks(cursor, audit_rows_.head());
+  batch.give_way();
   if (rc == SQLITE_OK) rc = commit_.run();
   if (rc != SQLITE_OK) {
     detail_ = db_.error_text();  // before the rollback sets its own
