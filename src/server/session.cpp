@@ -157,7 +157,7 @@ void Session::begin_head() {
   refusal_.reset();
   committed_ = last_piece_ = chunked_out_ = body_unread_ = false;
   head_begun_ = served_ == 0;
-  const base::MonoTime started = served_ == 0 ? host_.now() : context_->finished_at;
+  const base::MonoTime started = served_ == 0 ? host_.now() : last_call_;
   // A new connection must speak within the header time; a kept one may be idle longer.
   channel_->set_read_deadline(
       base::Deadline::after(
@@ -213,7 +213,7 @@ Session::ReadHead Session::head_failed(const net::error_code& error) {
 
 void Session::begin_call() {
   ++served_;
-  if (!context_) context_ = std::make_unique<RequestContext>();
+  context_ = host_.take_context();
   RequestContext& context = *context_;
   context.reset();
   context.begin(host_.runtime(), host_.services(), *this, host_.read_time());
@@ -251,8 +251,10 @@ void Session::end_call() {
   channel_->unwatch();
   context.finished_at = host_.now();
   host_.chain().on_complete(context);
+  last_call_ = context.finished_at;
   context.end();
   release_body();
+  host_.give_back(std::move(context_));
   channel_->set_write_limit(base::Deadline::never());
 }
 

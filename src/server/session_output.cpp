@@ -18,8 +18,7 @@ void Session::append_common_headers(std::string& out, bool close) {
 
 bool Session::answer_has_no_body(int status) const noexcept {
   if (status < 200 || status == 204 || status == 304) return true;
-  return context_ && context_->head != nullptr &&
-         parser_.head().method == protocol::http::Method::head;
+  return in_call() && parser_.head().method == protocol::http::Method::head;
 }
 
 void Session::write_failed(const IoResult& sent) {

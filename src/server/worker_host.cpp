@@ -110,6 +110,18 @@ bool WorkerHost::accept(std::shared_ptr<const ListenerState> listener, net::Sock
   return true;
 }
 
+std::unique_ptr<pipeline::RequestContext> WorkerHost::take_context() {
+  if (contexts_.empty()) return std::make_unique<pipeline::RequestContext>();
+  auto context = std::move(contexts_.back());
+  contexts_.pop_back();
+  return context;
+}
+
+void WorkerHost::give_back(std::unique_ptr<pipeline::RequestContext> context) {
+  constexpr std::size_t kMost = 256;
+  if (contexts_.size() < kMost) contexts_.push_back(std::move(context));
+}
+
 bool WorkerHost::count_address(const protocol::http::IpAddress& address) {
   const std::uint32_t limit = runtime_->snapshot->limits.connections_per_ip;
   if (shared_.connections.try_enter_address(address, limit)) return true;

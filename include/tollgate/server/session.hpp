@@ -114,7 +114,7 @@ class Session final : public pipeline::Downstream,
   base::Task<void> linger();
   /// An agent that did not take what was written, in time or at all.
   [[gnu::cold]] void write_failed(const net::IoResult& sent);
-  [[nodiscard]] bool in_call() const noexcept { return context_ && context_->head != nullptr; }
+  [[nodiscard]] bool in_call() const noexcept { return context_ != nullptr; }
   void append_common_headers(std::string& out, bool close);
   [[nodiscard]] bool answer_has_no_body(int status) const noexcept;
 
@@ -128,7 +128,8 @@ class Session final : public pipeline::Downstream,
   protocol::http::ChunkedDecoder chunked_;
   std::unique_ptr<protocol::http::GzipInflater> inflater_;
   std::vector<std::string_view> payload_;
-  std::unique_ptr<pipeline::RequestContext> context_;
+  std::unique_ptr<pipeline::RequestContext> context_;  ///< of the call that runs
+  base::MonoTime last_call_{};                         ///< when it ended
   std::optional<base::Error> refusal_;
   std::string out_head_;
   std::string chunk_head_;

@@ -102,6 +102,13 @@ class WorkerHost {
   [[nodiscard]] BodyMemory& body_memory() noexcept { return shared_.body_memory; }
   [[nodiscard]] const net::PoolCounters& pool_counters() const noexcept { return pool_.counters(); }
 
+  /// Memory for one call, rather that of a call just over than that of one long ago: what a call
+  /// needs is some 25 KB here and there, and a connection that waits for its next request should
+  /// neither keep so much nor find it in no cache.
+  [[nodiscard]] std::unique_ptr<pipeline::RequestContext> take_context();
+  /// After RequestContext::end().
+  void give_back(std::unique_ptr<pipeline::RequestContext> context);
+
   /// Counts a connection for the address its PROXY header named; false at the limit.
   [[nodiscard]] bool count_address(const protocol::http::IpAddress& address);
   /// Told to a connection over a limit, where that can be said in one write.
@@ -140,6 +147,7 @@ class WorkerHost {
   pipeline::Services services_;
   pipeline::RuntimePtr runtime_;
   std::unique_ptr<pipeline::Chain> chain_;
+  std::vector<std::unique_ptr<pipeline::RequestContext>> contexts_;  ///< of no call
   boost::intrusive::list<Session, boost::intrusive::constant_time_size<false>> sessions_;
   std::atomic<std::int64_t> session_count_{0};
   bool announcing_ = false;
