@@ -62,12 +62,11 @@ void LedgerCharge::clear() noexcept {
 
 void AuditRecord::clear() noexcept {
   for (std::string* text :
-       {&request_id,          &trace_id,        &session_id,     &parent_id,
-        &principal.key_id,    &principal.agent, &principal.team, &principal.org,
-        &client_address,      &surface,         &method,         &path,
-        &model_asked,         &model_served,    &provider,       &deployment,
-        &rpc_method,          &rpc_target,      &tool,           &task_id,
-        &price_source,        &error_code,      &config_digest}) {
+       {&request_id,      &trace_id,       &session_id,    &parent_id,      &principal.key_id,
+        &principal.agent, &principal.team, &principal.org, &client_address, &surface,
+        &method,          &path,           &model_asked,   &model_served,   &provider,
+        &deployment,      &rpc_method,     &rpc_target,    &tool,           &task_id,
+        &price_source,    &error_code,     &config_digest}) {
     text->clear();
   }
   principal.tags.clear();

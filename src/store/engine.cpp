@@ -194,10 +194,10 @@ void AuditStore::Engine::record_unreserved(const AuditRecord& r) noexcept {
   bool counted = false;
   each_charge(r, [&](const LedgerCharge& charge, std::size_t) {
     const std::int64_t at = charge_time(r, charge).time_since_epoch().count();
-    UnrecordedSum& sum = unrecorded_[{
-        r.principal.key_id, r.principal.agent, r.principal.team, r.principal.org,
-        std::string(model_of(r, charge)), std::string(provider_of(r, charge)),
-        floor_to(at, kQuarterUs)}];
+    UnrecordedSum& sum =
+        unrecorded_[{r.principal.key_id, r.principal.agent, r.principal.team, r.principal.org,
+                     std::string(model_of(r, charge)), std::string(provider_of(r, charge)),
+                     floor_to(at, kQuarterUs)}];
     sum.nusd = add_saturated(sum.nusd, charge.amount.value);
     sum.calls += counted ? 0 : 1;
     sum.estimated |= charge.estimated;

@@ -61,15 +61,15 @@ PackedPtr RecordPacker::pack(const AuditRecord& r, bool with_bodies, RecordPool&
   PackedRecord::Charge* next = nullptr;
   each_charge(r, [&](const LedgerCharge& charge, std::size_t number) {
     void* const at = next == nullptr ? static_cast<void*>(charge_memory) : next + 1;
-    next = new (at) PackedRecord::Charge{
-        .nusd = charge.amount.value,
-        .charged_us = charge_time(r, charge).time_since_epoch().count(),
-        .model = layout.put(model_of(r, charge)),
-        .provider = layout.put(provider_of(r, charge)),
-        .number = static_cast<std::int64_t>(number),
-        .kind = charge.kind,
-        .estimated = charge.estimated,
-        .overrun = charge.overrun};
+    next = new (at)
+        PackedRecord::Charge{.nusd = charge.amount.value,
+                             .charged_us = charge_time(r, charge).time_since_epoch().count(),
+                             .model = layout.put(model_of(r, charge)),
+                             .provider = layout.put(provider_of(r, charge)),
+                             .number = static_cast<std::int64_t>(number),
+                             .kind = charge.kind,
+                             .estimated = charge.estimated,
+                             .overrun = charge.overrun};
   });
   packed->charges = {next == nullptr ? nullptr : next + 1 - charges, charges};
   packed->call_columns = layout.put(columns.substr(0, call_size));

@@ -132,8 +132,8 @@ class AuditStore {
   [[nodiscard]] bool try_reserve() noexcept;
   /// Gives a slot back without a record.
   void release() noexcept;
-  /// Hands over the record of a call that holds a slot; nothing of it is needed afterwards. The slot
-  /// frees when its row is committed.
+  /// Hands over the record of a call that holds a slot; nothing of it is needed afterwards. The
+  /// slot frees when its row is committed.
   void record(const AuditRecord& record, RecordMemory& memory) noexcept;
   /// The same for a caller that records seldom.
   void record(const AuditRecord& record) noexcept;
