@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include "stages/guard_verdicts.hpp"
 #include "stages/relay.hpp"
+#include "tollgate/domain/policy/secrets.hpp"
 #include "tollgate/pipeline/error_body.hpp"
 
 namespace tollgate::stages {
@@ -53,12 +55,44 @@ base::Task<AttemptEnd> relay_stream(Attempt& attempt, UpstreamExchange& exchange
   co_return AttemptEnd::answered;
 }
 
+namespace {
+/// Bytes on their way to the agent, without the provider's credentials: what calls itself binary is
+/// read by nobody, and what an upstream echoes it may call so.
+class CleanBytes {
+ public:
+  explicit CleanBytes(RequestContext& context) : context_(context) {}
+
+  /// What to send for the pieces just read; valid until the next call.
+  std::span<const std::string_view> of(std::span<const std::string_view> pieces, bool is_end) {
+    if (context_.secrets == nullptr || context_.secrets->empty()) return pieces;
+    clean_.clear();
+    for (const std::string_view piece : pieces) add(tail_.feed(*context_.secrets, piece, scratch_));
+    if (is_end) add(tail_.spill(*context_.secrets, scratch_));
+    piece_ = clean_;
+    return {&piece_, clean_.empty() ? std::size_t{0} : std::size_t{1}};
+  }
+
+ private:
+  void add(const domain::policy::SecretTail::Piece& piece) {
+    clean_ += piece.text;
+    note_credentials(context_, piece.found);
+  }
+
+  RequestContext& context_;
+  domain::policy::SecretTail tail_;
+  domain::policy::SecretTail::Scratch scratch_;
+  std::string clean_;
+  std::string_view piece_;
+};
+}  // namespace
+
 base::Task<AttemptEnd> pass_binary(Attempt& attempt, UpstreamExchange& exchange) {
   RequestContext& context = attempt.context();
   const int status = exchange.head().status;
   std::string header_lines;
   build_answer_headers(context, exchange.head(), attempt.number(), false, header_lines);
   bool begun = false;
+  CleanBytes clean(context);
   for (;;) {
     const pipeline::BodyChunk chunk = co_await exchange.read();
     if (chunk.failure != TransportFailure::none) {
@@ -81,12 +115,13 @@ base::Task<AttemptEnd> pass_binary(Attempt& attempt, UpstreamExchange& exchange)
       const bool ok = context.downstream->start_stream(status, header_lines);
       if (!ok) break;
     }
-    for (const std::string_view piece : chunk.pieces) {
+    const std::span<const std::string_view> pieces = clean.of(chunk.pieces, chunk.end);
+    for (const std::string_view piece : pieces) {
       context.response_bytes += piece.size();
       context.capture_unread_response(piece);
     }
-    if (!chunk.pieces.empty()) {
-      const bool sent = co_await context.downstream->write(chunk.pieces);
+    if (!pieces.empty()) {
+      const bool sent = co_await context.downstream->write(pieces);
       if (!sent) break;
     }
     if (!chunk.end) continue;

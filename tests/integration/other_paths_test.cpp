@@ -259,6 +259,29 @@ TEST_F(OtherPaths, ABinaryAnswerPassesAndOnlyItsDigestIsKept) {
   EXPECT_EQ(left_behind().find(kMail), std::string::npos);
 }
 
+TEST_F(OtherPaths, ABinaryAnswerHasNoCredentialEither) {
+  // All bytes there are, so that nothing but the credential may change; once whole, once in pieces
+  // that cut it, and once at the very end, where nothing may stay held.
+  std::string bytes;
+  for (int i = 0; i < 1'024; ++i) bytes += static_cast<char>(i * 7);
+  const std::string credential = "provider-credential-0123456789abcdef";
+  const std::string sound = "RIFF" + bytes + credential + bytes + "Bearer " + credential;
+  const std::string clean = "RIFF" + bytes + "[REDACTED:provider_credential]" + bytes + "Bearer " +
+                            "[REDACTED:provider_credential]";
+  for (const std::size_t piece : {0u, 13u, 700u}) {
+    SCOPED_TRACE(piece);
+    Answer answer = Answer::text(sound, "audio/wav");
+    if (piece != 0) answer.drip(piece, std::chrono::milliseconds(0));
+    upstream.on("POST", "/v1/audio/speech", {answer});
+    const Response response = daemon.post("/v1/audio/speech", R"({"model":"m","input":"hi"})");
+    EXPECT_EQ(response.status, 200);
+    EXPECT_TRUE(response.body == clean) << response.body.substr(response.body.size() - 80);
+  }
+  const auto rows = daemon.exactly(3);
+  ASSERT_EQ(rows.size(), 3u);
+  EXPECT_NE(rows[0].at("verdicts").find("provider_credential"), std::string::npos);
+}
+
 // ---- requests ----
 
 TEST_F(OtherPaths, ABodyIsJsonWhateverItIsCalled) {
