@@ -66,7 +66,8 @@ class AbandonedAttempt {
 
 /// Everything that is known about one call, typed, in one place.
 ///
-/// Owned by the session and reused for the next call of the connection (`reset` keeps memory).
+/// Owned by the session while a call runs, then used for the next one of its worker, whosever it is
+/// (`reset` keeps memory).
 /// Stages read what earlier stages wrote; who writes what is said at each part.
 class RequestContext {
  public:
@@ -108,7 +109,6 @@ class RequestContext {
   bool body_held_keys = false;  ///< virtual keys, which were taken out of `body`
   json::Document document;      ///< of the body, when it is JSON
   bool has_document = false;
-  std::string rpc_id;      ///< of a JSON-RPC request whose index was dropped, as JSON
   bool in_flight = false;  ///< counted in Services::in_flight
   /// Set by the session when the head is whole and yet cannot be served (unknown method, unmet
   /// Expect, malformed target): auth finds out who calls, then the call is refused with it.
