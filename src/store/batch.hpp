@@ -42,16 +42,15 @@ struct Batch {
   std::uint64_t body_bytes = 0;
   UnauthenticatedSums unauthenticated;
   UnrecordedSums unrecorded;
+  bool gives_way = false;  ///< see give_way()
   [[nodiscard]] bool empty() const noexcept {
     return records.empty() && unauthenticated.empty() && unrecorded.empty();
   }
   /// Lets those run who wait for this processor. Writing a batch is a burst of a millisecond, and
   /// whoever is woken on the same processor (a worker, the agent, an upstream) waits for its end,
-  /// whatever the priorities: Linux lets a running thread have its slice. A large batch does not,
-  /// since under load the writer would give away a slice each time and fall behind.
+  /// whatever the priorities: Linux lets a running thread have its slice.
   void give_way() const noexcept {
-    constexpr std::size_t kLarge = 512;
-    if (records.size() < kLarge) ::sched_yield();
+    if (gives_way) ::sched_yield();
   }
   /// The same for the row of record number `at`: for every 16th, some 0.1 ms.
   void give_way(std::size_t at) const noexcept {
@@ -62,6 +61,7 @@ struct Batch {
     body_bytes = 0;
     unauthenticated.clear();
     unrecorded.clear();
+    gives_way = false;
   }
 };
 

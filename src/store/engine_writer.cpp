@@ -17,6 +17,9 @@ constexpr std::uint64_t kBatchBodyBytes = 16ull << 20;
 /// that 1 means no wait) wait for more to come, at most for kMostTicks flush intervals; what a
 /// crash can take stays about as much as at full load.
 constexpr std::size_t kFewRecords = 16;
+/// With as many records in hand or waiting the writer lets nobody run in between (Batch::give_way):
+/// under load it would give away a whole slice each time, and fall behind for ever.
+constexpr std::size_t kManyRecords = 512;
 constexpr int kMostTicks = 4;
 /// After this many turns with nothing to do the writer sleeps until a record comes, but not longer
 /// than its other duties (free space, counts of failed authentication, retention) may wait. At more
@@ -164,6 +167,7 @@ void AuditStore::Engine::gather(bool everything) {
     batch_.body_bytes += record->bodies().size();
     batch_.records.push_back(std::move(record));
   }
+  batch_.gives_way = batch_.records.size() + queue_.size() < kManyRecords;
   if (!has_side_.load(std::memory_order_acquire)) return;
   const std::lock_guard lock(side_mutex_);
   // Counts of failed authentication alone are worth one transaction a second.
