@@ -14,6 +14,12 @@ void Splicer::reset(std::string_view original) {
   removed_bytes_ = 0;
 }
 
+void Splicer::trim(std::size_t keep_bytes) noexcept {
+  reset({});
+  if (text_.capacity() > keep_bytes) std::string().swap(text_);
+  if (edits_.capacity() > keep_bytes / sizeof(Edit)) std::vector<Edit>().swap(edits_);
+}
+
 void Splicer::set_text(Edit& edit, std::string_view a, std::string_view b, std::string_view c) {
   // A replaced edit leaves its old text in the arena: edits are few and repeated rarely.
   inserted_bytes_ -= edit.text_size;

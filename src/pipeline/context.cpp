@@ -10,6 +10,8 @@ namespace {
 constexpr std::uint32_t kKeepBytes = 64 * 1024;
 /// As much of a captured answer.
 constexpr std::uint32_t kKeepCaptured = 8 * 1024;
+/// Of a name that an agent or an upstream has chosen.
+constexpr std::uint32_t kKeepName = 1024;
 /// What is captured is digested in pieces of this size: for each event of a stream the digest's
 /// code and tables would be fetched into the cache again.
 constexpr std::size_t kDigestPiece = 4 * 1024;
@@ -138,10 +140,17 @@ void RequestContext::end() {
     services->metrics.in_flight().dec();
     in_flight = false;
   }
-  // Now, not at the next call: the connection may be idle for long.
+  // Now, not at the next call, which may be long in coming.
   if (body.capacity() > kKeepBytes) std::string().swap(body);
   if (captured_response.capacity() > kKeepCaptured) std::string().swap(captured_response);
-  if (has_document) document.trim(kKeepBytes / sizeof(json::Node));
+  for (std::string* const chosen : {&payload.task_id, &served_model})
+    if (chosen->capacity() > kKeepName) std::string().swap(*chosen);
+  edits.trim(kKeepBytes);
+  refusal.reset();
+  priced.reset();
+  head_fault.reset();
+  // Texts that its escapes stand for outlive an index that was dropped.
+  document.trim(kKeepBytes / sizeof(json::Node));
   auto& tools = payload.fields.tools;
   if (tools.capacity() > kKeepBytes / sizeof(tools[0])) std::decay_t<decltype(tools)>().swap(tools);
   has_document = false;

@@ -32,9 +32,11 @@ class BorrowedMemory {
     constexpr std::size_t kKeep = 64;
     constexpr std::size_t kKeepBody = 16 * 1024;
     if (spares_.size() >= kKeep) return;
-    std::string& body = memory_->answer_body;
-    body.clear();
-    if (body.capacity() > kKeepBody) body.shrink_to_fit();
+    for (std::string* const text : {&memory_->answer_body, &memory_->answer_lines}) {
+      text->clear();
+      if (text->capacity() > kKeepBody) text->shrink_to_fit();
+    }
+    memory_->request.trim(kKeepBody);
     spares_.push_back(std::move(memory_));
   }
   BorrowedMemory(const BorrowedMemory&) = delete;

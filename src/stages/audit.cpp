@@ -123,7 +123,20 @@ class AuditStage final : public pipeline::Stage {
   /// append, which need not ask whether the value is a part of the column.
   [[gnu::noinline]] static void set(std::string& column, std::string_view value) {
     column.clear();
+    if (value.size() > kMostText) [[unlikely]]
+      return set_long(column, value);
     if (!value.empty()) column.append(value);
+  }
+  /// Agents and upstreams choose names of megabytes, which would stay in memory and on disk where
+  /// no limit on bodies sees them. Virtual keys are taken out first: of one that is cut nobody
+  /// could tell that it is one, so the cut is made as much before the end as a key may be long.
+  [[gnu::cold]] static void set_long(std::string& column, std::string_view value) {
+    constexpr std::size_t kKeyAtMost = 256;
+    column.append(value.substr(0, kMostText + kKeyAtMost));
+    if (domain::keys::can_hold_key(column)) domain::keys::redact_keys(column);
+    std::size_t size = std::min(kMostText, column.size() - std::min(column.size(), kKeyAtMost));
+    while (size > 0 && (static_cast<unsigned char>(column[size]) & 0xC0) == 0x80) --size;
+    column.resize(size);
   }
 
   void fill(RequestContext& context, AuditRecord& record) {
@@ -245,6 +258,7 @@ class AuditStage final : public pipeline::Stage {
 
   static constexpr std::size_t kMostSpares = 512;  ///< of some 2 KB each
   static constexpr std::size_t kKeepBody = 256 * 1024;
+  static constexpr std::size_t kMostText = 2'048;  ///< bytes of a column (docs/audit-schema.md)
 
   std::vector<std::unique_ptr<AuditRecord>> spares_;  ///< cleared
   store::RecordMemory memory_;

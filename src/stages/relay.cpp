@@ -278,6 +278,10 @@ bool Relay::observe() {
   if (!said.model.empty() && context_.served_model.empty()) context_.served_model = said.model;
   if (said.kind == EventClass::error) {
     error_first_ = nothing_yet();
+    if (error_first_ && event_.has_document) {
+      error_status_ = context_.payload.dialect->read_response(event_.document).error_status;
+      error_body_ = event_.event->data;
+    }
     return !error_first_;
   }
   for (const auto& piece : said.pieces) {
@@ -309,6 +313,8 @@ bool Relay::observe() {
         finished_.push_back(index);
     }
     end_seen_ = finished_.size() >= static_cast<std::size_t>(context_.payload.fields.choices);
+    // Some tell the use together with the last reason, and send no mark.
+    if (end_seen_ && said.has_usage) counted_ = context_.usage_is_final = true;
   }
   // A count that came before this text is not of all that was generated.
   if (said.has_content && !said.has_usage) context_.usage.output_told = false;

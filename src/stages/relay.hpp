@@ -40,6 +40,9 @@ class Relay {
   [[nodiscard]] pipeline::TransportFailure failure() const noexcept { return failure_; }
   /// The provider sent its error event first, before anything of an answer.
   [[nodiscard]] bool error_first() const noexcept { return error_first_; }
+  /// The status that this error names, 0 when it names none, and its JSON.
+  [[nodiscard]] int error_status() const noexcept { return error_status_; }
+  [[nodiscard]] const std::string& error_body() const noexcept { return error_body_; }
 
  private:
   [[nodiscard]] bool take(const pipeline::BodyChunk& chunk);
@@ -84,6 +87,8 @@ class Relay {
   std::string redacted_;
   bool stopped_ = false;
   bool error_first_ = false;
+  int error_status_ = 0;
+  std::string error_body_;
   bool any_event_ = false;
 };
 

@@ -23,7 +23,7 @@ bool is_listening(const RequestContext& context) {
 }  // namespace
 
 base::Task<AttemptEnd> relay_stream(Attempt& attempt, UpstreamExchange& exchange,
-                                    const AttemptRequest& request) {
+                                    const AttemptRequest& request, FirstError& first) {
   RequestContext& context = attempt.context();
   const auto& head = exchange.head();
   context.is_stream = true;
@@ -39,6 +39,11 @@ base::Task<AttemptEnd> relay_stream(Attempt& attempt, UpstreamExchange& exchange
   if (begun) end = co_await relay.run();
   if (end == RelayEnd::not_started) {
     context.is_stream = false;
+    first.status = relay.error_status();
+    if (first.status != 0) {
+      first.body = relay.error_body();
+      co_return AttemptEnd::next;
+    }
     const TransportFailure failure =
         relay.error_first() ? TransportFailure::invalid : relay.failure();
     co_return attempt.failed(exchange, head.status, failure);

@@ -1,14 +1,24 @@
 #pragma once
 
+#include <string>
+
 #include "stages/attempt.hpp"
 #include "stages/wire.hpp"
 
 /// Answers that do not take the way of a whole JSON body: sent as they come, or made here.
 namespace tollgate::stages {
 
+/// An error that a model's stream began with, where it names a status: no stream was begun, and the
+/// caller deals with it as with the same words in an answer of that status.
+struct FirstError {
+  int status = 0;    ///< 0: there was none
+  std::string body;  ///< JSON, in the provider's words
+};
+
 /// The event stream that answers `request`, event by event through the chain.
+/// @param first  when it is set afterwards, the result means nothing and the attempt has not ended.
 base::Task<AttemptEnd> relay_stream(Attempt& attempt, pipeline::UpstreamExchange& exchange,
-                                    const AttemptRequest& request);
+                                    const AttemptRequest& request, FirstError& first);
 
 /// Audio, images, files: bytes nobody reads, passed on as they come.
 base::Task<AttemptEnd> pass_binary(Attempt& attempt, pipeline::UpstreamExchange& exchange);

@@ -153,8 +153,11 @@ class RouterStage final : public pipeline::Stage {
     context.served_by = &target;
     context.served_candidate = candidate;
     if (protocol::http::is_media_type(head.value(HeaderId::content_type), "text/event-stream")) {
-      const AttemptEnd end = co_await relay_stream(books, *exchange, memory->request);
-      co_return served(context, end);
+      FirstError first;
+      AttemptEnd end = co_await relay_stream(books, *exchange, memory->request, first);
+      if (first.status == 0) co_return served(context, end);
+      end = co_await take_error(books, *exchange, first.status, first.body, ErrorFrom::event);
+      co_return end;
     }
     if (passes_as_it_comes(context, head)) {
       const AttemptEnd end = co_await pass_binary(books, *exchange);
@@ -237,10 +240,16 @@ class RouterStage final : public pipeline::Stage {
            protocol::http::is_binary(head.value(HeaderId::content_type));
   }
 
+  /// Where the words of an error stand.
+  enum class ErrorFrom : std::uint8_t {
+    body,
+    event,  ///< the first of a stream, which is not read on
+  };
+
   /// An answer that is not a success: another attempt, or the agent gets to read it.
   /// `status` is its head's, or that of an error object in a 200, already read into `body`.
   base::Task<AttemptEnd> take_error(Attempt& attempt, UpstreamExchange& exchange, int status,
-                                    std::string& body) {
+                                    std::string& body, ErrorFrom from = ErrorFrom::body) {
     RequestContext& context = attempt.context();
     const auto& head = exchange.head();
     context.served_by = nullptr;
@@ -263,8 +272,9 @@ class RouterStage final : public pipeline::Stage {
       co_return co_await answer_refusal(context);
     }
     std::string header_lines;
-    const TransportFailure failure =
-        co_await exchange.read_all(body, context.config().limits.response_body_bytes);
+    TransportFailure failure = TransportFailure::none;
+    if (from == ErrorFrom::body)
+      failure = co_await exchange.read_all(body, context.config().limits.response_body_bytes);
     if (failure == TransportFailure::cancelled) co_return AttemptEnd::client_gone;
     if (failure == TransportFailure::total_timeout) {
       context.refuse(domain::routing::out_of_time());
@@ -284,6 +294,7 @@ class RouterStage final : public pipeline::Stage {
         tell_when(context, *hints.retry_after);
       co_return co_await answer_refusal(context);
     }
+    if (from == ErrorFrom::event) set_json_type(header_lines);
     context.gateway_time += context.services->clock.mono() - read_at;
     const std::string_view piece = body;
     const bool sent =
@@ -325,6 +336,10 @@ class RouterStage final : public pipeline::Stage {
       limits.allow_lone_surrogates = true;
       limits.max_depth = 512;
       limits.max_nodes = 4'000'000;
+      // A batch of embeddings may be more numbers than that, which nobody here reads.
+      limits.keep_array_numbers =
+          context.payload.kind != Payload::Kind::model ||
+          context.payload.fields.kind != protocol::llm::RequestKind::embeddings;
       if (!answer_document_.parse(body, limits).has_error()) {
         answer.document = &answer_document_;
         answer.is_json = true;

@@ -187,6 +187,15 @@ bool AttemptRequest::build_opaque_body(const RequestContext& context,
   return true;
 }
 
+void AttemptRequest::trim(std::size_t keep_bytes) noexcept {
+  edits_.trim(keep_bytes);
+  pieces_.clear();
+  if (pieces_.capacity() > keep_bytes / sizeof(pieces_[0]))
+    std::vector<std::string_view>().swap(pieces_);
+  for (std::string* const text : {&path_, &headers_})
+    if (text->capacity() > keep_bytes) std::string().swap(*text);
+}
+
 void build_answer_headers(RequestContext& context, const protocol::http::ResponseHead& head,
                           unsigned attempts, bool changes_body, std::string& out) {
   out.clear();
@@ -218,6 +227,14 @@ void build_answer_headers(RequestContext& context, const protocol::http::Respons
   lines.field(kAttempts, std::uint64_t{attempts});
   if (context.hold_plan.is_lowered)
     lines.field(kCap, static_cast<std::uint64_t>(context.hold_plan.output_cap));
+}
+
+void set_json_type(std::string& lines) {
+  constexpr std::string_view kName = "content-type:";
+  drop_lines(lines, [&](std::string_view line) {
+    return base::iequals(line.substr(0, kName.size()), kName);
+  });
+  lines += "Content-Type: application/json\r\n";
 }
 
 }  // namespace tollgate::stages

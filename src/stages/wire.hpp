@@ -13,6 +13,8 @@ class AttemptRequest {
  public:
   /// Builds everything for `candidate` of the call's plan.
   void build(pipeline::RequestContext& context, std::size_t candidate);
+  /// Gives memory back that is more than `keep_bytes` each. Ends the views.
+  void trim(std::size_t keep_bytes) noexcept;
 
   pipeline::WireRequest wire;
   /// The usage chunk was asked for by us: the agent must not see it.
@@ -40,5 +42,7 @@ class AttemptRequest {
 void build_answer_headers(pipeline::RequestContext& context,
                           const protocol::http::ResponseHead& head, unsigned attempts,
                           bool changes_body, std::string& out);
+/// Makes application/json of the content type among such lines.
+void set_json_type(std::string& lines);
 
 }  // namespace tollgate::stages

@@ -220,6 +220,41 @@ TEST_F(Connection, TheIndexOfABodyCountsAsItsBytesDo) {
   EXPECT_EQ(daemon.post(kPath, nested).status, 200) << "what an index took is given back";
 }
 
+/// What one call needed is used for the next, whose connection ever: it must not stay with it.
+TEST_F(Connection, LargePromptsAndNamesLeaveNoMemoryBehind) {
+  upstream.on("POST", kPath, {Answer::json(200, completion("ok"))});
+  Daemon daemon(std::string(kOneProvider) +
+                    "guardrails: {mail: {detectors: {email: mask}}}\ndefault_guardrails: [mail]\n",
+                {.variables = {{"UP", upstream.url()}}});
+  ASSERT_EQ(daemon.post(kPath, chat_request("m", "hi")).status, 200);
+  const long before = resident_kib(daemon.pid());
+  const std::string large(4u << 20, 'x');
+  {
+    // All begin before the first one ends, so that each has memory of its own.
+    const std::string masked =
+        daemon.post_bytes(kPath, chat_request("m", large + " jane@example.com"));
+    const std::string named = daemon.post_bytes(kPath, chat_request(large, "hi"));
+    std::vector<RawClient> agents;
+    for (int i = 0; i < 20; ++i) {
+      const std::string& request = i % 2 == 0 ? masked : named;
+      agents.push_back(daemon.connect());
+      agents.back().send(request.substr(0, request.find("\r\n\r\n") + 4));
+    }
+    for (int i = 0; i < 20; ++i) {
+      const std::string& request = i % 2 == 0 ? masked : named;
+      agents[static_cast<std::size_t>(i)].send(request.substr(request.find("\r\n\r\n") + 4));
+      const int status = agents[static_cast<std::size_t>(i)].read_response(20s).status;
+      EXPECT_EQ(status, i % 2 == 0 ? 200 : 404);
+    }
+  }
+  EXPECT_NE(upstream.requests().back().body.find("[REDACTED:email]"), std::string::npos);
+  const auto rows = daemon.exactly(21);
+  for (const Row& row : rows) EXPECT_LE(row.at("model_asked").size(), 2'048u);
+  if (!kSanitized) {
+    EXPECT_LT(resident_kib(daemon.pid()) - before, 40 * 1024);
+  }
+}
+
 /// A 204 has no body, whatever its content type says: one byte of framing would be read as the
 /// start of the next answer.
 TEST_F(Connection, AnAnswerThatCannotHaveABodyHasNone) {

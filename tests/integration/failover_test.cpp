@@ -375,6 +375,37 @@ TEST(FailoverDetails, AnErrorInA200IsTheAgentsWhenItIsTheAgentsFault) {
   }
 }
 
+TEST(FailoverDetails, AnErrorThatAStreamBeginsWithIsTakenByTheStatusItNames) {
+  for (const bool is_agents : {false, true}) {
+    FakeUpstream one;
+    FakeUpstream two;
+    const std::string words = R"({"error":{"message":"words, key-of-one","code":)" +
+                              std::string(is_agents ? "400" : "429") + "}}";
+    one.on("POST", kPath, {Answer::sse({sse_data(words), sse_data("[DONE]")})});
+    two.on("POST", kPath, {Answer::sse(chat_stream({"from ", "two"}))});
+    Daemon daemon(kTwo, {.variables = {{"ONE", one.url()}, {"TWO", two.url()}}});
+    const Response response = daemon.post(kPath, chat_request("m", "hi", R"(,"stream":true)"));
+    const Row row = daemon.exactly(1).at(0);
+    const json attempts = json::parse(row.at("attempts"));
+    EXPECT_EQ(attempts[0]["outcome"], "status");
+    EXPECT_EQ(attempts[0]["status"], is_agents ? 400 : 429);
+    EXPECT_EQ(attempts[0].value("nusd", 0), 0) << "nothing was generated";
+    if (!is_agents) {
+      EXPECT_EQ(response.status, 200) << response.body;
+      EXPECT_NE(response.body.find("two"), std::string::npos);
+      EXPECT_EQ(row.at("outcome"), "ok");
+      continue;
+    }
+    EXPECT_EQ(response.status, 400);
+    EXPECT_EQ(response.header("content-type"), "application/json");
+    EXPECT_EQ(json::parse(response.body)["error"]["message"],
+              "words, [REDACTED:provider_credential]");
+    EXPECT_EQ(two.request_count(), 0u) << "it would say the same";
+    EXPECT_EQ(row.at("cost_nusd"), "0");
+    EXPECT_EQ(row.at("stream"), "0");
+  }
+}
+
 TEST(FailoverDetails, CommentsOfAProviderThatThenFailsCostNoAnswer) {
   const std::string comment = ": OPENROUTER PROCESSING\n\n";
   struct Queue {
@@ -384,7 +415,8 @@ TEST(FailoverDetails, CommentsOfAProviderThatThenFailsCostNoAnswer) {
   for (const Queue& queue : std::vector<Queue>{
            {Answer::sse({comment, comment}), "cut"},
            {Answer::sse({comment, sse_data(R"({"error":{"message":"busy","code":502}})")}),
-            "invalid"},
+            "status"},
+           {Answer::sse({comment, sse_data(R"({"error":{"message":"busy"}})")}), "invalid"},
            {Answer::sse({comment, comment}).cut_at(comment.size(), Answer::End::silent),
             "idle_timeout"},
            {Answer::sse({comment}).cut_at(0, Answer::End::silent), "first_byte_timeout"},

@@ -276,6 +276,27 @@ TEST_F(HostileUpstream, ACountOnTheWayIsNotTheEnd) {
   EXPECT_EQ(row.at("estimated"), "1") << "not the count that came too early";
 }
 
+TEST_F(HostileUpstream, UseThatComesWithTheLastReasonIsExactWithoutAMark) {
+  const std::string last =
+      sse_data(R"({"id":"c","object":"chat.completion.chunk","created":1,"model":"m",)"
+               R"("choices":[{"index":0,"delta":{},"finish_reason":"stop"}],)"
+               R"("usage":{"prompt_tokens":7,"completion_tokens":3,"total_tokens":10}})");
+  const std::vector<std::string> stream = {chat_chunk("one "), last};
+  upstream.on("POST", kChat,
+              {Answer::sse(stream),
+               Answer::sse(stream).framing(Answer::Framing::until_close).end(Answer::End::close)});
+  for (int i = 0; i < 2; ++i) {
+    const auto got = events();
+    ASSERT_FALSE(got.empty());
+    EXPECT_EQ(got.back().data.find("upstream_cut"), std::string::npos) << got.back().data;
+  }
+  for (const Row& row : daemon.exactly(2)) {
+    EXPECT_EQ(row.at("outcome"), "ok");
+    EXPECT_EQ(row.at("estimated"), "0");
+    EXPECT_EQ(row.at("output_tokens"), "3");
+  }
+}
+
 TEST_F(HostileUpstream, OneOfTwoChoicesIsNotTheEndOfBoth) {
   const auto finish = [](int index) {
     return sse_data(R"({"id":"c","object":"chat.completion.chunk","created":1,"model":"m",)"

@@ -25,6 +25,8 @@ class Splicer {
 
   /// Starts over on another text, keeping memory.
   void reset(std::string_view original);
+  /// Forgets text and edits, and gives memory back that is more than `keep_bytes`.
+  void trim(std::size_t keep_bytes) noexcept;
 
   /// Replaces bytes [begin, end). An empty replacement removes. False (and nothing done) when the
   /// range is outside the text or overlaps another edit partly.
