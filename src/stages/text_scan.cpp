@@ -23,7 +23,7 @@ bool is_json_source(std::string_view text) noexcept {
 GuardAction TextScan::scan(RequestContext& context, Direction direction, std::string_view text) {
   if (context.rules->empty(direction)) return GuardAction::allow;
   // Escapes hide words from a reader of the characters, and a mask across one would break the JSON:
-  // each of its own texts is read instead.
+  // each of its own texts is read instead, and what is more than one text with escapes resolved.
   if (is_json_source(text) && text.find('\\') != std::string_view::npos &&
       !inner_.parse(text, answer_limits()).has_error())
     return scan_inner(context, direction, text);
@@ -63,9 +63,60 @@ GuardAction TextScan::scan_inner(RequestContext& context, Direction direction,
       break;
     }
   }
+  if (strongest != GuardAction::block)
+    strongest = std::max(strongest, scan_across(context, direction, text));
   if (strongest == GuardAction::mask) masked_ = inner_edits_.str();
   inner_.trim();
   return strongest;
+}
+
+/// Matches that one text inside does not hold: `"ssn": ?"[0-9-]+"` names a member and its value.
+/// They stand where the same rule finds them in a stream, or in source without escapes. Masks go to
+/// inner_edits_.
+GuardAction TextScan::scan_across(RequestContext& context, Direction direction,
+                                  std::string_view text) {
+  if (!context.rules->has_patterns(direction)) return GuardAction::allow;
+  source_.clear();
+  inner_text_.clear();
+  source_.feed(text, inner_text_);
+  source_.finish(inner_text_);
+  if (context.services->scanner.scan(*context.rules, direction, inner_text_, matches_) ==
+      GuardAction::allow)
+    return GuardAction::allow;
+  std::erase_if(matches_, [&](const domain::policy::Match& match) {
+    return is_inside_one(source_begin(match.begin), source_end(match.end), text);
+  });
+  note_matches(context, direction, matches_);
+  GuardAction strongest = GuardAction::allow;
+  for (const auto& match : matches_)
+    strongest = std::max(strongest, context.rules->rule(match).action);
+  if (strongest != GuardAction::mask) return strongest;
+  for (const auto& match : matches_) {
+    const auto& rule = context.rules->rule(match);
+    if (rule.action == GuardAction::mask &&
+        !inner_edits_.replace(static_cast<std::uint32_t>(source_begin(match.begin)),
+                              static_cast<std::uint32_t>(source_end(match.end)), rule.replacement))
+      return GuardAction::block;  // across the edge of what is masked already
+  }
+  return strongest;
+}
+
+std::size_t TextScan::source_begin(std::size_t at) const noexcept {
+  return source_.differs() ? source_.begin_of(at) : at;
+}
+std::size_t TextScan::source_end(std::size_t at) const noexcept {
+  return source_.differs() ? source_.end_of(at) : at;
+}
+
+/// Whether bytes of the source belong to one of the texts that were read for themselves.
+bool TextScan::is_inside_one(std::size_t begin, std::size_t end, std::string_view text) const {
+  const auto after = std::upper_bound(
+      inner_refs_.begin(), inner_refs_.end(), begin,
+      [](std::size_t at, const json::TextRef& ref) { return at < ref.begin_offset(); });
+  if (after == inner_refs_.begin()) return false;
+  const json::TextRef& ref = *std::prev(after);
+  const std::size_t quote = text[ref.begin_offset()] == '"' ? 1 : 0;
+  return begin >= ref.begin_offset() + quote && end + quote <= ref.end_offset();
 }
 
 }  // namespace tollgate::stages

@@ -4,6 +4,7 @@
 #include <string_view>
 #include <vector>
 
+#include "tollgate/domain/policy/json_source.hpp"
 #include "tollgate/domain/policy/rule_set.hpp"
 #include "tollgate/json/document.hpp"
 #include "tollgate/json/splice.hpp"
@@ -16,7 +17,7 @@ namespace tollgate::stages {
 [[nodiscard]] bool is_json_source(std::string_view text) noexcept;
 
 /// Guardrails over one text that is complete, read as its reader may read it: text that is JSON
-/// with escapes string by string, escapes resolved.
+/// with escapes string by string, escapes resolved, and then across them.
 ///
 /// Threads: a worker's. Lifetime: a worker's; between two texts it holds scratch memory only.
 class TextScan {
@@ -34,10 +35,17 @@ class TextScan {
   config::GuardAction scan_inner(pipeline::RequestContext& context,
                                  domain::policy::Direction direction, std::string_view text);
 
+  config::GuardAction scan_across(pipeline::RequestContext& context,
+                                  domain::policy::Direction direction, std::string_view text);
+  [[nodiscard]] std::size_t source_begin(std::size_t at) const noexcept;
+  [[nodiscard]] std::size_t source_end(std::size_t at) const noexcept;
+  [[nodiscard]] bool is_inside_one(std::size_t begin, std::size_t end, std::string_view text) const;
+
   std::vector<domain::policy::Match> matches_;
   std::string masked_, json_, inner_text_;
   json::Document inner_;
   json::Splicer inner_edits_;
+  domain::policy::JsonSource source_;
   std::vector<json::TextRef> inner_refs_;
 };
 

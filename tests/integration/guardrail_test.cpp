@@ -26,8 +26,10 @@ models:
 keys:
   - {id: k1, digest: "@{digest:agent}", guardrails: [words]}
   - {id: k2, digest: "@{digest:mail}", guardrails: [mail]}
+  - {id: k3, digest: "@{digest:ssn}", guardrails: [ssn]}
 guardrails:
   mail: {detectors: {email: mask}}
+  ssn: {rules: [{name: ssn, regex: '"ssn": ?"[0-9-]+"', action: mask, replacement: "[ssn]"}]}
   words:
     rules:
       - {name: falcon, keyword: "Project Falcon", action: mask, replacement: "[falcon]"}
@@ -295,6 +297,37 @@ TEST_F(Guardrails, KeysThatNoApiGivesAreReadAndCannotBeMasked) {
     EXPECT_EQ(json::parse(request.body)["error"]["code"], "guardrail_blocked");
   }
   EXPECT_EQ(upstream.request_count(), before);
+}
+
+TEST_F(Guardrails, ARuleAcrossNameAndValueFindsItWhateverElseIsEscaped) {
+  // `ssn` and its value are two texts of the JSON inside; an escape beside them changes nothing.
+  for (const char* other : {R"("n":"x")", R"("n":"x\n")", R"("\u006e":"x")"}) {
+    const std::string source = "{" + std::string(other) + R"(,"ssn": "123-45-6789","z":"\"y\""})";
+    const json call = {{"id", "call_1"},
+                       {"type", "function"},
+                       {"function", {{"name", "send"}, {"arguments", source}}}};
+    const json answer = {
+        {"id", "c"},
+        {"model", "m"},
+        {"choices",
+         {{{"index", 0},
+           {"finish_reason", "tool_calls"},
+           {"message", {{"role", "assistant"}, {"content", nullptr}, {"tool_calls", {call}}}}}}}};
+    upstream.on("POST", kPath, {Answer::json(200, answer.dump())});
+    const json request = {{"model", "m"},
+                          {"messages",
+                           {{{"role", "assistant"}, {"tool_calls", {call}}},
+                            {{"role", "tool"}, {"tool_call_id", "call_1"}, {"content", source}}}}};
+    const Response response = daemon.post(kPath, request.dump(), "ssn");
+    ASSERT_EQ(response.status, 200) << response.body;
+    const json sent = json::parse(upstream.requests().back().body)["messages"];
+    const std::string masked = "{" + std::string(other) + R"(,[ssn],"z":"\"y\""})";
+    EXPECT_EQ(sent[0]["tool_calls"][0]["function"]["arguments"], masked);
+    EXPECT_EQ(sent[1]["content"], masked);
+    EXPECT_EQ(json::parse(
+                  response.body)["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"],
+              masked);
+  }
 }
 
 TEST_F(Guardrails, JsonInsideJsonIsReadAndStaysJson) {

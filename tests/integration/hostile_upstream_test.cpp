@@ -276,6 +276,22 @@ TEST_F(HostileUpstream, ACountOnTheWayIsNotTheEnd) {
   EXPECT_EQ(row.at("estimated"), "1") << "not the count that came too early";
 }
 
+TEST_F(HostileUpstream, ABatchOfEmbeddingsMayBeMillionsOfNumbers) {
+  std::string numbers = "0";
+  for (int i = 0; i < 4'200'000; ++i) numbers += ",1";
+  const std::string batch =
+      R"({"object":"list","data":[{"object":"embedding","index":0,"embedding":[)" + numbers +
+      R"(]}],"model":"m","usage":{"prompt_tokens":7,"total_tokens":7}})";
+  upstream.on("POST", "/v1/embeddings", {Answer::json(200, batch)});
+  const Response response = daemon.post("/v1/embeddings", R"({"model":"m","input":"hi"})");
+  EXPECT_EQ(response.status, 200);
+  EXPECT_TRUE(response.body == batch);
+  const Row row = daemon.exactly(1).at(0);
+  EXPECT_EQ(row.at("attempt_count"), "1");
+  EXPECT_EQ(row.at("input_tokens"), "7");
+  EXPECT_EQ(row.at("estimated"), "0");
+}
+
 TEST_F(HostileUpstream, UseThatComesWithTheLastReasonIsExactWithoutAMark) {
   const std::string last =
       sse_data(R"({"id":"c","object":"chat.completion.chunk","created":1,"model":"m",)"

@@ -1,4 +1,4 @@
-#include "domain/policy/json_source.hpp"
+#include "tollgate/domain/policy/json_source.hpp"
 
 #include <algorithm>
 #include <array>

@@ -14,6 +14,9 @@ RuleSet::~RuleSet() = default;
 bool RuleSet::empty(Direction direction) const noexcept {
   return compiled(direction).empty;
 }
+bool RuleSet::has_patterns(Direction direction) const noexcept {
+  return !compiled(direction).patterns.empty();
+}
 bool RuleSet::rewrites(Direction direction) const noexcept {
   return compiled(direction).rewrites;
 }

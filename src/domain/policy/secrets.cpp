@@ -7,7 +7,7 @@
 
 #include "domain/policy/chars.hpp"
 #include "domain/policy/find_pair.hpp"
-#include "domain/policy/json_source.hpp"
+#include "tollgate/domain/policy/json_source.hpp"
 
 namespace tollgate::domain::policy {
 namespace {

@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "domain/policy/json_source.hpp"
 #include "domain/policy/scan_state.hpp"
 #include "domain/policy/utf8.hpp"
+#include "tollgate/domain/policy/json_source.hpp"
 #include "tollgate/domain/policy/stream_guard.hpp"
 
 namespace tollgate::domain::policy {

@@ -57,6 +57,8 @@ class RuleSet {
   [[nodiscard]] bool empty(Direction direction) const noexcept;
   /// Some rule masks or blocks in this direction; otherwise text is only observed, never held.
   [[nodiscard]] bool rewrites(Direction direction) const noexcept;
+  /// Some rule is a regex or a keyword, which can match where no detector would: across quotes.
+  [[nodiscard]] bool has_patterns(Direction direction) const noexcept;
 
   /// `text` with each mask or block match replaced by its rule's replacement; flag matches stay.
   /// @param matches  as Scanner::scan wrote them for exactly this text.
