@@ -46,11 +46,20 @@ int kept_status(const RequestContext& context) {
   }
 }
 
+/// Whether somebody waits for a JSON-RPC message: a request was read, if only as far as its id.
+bool awaits_response(const RequestContext& context) {
+  if (context.payload.is_rpc_request()) return true;
+  if (!context.has_document) return false;
+  const json::NodeRef root = context.document.root();
+  return protocol::jsonrpc::id_or_null(context.document) != "null" && !root.find("result") &&
+         !root.find("error");
+}
+
 int status_of(const RequestContext& context, const base::Error& error) {
   const int status = error.http_status();
   if (context.route.dialect != Dialect::jsonrpc) return status;
   if (const int kept = kept_status(context); kept != 0) return kept;
-  if (!context.payload.is_rpc_request()) return status;
+  if (!awaits_response(context)) return status;
   return status == 401 || status == 403 ? status : 200;
 }
 

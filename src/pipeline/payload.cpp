@@ -62,6 +62,9 @@ CallBound Payload::bound(std::size_t body_bytes) const {
   bound.input_tokens = dialect->input_token_bound(body_bytes, fields);
   bound.has_output = has_output(fields.kind);
   bound.output_cap = fields.output_cap;
+  // Anthropic's 0 fills a cache and generates nothing. It costs no less than a token here, so that
+  // no budget that is exhausted or closed lets it pass.
+  if (bound.output_cap == 0) bound.output_cap = 1;
   bound.extra_output_tokens = fields.extra_output_bound;
   bound.choices = fields.choices;
   bound.has_unbounded_input = fields.has_unbounded_input();

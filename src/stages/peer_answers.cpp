@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "stages/stream_ends.hpp"
 #include "tollgate/protocol/a2a/agent_card.hpp"
 
 namespace tollgate::stages {
@@ -162,6 +163,10 @@ Verdict rewrite_peer_answer(RequestContext& context, Answer& answer, json::Docum
   if (!is_success(answer.status) && context.payload.is_rpc_request() &&
       !is_rpc_response(answer.document->root()))
     return refuse(context, answer, {});
+  const NodeRef asked = context.payload.rpc.id;
+  if (is_success(answer.status) && context.payload.is_rpc_request() && asked &&
+      answer.document->root().is_object() && !answers(answer.document->root(), asked))
+    return refuse(context, answer, "JSON that does not answer the request");
   answer.is_json = true;
   json::Splicer edits(*answer.body);
   Verdict verdict = rewrite(context, answer.status, answer.document->root(), edits);

@@ -284,6 +284,11 @@ bool Relay::observe() {
     }
     return !error_first_;
   }
+  if (said.kind == EventClass::done && nothing_yet()) {
+    // The end of an answer that never began.
+    failure_ = TransportFailure::cut;
+    return false;
+  }
   for (const auto& piece : said.pieces) {
     if (piece.channel.index != protocol::llm::kWholeText)
       context_.payload.output_text_bytes += piece.node.raw().size() - 2;

@@ -42,6 +42,10 @@ Verdict RpcGuard::inspect_answer(RequestContext& context, Answer& answer) {
 }
 
 void RpcGuard::inspect_event(RequestContext& context, StreamEvent& event) {
+  if (scan_.scan_lines(context, Direction::response, *event.event) != GuardAction::allow) {
+    event.end_with = guardrail_refusal(*context.rules, scan_.matches(), Direction::response);
+    return;
+  }
   if (!event.has_document) return;
   texts_.clear();
   const auto message = protocol::jsonrpc::read_message(event.document);

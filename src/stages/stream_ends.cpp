@@ -13,9 +13,17 @@ bool is_cut_event(std::string_view rest) noexcept {
   return false;
 }
 
-bool is_open_mark(std::string_view rest) noexcept {
+bool is_open_mark(std::string_view rest) {
   while (rest.ends_with('\n') || rest.ends_with('\r')) rest.remove_suffix(1);
-  return rest == "data: [DONE]" || rest == "data:[DONE]";
+  if (rest == "data: [DONE]" || rest == "data:[DONE]") return true;
+  constexpr std::string_view kEvent = "event: message_stop", kData = "data:";
+  if (!rest.starts_with(kEvent)) return false;
+  rest.remove_prefix(kEvent.size());
+  rest.remove_prefix(std::min(rest.find_first_not_of("\r\n"), rest.size()));
+  if (!rest.starts_with(kData)) return false;
+  rest.remove_prefix(kData.size());
+  json::Document document;
+  return !document.parse(rest).has_error() && document.root().find("type").text_is("message_stop");
 }
 
 bool answers(json::NodeRef message, json::NodeRef asked) {

@@ -11,8 +11,9 @@ namespace tollgate::stages {
 /// something. Comments are nothing.
 [[nodiscard]] bool is_cut_event(std::string_view rest) noexcept;
 
-/// `[DONE]` without the blank line behind it, as some hosts end: nothing is missing.
-[[nodiscard]] bool is_open_mark(std::string_view rest) noexcept;
+/// `[DONE]` or a whole `message_stop` without the blank line behind it, as some hosts end: nothing
+/// is missing.
+[[nodiscard]] bool is_open_mark(std::string_view rest);
 
 /// Whether a JSON-RPC message answers the request with the id `asked`. Some servers send a number
 /// back as a string, and clients take it; of no id is the error of one that could not read the

@@ -33,17 +33,6 @@ Error too_much() {
       .with_side(base::Side::upstream);
 }
 
-/// What `event:` and `id:` lines hold when nobody wrote text into them.
-bool is_plain_tag(std::string_view text) noexcept {
-  return text.size() <= 48 && std::all_of(text.begin(), text.end(), [](char c) {
-           return (c >= 'a' && c <= 'z') || c == '_' || c == '.' || c == '-';
-         });
-}
-
-TextForm form_of(ChannelKind kind) noexcept {
-  return kind == ChannelKind::tool_arguments ? TextForm::json_source : TextForm::plain;
-}
-
 }  // namespace
 
 StreamPolicy::StreamPolicy(const RuleSet& rules, const domain::policy::Secrets* secrets,
@@ -123,23 +112,23 @@ void StreamPolicy::replace_around(RequestContext& context, StreamEvent& event) {
                          .with_side(base::Side::upstream);
 }
 
-/// Comments and fields beside the data reach the agent too, and cannot be changed.
 void StreamPolicy::check_lines(RequestContext& context, StreamEvent& event) {
-  const auto& sse = *event.event;
-  if (!sse.has_other && is_plain_tag(sse.name) && is_plain_tag(sse.id)) return;
-  std::string_view rest = sse.raw;
-  while (!rest.empty()) {
-    const std::size_t end = rest.find_first_of("\r\n");
-    const std::string_view line = rest.substr(0, end);
-    rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
-    if (line.empty() || line == "data" || line.starts_with("data:")) continue;
-    const GuardAction action = scanner_.scan(rules_, Direction::response, line, matches_);
-    note_matches(context, Direction::response, matches_);
-    if (action == GuardAction::mask || action == GuardAction::block) {
-      event.end_with = guardrail_refusal(rules_, matches_, Direction::response);
-      return;
-    }
+  const GuardAction action = scan_.scan_lines(context, Direction::response, *event.event);
+  if (action != GuardAction::allow)
+    event.end_with = guardrail_refusal(rules_, scan_.matches(), Direction::response);
+}
+
+/// Arguments are JSON when they begin as such; those of custom tools are anything. The same is
+/// asked of a text that is whole.
+TextForm StreamPolicy::form_of(Held& held, std::string_view piece) noexcept {
+  if (!held.form_known) {
+    const std::size_t first = piece.find_first_not_of(" \t\r\n");
+    held.form_known = first != std::string_view::npos;
+    if (held.form_known && held.channel.kind == ChannelKind::tool_arguments &&
+        is_json_source(piece.substr(first)))
+      held.form = TextForm::json_source;
   }
+  return held.form;
 }
 
 bool StreamPolicy::is_known(std::string_view raw) const noexcept {
@@ -253,7 +242,7 @@ void StreamPolicy::guard_piece(RequestContext& context, StreamEvent& event,
       return;
     }
   }
-  const StreamVerdict verdict = guard_.feed(key, clean.text, form_of(piece.channel.kind));
+  const StreamVerdict verdict = guard_.feed(key, clean.text, form_of(held, clean.text));
   if (!verdict.matches.empty()) note_matches(context, Direction::response, verdict.matches);
   if (verdict.too_many_channels) {
     event.end_with = too_much();
@@ -334,7 +323,7 @@ void StreamPolicy::spill(RequestContext& context, StreamEvent& event, Held& held
   if (held.tail.held() != 0) {
     const auto rest = held.tail.spill(*secrets_, tail_scratch_);
     note_credentials(context, rest.found);
-    take(guard_.feed(key, rest.text, form_of(held.channel.kind)));
+    take(guard_.feed(key, rest.text, form_of(held, rest.text)));
     if (event.end_with) return;
   }
   take(guard_.spill(key));

@@ -44,7 +44,9 @@ class StreamPolicy final : public pipeline::StageState {
   struct Held {
     protocol::llm::Channel channel;
     bool read_only = false;
-    bool is_over = false;  ///< its end was told; it may go on even so
+    bool is_over = false;     ///< its end was told; it may go on even so
+    bool form_known = false;  ///< something other than white space has come
+    domain::policy::TextForm form = domain::policy::TextForm::plain;
     domain::policy::SecretTail tail;
     domain::policy::EscapedSecret escaped;  ///< of tool arguments
     std::uint32_t slot = kNone;             ///< its template, while text is held
@@ -58,6 +60,7 @@ class StreamPolicy final : public pipeline::StageState {
     std::uint32_t users = 0;
   };
 
+  static domain::policy::TextForm form_of(Held& held, std::string_view piece) noexcept;
   [[nodiscard]] bool has_secrets() const noexcept {
     return secrets_ != nullptr && !secrets_->empty();
   }

@@ -20,6 +20,31 @@ bool is_json_source(std::string_view text) noexcept {
   return false;
 }
 
+namespace {
+/// What `event:` and `id:` lines hold when nobody wrote text into them.
+bool is_plain_tag(std::string_view text) noexcept {
+  return text.size() <= 48 && std::all_of(text.begin(), text.end(), [](char c) {
+           return (c >= 'a' && c <= 'z') || c == '_' || c == '.' || c == '-';
+         });
+}
+}  // namespace
+
+GuardAction TextScan::scan_lines(RequestContext& context, Direction direction,
+                                 const protocol::sse::Event& event) {
+  if (!event.has_other && is_plain_tag(event.name) && is_plain_tag(event.id))
+    return GuardAction::allow;
+  std::string_view rest = event.raw;
+  while (!rest.empty()) {
+    const std::size_t end = rest.find_first_of("\r\n");
+    const std::string_view line = rest.substr(0, end);
+    rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
+    if (line.empty() || line == "data" || line.starts_with("data:")) continue;
+    const GuardAction action = scan(context, direction, line);
+    if (action == GuardAction::mask || action == GuardAction::block) return action;
+  }
+  return GuardAction::allow;
+}
+
 GuardAction TextScan::scan(RequestContext& context, Direction direction, std::string_view text) {
   if (context.rules->empty(direction)) return GuardAction::allow;
   // Escapes hide words from a reader of the characters, and a mask across one would break the JSON:

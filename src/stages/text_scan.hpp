@@ -10,6 +10,7 @@
 #include "tollgate/json/splice.hpp"
 #include "tollgate/json/text_ref.hpp"
 #include "tollgate/pipeline/context.hpp"
+#include "tollgate/protocol/sse/parser.hpp"
 
 namespace tollgate::stages {
 
@@ -26,6 +27,11 @@ class TextScan {
   /// masked(), for `block` the match in matches(), each until the next scan.
   config::GuardAction scan(pipeline::RequestContext& context, domain::policy::Direction direction,
                            std::string_view text);
+  /// The same for the lines of an event beside its data: comments and other fields, which reach the
+  /// agent too and cannot be changed. The strongest action; `matches()` are of that line.
+  config::GuardAction scan_lines(pipeline::RequestContext& context,
+                                 domain::policy::Direction direction,
+                                 const protocol::sse::Event& event);
   [[nodiscard]] const std::string& masked() const noexcept { return masked_; }
   [[nodiscard]] const std::vector<domain::policy::Match>& matches() const noexcept {
     return matches_;

@@ -51,7 +51,11 @@ AuditStore::Engine::Engine(StoreOptions o, const base::Clock& clock)
 
 AuditStore::Engine::~Engine() {
   (void)stop(std::chrono::milliseconds(0));
-  if (lock_fd_ >= 0) ::close(lock_fd_);
+  writer_.reset();
+  retention_.reset();
+  db_ = Database();
+  for (const int fd : {file_fd_, lock_fd_})
+    if (fd >= 0) ::close(fd);
 }
 
 // ---- opening ----
@@ -81,6 +85,15 @@ base::Result<void> AuditStore::Engine::lock_file() {
   if (::flock(lock_fd_, LOCK_EX | LOCK_NB) != 0) {
     return unavailable(options.audit.path + " is in use by another Tollgate process");
   }
+  // The file itself as well, which may have other names: links. Made here with its mode, since
+  // SQLite would go by the umask; WAL and shm inherit it. Open for as long as SQLite has it: its
+  // locks are the process's, and go with the first descriptor of the file that is closed.
+  file_fd_ = ::open(options.audit.path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (file_fd_ < 0)
+    return unavailable("cannot open " + options.audit.path + ": " +
+                       std::generic_category().message(errno));
+  if (::flock(file_fd_, LOCK_EX | LOCK_NB) != 0)
+    return unavailable(options.audit.path + " is in use by another Tollgate process");
   return {};
 }
 
@@ -89,11 +102,6 @@ base::Result<void> AuditStore::Engine::open_database() {
   const auto failed = [&](std::string_view what) {
     return unavailable(std::string(what) + " " + path + ": " + db_.error_text());
   };
-  // Made here with its mode, since SQLite would go by the umask; WAL and shm inherit it.
-  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (fd < 0)
-    return unavailable("cannot open " + path + ": " + std::generic_category().message(errno));
-  ::close(fd);
   if (db_.open(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, options.vfs) != SQLITE_OK) {
     return failed("cannot open");
   }

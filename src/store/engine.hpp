@@ -99,6 +99,7 @@ class AuditStore::Engine {
   FileSystem& files_;
   std::string directory_;
   int lock_fd_ = -1;
+  int file_fd_ = -1;  ///< the database, for its lock
   bool opened_ = false;
 
   // Shared.

@@ -155,6 +155,29 @@ INSTANTIATE_TEST_SUITE_P(Scopes, EveryScope,
                                            ScopeCase{"model", ""}, ScopeCase{"provider", ""}),
                          [](const auto& tested) { return std::string(tested.param.scope); });
 
+TEST(Budget, ACallThatAsksForNoOutputDoesNotPassAnExhaustedBudget) {
+  FakeUpstream upstream;
+  upstream.on("POST", "/v1/messages", {Answer::json(200, anthropic_message("ok"))});
+  Daemon daemon(R"(
+providers:
+  up: {kind: anthropic, base_url: "@{UP}", api_key: provider-key-1, proxy: none}
+models: {c: {deployments: [{provider: up, model: c, price: {input: 0, output: 500}}]}}
+keys: [{id: k, digest: "@{digest:agent}", budgets: [{limit: 0.0025, window: day}]}]
+)",
+                {.variables = {{"UP", upstream.url()}}});
+  const auto ask = [&](int cap) {
+    return daemon
+        .post("/v1/messages", R"({"model":"c","messages":[{"role":"user","content":"hi"}],)"
+                              R"("max_tokens":)" +
+                                  std::to_string(cap) + "}")
+        .status;
+  };
+  EXPECT_EQ(ask(0), 200) << "fills a cache";
+  EXPECT_EQ(ask(5), 402) << "5 tokens were billed";
+  EXPECT_EQ(ask(0), 402);
+  EXPECT_EQ(upstream.request_count(), 1u);
+}
+
 TEST(Budget, AnUnpricedModelIsRefusedUnlessAHoldIsSaid) {
   FakeUpstream upstream;
   upstream.on("POST", kPath, {Answer::json(200, completion("ok"))});

@@ -417,6 +417,7 @@ TEST(FailoverDetails, CommentsOfAProviderThatThenFailsCostNoAnswer) {
            {Answer::sse({comment, sse_data(R"({"error":{"message":"busy","code":502}})")}),
             "status"},
            {Answer::sse({comment, sse_data(R"({"error":{"message":"busy"}})")}), "invalid"},
+           {Answer::sse({sse_data("[DONE]")}), "cut"},
            {Answer::sse({comment, comment}).cut_at(comment.size(), Answer::End::silent),
             "idle_timeout"},
            {Answer::sse({comment}).cut_at(0, Answer::End::silent), "first_byte_timeout"},

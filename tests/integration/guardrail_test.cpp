@@ -330,6 +330,35 @@ TEST_F(Guardrails, ARuleAcrossNameAndValueFindsItWhateverElseIsEscaped) {
   }
 }
 
+TEST_F(Guardrails, ToolInputThatIsNoJsonIsReadAsItStands) {
+  // `\n` is two characters of a path here: read as an escape it would eat the key's first letter.
+  const std::string key = "npm_a1B2c3D4e5F6a1B2c3D4e5F6a1B2c3D4e5F6";
+  for (const std::string& text : {"type C:\\" + key + " now", "  C:\\" + key + " now"}) {
+    for (const bool is_custom : {false, true}) {
+      for (const std::size_t cut : {std::size_t{1}, text.find('\\') + 1, text.size()}) {
+        const auto delta = [&](const std::string& piece) {
+          json call = {{"index", 0}};
+          if (is_custom) {
+            call["custom"] = {{"input", piece}};
+          } else {
+            call["function"] = {{"arguments", piece}};
+          }
+          const json event = {{"id", "c"},
+                              {"choices", {{{"index", 0}, {"delta", {{"tool_calls", {call}}}}}}}};
+          return sse_data(event.dump());
+        };
+        upstream.on("POST", kPath,
+                    {Answer::sse({delta(text.substr(0, cut)), delta(text.substr(cut)),
+                                  sse_data("[DONE]")})});
+        const Response response =
+            daemon.post(kPath, chat_request("m", "hi", R"(,"max_tokens":50,"stream":true)"));
+        EXPECT_EQ(response.body.find("pm_a1B2"), std::string::npos) << response.body;
+        EXPECT_NE(response.body.find("[REDACTED:api_key]"), std::string::npos) << response.body;
+      }
+    }
+  }
+}
+
 TEST_F(Guardrails, JsonInsideJsonIsReadAndStaysJson) {
   const json inner = {{"to", "jane.doe@example.com"}, {"text", "one\ntwo@example.com \"x\""}};
   std::string source = inner.dump();

@@ -209,6 +209,19 @@ TEST_F(HostileUpstream, AnAnthropicErrorEventAfterTheFirstByteIsACut) {
   EXPECT_EQ(row.at("estimated"), "1");
 }
 
+TEST_F(HostileUpstream, AnAnthropicStreamMayEndWithoutItsLastLineBreaks) {
+  const auto whole = anthropic_stream({"Once upon a time "});
+  for (std::size_t missing = 1; missing <= 2; ++missing) {
+    auto events_sent = whole;
+    events_sent.back().resize(events_sent.back().size() - missing);
+    upstream.on("POST", kMessages, {Answer::sse(events_sent)});
+    const auto got = events(kMessages, "c");
+    ASSERT_FALSE(got.empty());
+    EXPECT_EQ(got.back().event, "message_stop") << got.back().raw;
+    EXPECT_EQ(daemon.exactly(missing).back().at("outcome"), "ok");
+  }
+}
+
 TEST_F(HostileUpstream, ATruncatedAnthropicStreamGetsNoCleanEnd) {
   // A polite end of the body before the block's end, before the stop reason, before message_stop.
   const auto whole = anthropic_stream({"Once upon a time "});

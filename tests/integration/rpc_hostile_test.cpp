@@ -48,8 +48,23 @@ std::vector<std::pair<std::string, std::string>> unreadable_answers() {
   };
 }
 
+TEST_F(RpcHostile, AMessageThatIsNoRequestIsRefusedUnderItsId) {
+  for (const char* body : {R"({"jsonrpc":"2.0","id":7,"method":"tools/call","params":"x"})",
+                           R"({"jsonrpc":"2.0","id":7})", R"({"id":7,"method":"tools/list"})"}) {
+    const Response response = mcp(body);
+    EXPECT_EQ(response.status, 200) << body;
+    const json error = json::parse(response.body);
+    EXPECT_EQ(error["id"], 7);
+    EXPECT_TRUE(error["error"]["code"].is_number()) << response.body;
+  }
+  EXPECT_EQ(mcp("{").status, 400);
+  EXPECT_EQ(upstream.request_count(), 0u);
+}
+
 TEST_F(RpcHostile, AnswersThatCannotBeReadAreRefused) {
-  const auto answers = unreadable_answers();
+  auto answers = unreadable_answers();
+  answers.emplace_back("no message", R"({"delete_all":1})");
+  answers.emplace_back("another's", R"({"jsonrpc":"2.0","id":8,"result":)" + kToolList + "}");
   for (const auto& [what, body] : answers) {
     SCOPED_TRACE(what);
     upstream.on("POST", "/mcp-endpoint", {Answer::json(200, body)});
@@ -131,7 +146,7 @@ TEST_F(RpcHostile, ToolListsAreFilteredWhateverTheAnswerLooksLike) {
        Answer::json(
            200,
            R"({"jsonrpc":"2.0","id":7,"result":{"t\u006fols":[{"name":"delete\u005fall"},{"name":"\u0061dd"}]}})")},
-      {"no message", Answer::json(200, R"({"result":)" + kToolList + "}")},
+      {"no version", Answer::json(200, R"({"id":"7","result":)" + kToolList + "}")},
   };
   for (const Case& c : cases) {
     for (const std::string& request : {rpc_call("tools/list", "{}"), tool_call("add")}) {

@@ -295,6 +295,20 @@ TEST_F(RpcStreams, AnotherRequestsResponseIsNotTheEnd) {
   for (const Row& row : daemon.exactly(2)) EXPECT_EQ(row.at("outcome"), "upstream_cut");
 }
 
+TEST_F(RpcStreams, LinesBesideTheDataAreReadToo) {
+  const std::string data = sse_data(rpc_result(R"({"content":[]})"));
+  for (const std::string line : {"id: ", "event: ", ": ", "note: ", "retry: "}) {
+    SCOPED_TRACE(line);
+    for (const std::string& event :
+         {line + kAwsKey + "\n" + data, line + kAwsKey + "\n\n" + data}) {
+      const auto seen = run("/mcp/tools", tool_call("add"), {event});
+      ASSERT_FALSE(seen.empty());
+      for (const SseEvent& one : seen) EXPECT_EQ(one.raw.find(kAwsKey), std::string::npos);
+      EXPECT_NE(seen.back().data.find("guardrail_blocked"), std::string::npos);
+    }
+  }
+}
+
 TEST_F(RpcStreams, WhatNoGuardrailReadBefore) {
   // Ids cannot be masked: the call is refused, or the stream ends.
   const std::string body = rpc_call(

@@ -30,7 +30,11 @@ StreamGuard::Channel* StreamGuard::find(std::uint64_t key) const noexcept {
 
 /// Null when there are too many.
 StreamGuard::Channel* StreamGuard::open(std::uint64_t key, TextForm form) {
-  if (Channel* const known = find(key)) return known;
+  if (Channel* const known = find(key)) {
+    // Told by now, of a text that began with white space.
+    if (!known->source.differs()) known->form = form;
+    return known;
+  }
   if (order_.size() >= kMaxChannels) return nullptr;
   std::unique_ptr<Channel> made;
   if (spares_.empty()) {

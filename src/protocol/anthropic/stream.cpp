@@ -134,7 +134,7 @@ void read_stream_event(json::NodeRef root, std::string_view type, llm::Usage& us
     out.kind = EventClass::done;
     out.ends_all = true;
     read_rest(root, {}, walk);
-  } else if (type == "error") {
+  } else if (type == "error" || (type.empty() && root.find("error").is_object())) {
     out.kind = EventClass::error;
     out.ends_all = true;
     read_rest(root, {}, walk);

@@ -156,7 +156,8 @@ base::Result<void> read_stream_options(json::NodeRef options, GovernedFields& ou
 
 base::Result<void> read_cap(json::NodeRef node, std::string_view param, json::NodeRef& place,
                             GovernedFields& out) {
-  TG_TRY(const auto cap, llm::read_integer(node, param, 0, llm::kMaxTokens));
+  // Not 0, which hosts that imitate the API take for none: nothing would be held for it.
+  TG_TRY(const auto cap, llm::read_integer(node, param, 1, llm::kMaxTokens));
   place = node;
   if (cap) out.output_cap = std::max(out.output_cap.value_or(0), *cap);
   return {};

@@ -1,3 +1,5 @@
+#include <filesystem>
+
 #include "store/schema.hpp"
 
 #include <set>
@@ -155,6 +157,19 @@ TEST_F(SchemaTest, AnUnreachablePathIsAnErrorNotACrash) {
 TEST_F(SchemaTest, OneProcessAtATime) {
   open();
   EXPECT_NE(refusal().find("in use by another Tollgate"), std::string::npos) << refusal();
+  close();
+  EXPECT_EQ(refusal(), "");
+}
+
+TEST_F(SchemaTest, OneProcessAtATimeWhateverTheFileIsCalled) {
+  open();
+  const std::string path = options_.audit.path;
+  std::filesystem::create_symlink(path, dir_.file("symbolic.db"));
+  std::filesystem::create_hard_link(path, dir_.file("hard.db"));
+  for (const char* name : {"symbolic.db", "hard.db"}) {
+    options_.audit.path = dir_.file(name);
+    EXPECT_NE(refusal().find("in use by another Tollgate"), std::string::npos) << refusal();
+  }
   close();
   EXPECT_EQ(refusal(), "");
 }
