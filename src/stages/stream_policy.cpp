@@ -39,7 +39,6 @@ StreamPolicy::StreamPolicy(const RuleSet& rules, const domain::policy::Secrets* 
                            domain::policy::Scanner& scanner, TextScan& scan)
     : rules_(rules),
       secrets_(secrets),
-      scanner_(scanner),
       scan_(scan),
       guard_(rules, Direction::response, scanner) {}
 

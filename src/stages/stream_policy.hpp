@@ -85,7 +85,6 @@ class StreamPolicy final : public pipeline::StageState {
 
   const domain::policy::RuleSet& rules_;
   const domain::policy::Secrets* secrets_;
-  domain::policy::Scanner& scanner_;
   TextScan& scan_;
   domain::policy::StreamGuard guard_;
   std::unordered_map<std::uint64_t, std::unique_ptr<Held>> channels_;
@@ -102,7 +101,6 @@ class StreamPolicy final : public pipeline::StageState {
   std::vector<std::string> known_;
   std::size_t next_known_ = 0;
 
-  std::vector<domain::policy::Match> matches_;
   domain::policy::SecretTail::Scratch tail_scratch_;
   std::string text_, json_;
   std::vector<std::uint32_t> ended_;
