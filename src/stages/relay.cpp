@@ -76,9 +76,9 @@ bool Relay::take(const BodyChunk& chunk) {
   for (const std::string_view piece : chunk.pieces) {
     parser_.feed(piece);
     drain_parser();
-    if (stopped_ || failure_ != TransportFailure::none || parser_.failed()) break;
+    if (stopped_ || error_first_ || failure_ != TransportFailure::none || parser_.failed()) break;
   }
-  if (chunk.end && !stopped_ && failure_ == TransportFailure::none) {
+  if (chunk.end && !stopped_ && !error_first_ && failure_ == TransportFailure::none) {
     parser_.finish();
     drain_parser();
     if (is_model() && is_open_mark(parser_.rest())) {

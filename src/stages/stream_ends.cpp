@@ -1,6 +1,7 @@
 #include "stages/stream_ends.hpp"
 
 #include <algorithm>
+#include <charconv>
 
 namespace tollgate::stages {
 
@@ -28,10 +29,20 @@ bool is_open_mark(std::string_view rest) {
 
 bool answers(json::NodeRef message, json::NodeRef asked) {
   const auto text = [](json::NodeRef id) { return id.is_string() ? id.text() : id.raw(); };
+  // 1 and 1.0 are one number.
+  const auto same = [](std::string_view a, std::string_view b) {
+    if (a == b) return true;
+    const auto number = [](std::string_view digits, double& out) {
+      const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), out);
+      return error == std::errc() && end == digits.data() + digits.size();
+    };
+    double x = 0, y = 0;
+    return number(a, x) && number(b, y) && x == y;
+  };
   const json::NodeRef id = message.find("id");
   if (message.find("error") && (!id || id.is_null())) return true;
   return id && asked && (message.find("result") || message.find("error")) &&
-         text(id) == text(asked);
+         same(text(id), text(asked));
 }
 
 }  // namespace tollgate::stages

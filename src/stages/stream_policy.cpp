@@ -37,10 +37,7 @@ Error too_much() {
 
 StreamPolicy::StreamPolicy(const RuleSet& rules, const domain::policy::Secrets* secrets,
                            domain::policy::Scanner& scanner, TextScan& scan)
-    : rules_(rules),
-      secrets_(secrets),
-      scan_(scan),
-      guard_(rules, Direction::response, scanner) {}
+    : rules_(rules), secrets_(secrets), scan_(scan), guard_(rules, Direction::response, scanner) {}
 
 void StreamPolicy::on_event(RequestContext& context, StreamEvent& event) {
   ++event_number_;
@@ -124,7 +121,7 @@ TextForm StreamPolicy::form_of(Held& held, std::string_view piece) noexcept {
     const std::size_t first = piece.find_first_not_of(" \t\r\n");
     held.form_known = first != std::string_view::npos;
     if (held.form_known && held.channel.kind == ChannelKind::tool_arguments &&
-        is_json_source(piece.substr(first)))
+        (piece[first] == '"' || is_json_source(piece.substr(first))))
       held.form = TextForm::json_source;
   }
   return held.form;
@@ -228,6 +225,8 @@ void StreamPolicy::guard_piece(RequestContext& context, StreamEvent& event,
     return;
   }
   Held& held = *opened;
+  // Another text, or more of the same: JSON stays JSON, whatever it goes on with.
+  if (held.is_over && held.form == TextForm::plain) held.form_known = false;
   held.is_over = false;
   const std::uint64_t key = piece.channel.key();
   const std::string_view text = piece.node.text(text_);

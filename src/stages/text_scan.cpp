@@ -49,8 +49,8 @@ GuardAction TextScan::scan(RequestContext& context, Direction direction, std::st
   if (context.rules->empty(direction)) return GuardAction::allow;
   // Escapes hide words from a reader of the characters, and a mask across one would break the JSON:
   // each of its own texts is read instead, and what is more than one text with escapes resolved.
-  if (is_json_source(text) && text.find('\\') != std::string_view::npos &&
-      !inner_.parse(text, answer_limits()).has_error())
+  if ((is_json_source(text) || text.starts_with('"')) &&
+      text.find('\\') != std::string_view::npos && !inner_.parse(text, answer_limits()).has_error())
     return scan_inner(context, direction, text);
   const GuardAction action =
       context.services->scanner.scan(*context.rules, direction, text, matches_);
@@ -66,7 +66,8 @@ GuardAction TextScan::scan(RequestContext& context, Direction direction, std::st
 /// The same for a text that is JSON: inner_ has parsed it.
 GuardAction TextScan::scan_inner(RequestContext& context, Direction direction,
                                  std::string_view text) {
-  inner_edits_.reset(text);
+  hidden_.clear();
+  inner_hits_.clear();
   inner_refs_.clear();
   json::append_texts(inner_.root(), true, inner_refs_);
   GuardAction strongest = GuardAction::allow;
@@ -76,6 +77,8 @@ GuardAction TextScan::scan_inner(RequestContext& context, Direction direction,
         context.services->scanner.scan(*context.rules, direction, inner_text, matches_);
     if (action == GuardAction::allow) continue;
     note_matches(context, direction, matches_);
+    for (const auto& match : matches_)
+      inner_hits_.push_back({ref.begin_offset(), ref.end_offset(), match.rule});
     strongest = std::max(strongest, action);
     if (action == GuardAction::block) break;
     if (action != GuardAction::mask) continue;
@@ -83,15 +86,26 @@ GuardAction TextScan::scan_inner(RequestContext& context, Direction direction,
     context.rules->mask_to(masked_, inner_text, matches_);
     json_.clear();
     json::quote_into(json_, masked_);
-    if (!inner_edits_.replace(ref.begin_offset(), ref.end_offset(), json_)) {
-      strongest = GuardAction::block;
-      break;
-    }
+    hidden_.push_back({ref.begin_offset(), ref.end_offset(), json_});
   }
   if (strongest != GuardAction::block)
     strongest = std::max(strongest, scan_across(context, direction, text));
-  if (strongest == GuardAction::mask) masked_ = inner_edits_.str();
+  if (strongest == GuardAction::mask) {
+    inner_edits_.reset(text);
+    for (const Hidden& one : hidden_) {
+      // Keys and values of one document do not overlap, and what crosses them was widened.
+      if (!inner_edits_.replace(one.begin, one.end, one.text)) strongest = GuardAction::block;
+    }
+    masked_ = inner_edits_.str();
+  }
+  constexpr std::size_t kKeep = 64 * 1024;
   inner_.trim();
+  inner_edits_.trim(kKeep);
+  source_.clear();
+  if (source_.capacity() > kKeep) source_.shrink_to_fit();
+  if (inner_text_.capacity() > kKeep) std::string().swap(inner_text_);
+  if (inner_refs_.capacity() > kKeep / sizeof(inner_refs_[0]))
+    std::vector<json::TextRef>().swap(inner_refs_);
   return strongest;
 }
 
@@ -109,7 +123,12 @@ GuardAction TextScan::scan_across(RequestContext& context, Direction direction,
       GuardAction::allow)
     return GuardAction::allow;
   std::erase_if(matches_, [&](const domain::policy::Match& match) {
-    return is_inside_one(source_begin(match.begin), source_end(match.end), text);
+    const std::size_t begin = source_begin(match.begin), end = source_end(match.end);
+    // Read already: a rule without an end of its own finds the same once more and runs on.
+    return is_inside_one(begin, end, text) ||
+           std::any_of(inner_hits_.begin(), inner_hits_.end(), [&](const Hit& hit) {
+             return hit.rule == match.rule && hit.begin < end && begin < hit.end;
+           });
   });
   note_matches(context, direction, matches_);
   GuardAction strongest = GuardAction::allow;
@@ -118,12 +137,23 @@ GuardAction TextScan::scan_across(RequestContext& context, Direction direction,
   if (strongest != GuardAction::mask) return strongest;
   for (const auto& match : matches_) {
     const auto& rule = context.rules->rule(match);
-    if (rule.action == GuardAction::mask &&
-        !inner_edits_.replace(static_cast<std::uint32_t>(source_begin(match.begin)),
-                              static_cast<std::uint32_t>(source_end(match.end)), rule.replacement))
-      return GuardAction::block;  // across the edge of what is masked already
+    if (rule.action == GuardAction::mask)
+      hide(source_begin(match.begin), source_end(match.end), rule.replacement);
   }
   return strongest;
+}
+
+/// Together with all that is hidden there already, as one.
+void TextScan::hide(std::size_t begin, std::size_t end, std::string_view replacement) {
+  Hidden whole{static_cast<std::uint32_t>(begin), static_cast<std::uint32_t>(end), {}};
+  std::erase_if(hidden_, [&](const Hidden& one) {
+    if (one.begin >= whole.end || whole.begin >= one.end) return false;
+    whole.begin = std::min(whole.begin, one.begin);
+    whole.end = std::max(whole.end, one.end);
+    return true;
+  });
+  json::escape_into(whole.text, replacement);
+  hidden_.push_back(std::move(whole));
 }
 
 std::size_t TextScan::source_begin(std::size_t at) const noexcept {

@@ -43,11 +43,24 @@ class TextScan {
 
   config::GuardAction scan_across(pipeline::RequestContext& context,
                                   domain::policy::Direction direction, std::string_view text);
+  void hide(std::size_t begin, std::size_t end, std::string_view replacement);
   [[nodiscard]] std::size_t source_begin(std::size_t at) const noexcept;
   [[nodiscard]] std::size_t source_end(std::size_t at) const noexcept;
   [[nodiscard]] bool is_inside_one(std::size_t begin, std::size_t end, std::string_view text) const;
 
+  /// A part of the source, and what stands there instead.
+  struct Hidden {
+    std::uint32_t begin, end;
+    std::string text;
+  };
+  /// A rule that matched in the text at this place of the source.
+  struct Hit {
+    std::uint32_t begin, end, rule;
+  };
+
   std::vector<domain::policy::Match> matches_;
+  std::vector<Hidden> hidden_;
+  std::vector<Hit> inner_hits_;
   std::string masked_, json_, inner_text_;
   json::Document inner_;
   json::Splicer inner_edits_;

@@ -29,7 +29,12 @@ keys:
   - {id: k3, digest: "@{digest:ssn}", guardrails: [ssn]}
 guardrails:
   mail: {detectors: {email: mask}}
-  ssn: {rules: [{name: ssn, regex: '"ssn": ?"[0-9-]+"', action: mask, replacement: "[ssn]"}]}
+  ssn:
+    detectors: {email: mask}
+    rules:
+      - {name: ssn, regex: '"ssn": ?"[0-9-]+"', action: mask, replacement: "[ssn]"}
+      - {name: password, regex: '"password": ?"[^"]+"', action: mask, replacement: "[password]"}
+      - {name: key, regex: 'API_KEY=\S+', action: mask, replacement: "[key]"}
   words:
     rules:
       - {name: falcon, keyword: "Project Falcon", action: mask, replacement: "[falcon]"}
@@ -328,6 +333,26 @@ TEST_F(Guardrails, ARuleAcrossNameAndValueFindsItWhateverElseIsEscaped) {
                   response.body)["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"],
               masked);
   }
+}
+
+TEST_F(Guardrails, ARuleThatRunsPastAStringMasksAndRefusesNothing) {
+  upstream.on("POST", kPath, {Answer::json(200, completion("ok"))});
+  const auto sent = [&](const std::string& content) {
+    const json request = {
+        {"model", "m"},
+        {"messages", {{{"role", "tool"}, {"tool_call_id", "call_1"}, {"content", content}}}}};
+    const Response response = daemon.post(kPath, request.dump(), "ssn");
+    EXPECT_EQ(response.status, 200) << response.body;
+    return json::parse(upstream.requests().back().body)["messages"][0]["content"]
+        .get<std::string>();
+  };
+  EXPECT_EQ(sent(R"({"cmd":"cd x\nexport API_KEY=abc","t":1})"),
+            R"({"cmd":"cd x\nexport [key]","t":1})");
+  // All of what any of them covers.
+  EXPECT_EQ(sent(R"({"password":"jane@example.com hunter2","n":"x\n"})"),
+            R"({[password],"n":"x\n"})");
+  const Row row = daemon.exactly(2).at(0);
+  EXPECT_EQ(json::parse(row.at("verdicts"))[0]["count"], 1) << "once, though it is found twice";
 }
 
 TEST_F(Guardrails, ToolInputThatIsNoJsonIsReadAsItStands) {

@@ -156,8 +156,10 @@ base::Result<void> read_stream_options(json::NodeRef options, GovernedFields& ou
 
 base::Result<void> read_cap(json::NodeRef node, std::string_view param, json::NodeRef& place,
                             GovernedFields& out) {
-  // Not 0, which hosts that imitate the API take for none: nothing would be held for it.
-  TG_TRY(const auto cap, llm::read_integer(node, param, 1, llm::kMaxTokens));
+  // Not 0, which hosts that imitate the API take for none: nothing would be held for it. Legacy
+  // completions, priced by the call, may ask for 0 to have their prompt scored.
+  const int least = out.kind == RequestKind::chat_completions ? 1 : 0;
+  TG_TRY(const auto cap, llm::read_integer(node, param, least, llm::kMaxTokens));
   place = node;
   if (cap) out.output_cap = std::max(out.output_cap.value_or(0), *cap);
   return {};
