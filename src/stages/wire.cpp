@@ -190,7 +190,7 @@ bool AttemptRequest::build_opaque_body(const RequestContext& context,
 void AttemptRequest::trim(std::size_t keep_bytes) noexcept {
   edits_.trim(keep_bytes);
   pieces_.clear();
-  if (pieces_.capacity() > keep_bytes / sizeof(pieces_[0]))
+  if (pieces_.capacity() > keep_bytes / sizeof(std::string_view))
     std::vector<std::string_view>().swap(pieces_);
   for (std::string* const text : {&path_, &headers_})
     if (text->capacity() > keep_bytes) std::string().swap(*text);
