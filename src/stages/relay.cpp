@@ -4,7 +4,6 @@
 
 #include "stages/credentials.hpp"
 #include "stages/stream_ends.hpp"
-#include "tollgate/domain/routing/attempt_loop.hpp"
 #include "tollgate/pipeline/chain.hpp"
 #include "tollgate/protocol/sse/writer.hpp"
 
@@ -30,8 +29,6 @@ json::ParseLimits event_limits() {
 constexpr auto kCommentsHeld = std::chrono::seconds(10);
 /// What a body may take to end behind its end mark: then its connection is used again.
 constexpr auto kDrain = std::chrono::milliseconds(100);
-
-constexpr std::string_view kCutText = "the upstream ended in the middle of the answer";
 }  // namespace
 
 Relay::Relay(RequestContext& context, pipeline::UpstreamExchange& exchange, bool usage_injected,
@@ -120,7 +117,7 @@ base::Task<RelayEnd> Relay::finish_stream() {
     // The two that are the gateway's own doing are no cut of the upstream's.
     context_.upstream_cut =
         failure_ != TransportFailure::cancelled && failure_ != TransportFailure::total_timeout;
-    const Error error = broken_off();
+    const Error error = error_of_break(failure_);
     if (provider_said_so_) {
       stopped_ = true;
       if (!context_.refusal) context_.refuse(error);
@@ -170,35 +167,6 @@ bool Relay::ended_early() const {
   const protocol::jsonrpc::Message& asked = context_.payload.rpc;
   return context_.payload.kind == Payload::Kind::rpc && !asked.method.empty() &&
          !asked.id_raw.empty() && !can_be_resumed_;
-}
-
-/// What the agent is told of `failure_`.
-Error Relay::broken_off() const {
-  switch (failure_) {
-    case TransportFailure::too_large:
-      return Error(ErrorCode::stream_limit, kCutText);
-    case TransportFailure::invalid:
-      return Error(ErrorCode::upstream_invalid,
-                   "the upstream's stream cannot be read: broken framing, or an event is not JSON");
-    case TransportFailure::idle_timeout:
-      return Error(ErrorCode::upstream_timeout,
-                   "the upstream fell silent in the middle of the answer (timeouts.stream_idle)");
-    case TransportFailure::total_timeout:
-      return domain::routing::out_of_time();
-    case TransportFailure::cancelled:
-      return Error(ErrorCode::draining, "the gateway is shutting down");
-    case TransportFailure::none:
-    case TransportFailure::dns:
-    case TransportFailure::connect:
-    case TransportFailure::tls:
-    case TransportFailure::pool_exhausted:
-    case TransportFailure::stale_connection:
-    case TransportFailure::reset:
-    case TransportFailure::first_byte_timeout:
-    case TransportFailure::cut:
-      break;
-  }
-  return Error(ErrorCode::upstream_cut, kCutText);
 }
 
 void Relay::drain_parser() {

@@ -57,7 +57,6 @@ class Relay {
   [[nodiscard]] bool ended_early() const;
   void append(const protocol::sse::Event& event);
   void end_with(const base::Error& error);
-  [[nodiscard]] base::Error broken_off() const;
   [[nodiscard]] bool start();
   std::span<const std::string_view> pending();
   base::Task<RelayEnd> finish_stream();

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "stages/guard_verdicts.hpp"
+#include "stages/peer_answers.hpp"
 #include "stages/relay.hpp"
 #include "tollgate/domain/policy/secrets.hpp"
 #include "tollgate/pipeline/error_body.hpp"
@@ -136,6 +137,16 @@ base::Task<AttemptEnd> pass_binary(Attempt& attempt, UpstreamExchange& exchange)
   }
   attempt.cancelled(status);
   co_return AttemptEnd::client_gone;
+}
+
+base::Error credential_error(const RequestContext& context, int status) {
+  if (context.peer != nullptr) return peer_error(context, status);
+  return base::Error(base::ErrorCode::upstream_failed,
+                     status == 401
+                         ? "the provider refused the gateway's credential for this model"
+                         : "the provider answered with HTTP status 407, as a proxy does that "
+                           "wants credentials")
+      .with_side(base::Side::upstream);
 }
 
 base::Task<AttemptEnd> answer_for_unread_error(RequestContext& context, int status,

@@ -29,6 +29,10 @@ base::Task<AttemptEnd> pass_binary(Attempt& attempt, pipeline::UpstreamExchange&
 base::Task<AttemptEnd> answer_for_unread_error(pipeline::RequestContext& context, int status,
                                                pipeline::TransportFailure failure);
 
+/// For a status that is about credentials of the gateway's: told as it is, it would send the agent
+/// looking for the fault in its own key, or its HTTP library in its own proxy.
+[[nodiscard]] base::Error credential_error(const pipeline::RequestContext& context, int status);
+
 /// Answers with context.refusal in the caller's words.
 base::Task<AttemptEnd> answer_refusal(pipeline::RequestContext& context);
 

@@ -268,7 +268,7 @@ class RouterStage final : public pipeline::Stage {
       co_return co_await answer_refusal(context);
     }
     if (status == 401 || status == 407) {
-      context.refuse(denied(context, status));
+      context.refuse(credential_error(context, status));
       co_return co_await answer_refusal(context);
     }
     std::string header_lines;
@@ -300,17 +300,6 @@ class RouterStage final : public pipeline::Stage {
     const bool sent =
         co_await context.downstream->respond(answer.status, header_lines, std::span(&piece, 1));
     co_return sent ? AttemptEnd::answered : AttemptEnd::client_gone;
-  }
-
-  /// Of a status that is about credentials of the gateway's: told as it is, it would send the agent
-  /// looking for the fault in its own key, or its HTTP library in its own proxy.
-  static Error denied(const RequestContext& context, int status) {
-    if (context.peer != nullptr) return peer_error(context, status);
-    return Error(ErrorCode::upstream_failed,
-                 status == 401 ? "the provider refused the gateway's credential for this model"
-                               : "the provider answered with HTTP status 407, as a proxy does that "
-                                 "wants credentials")
-        .with_side(base::Side::upstream);
   }
 
   /// An error in our words still says when the upstream wants to be asked again.

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "tollgate/domain/routing/attempt_loop.hpp"
+
 namespace tollgate::stages {
 
 bool is_cut_event(std::string_view rest) noexcept {
@@ -43,6 +45,38 @@ bool answers(json::NodeRef message, json::NodeRef asked) {
   if (message.find("error") && (!id || id.is_null())) return true;
   return id && asked && (message.find("result") || message.find("error")) &&
          same(text(id), text(asked));
+}
+
+base::Error error_of_break(pipeline::TransportFailure failure) {
+  using base::Error;
+  using base::ErrorCode;
+  using pipeline::TransportFailure;
+  constexpr std::string_view kCutText = "the upstream ended in the middle of the answer";
+  switch (failure) {
+    case TransportFailure::too_large:
+      return Error(ErrorCode::stream_limit, kCutText);
+    case TransportFailure::invalid:
+      return Error(ErrorCode::upstream_invalid,
+                   "the upstream's stream cannot be read: broken framing, or an event is not JSON");
+    case TransportFailure::idle_timeout:
+      return Error(ErrorCode::upstream_timeout,
+                   "the upstream fell silent in the middle of the answer (timeouts.stream_idle)");
+    case TransportFailure::total_timeout:
+      return domain::routing::out_of_time();
+    case TransportFailure::cancelled:
+      return Error(ErrorCode::draining, "the gateway is shutting down");
+    case TransportFailure::none:
+    case TransportFailure::dns:
+    case TransportFailure::connect:
+    case TransportFailure::tls:
+    case TransportFailure::pool_exhausted:
+    case TransportFailure::stale_connection:
+    case TransportFailure::reset:
+    case TransportFailure::first_byte_timeout:
+    case TransportFailure::cut:
+      break;
+  }
+  return Error(ErrorCode::upstream_cut, kCutText);
 }
 
 }  // namespace tollgate::stages

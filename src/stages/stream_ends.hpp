@@ -2,7 +2,9 @@
 
 #include <string_view>
 
+#include "tollgate/base/error.hpp"
 #include "tollgate/json/document.hpp"
+#include "tollgate/pipeline/exchange.hpp"
 
 /// What the end of a stream is known by.
 namespace tollgate::stages {
@@ -19,5 +21,8 @@ namespace tollgate::stages {
 /// back as a string, and clients take it; of no id is the error of one that could not read the
 /// request.
 [[nodiscard]] bool answers(json::NodeRef message, json::NodeRef asked);
+
+/// What the agent is told of a stream that broke after something of it was sent.
+[[nodiscard]] base::Error error_of_break(pipeline::TransportFailure failure);
 
 }  // namespace tollgate::stages

@@ -304,20 +304,26 @@ TEST_F(Guardrails, KeysThatNoApiGivesAreReadAndCannotBeMasked) {
   EXPECT_EQ(upstream.request_count(), before);
 }
 
+json tool_call(const std::string& arguments) {
+  return {{"id", "call_1"},
+          {"type", "function"},
+          {"function", {{"name", "send"}, {"arguments", arguments}}}};
+}
+json completion_with(const json& call) {
+  return {{"id", "c"},
+          {"model", "m"},
+          {"choices",
+           {{{"index", 0},
+             {"finish_reason", "tool_calls"},
+             {"message", {{"role", "assistant"}, {"content", nullptr}, {"tool_calls", {call}}}}}}}};
+}
+
 TEST_F(Guardrails, ARuleAcrossNameAndValueFindsItWhateverElseIsEscaped) {
   // `ssn` and its value are two texts of the JSON inside; an escape beside them changes nothing.
   for (const char* other : {R"("n":"x")", R"("n":"x\n")", R"("\u006e":"x")"}) {
     const std::string source = "{" + std::string(other) + R"(,"ssn": "123-45-6789","z":"\"y\""})";
-    const json call = {{"id", "call_1"},
-                       {"type", "function"},
-                       {"function", {{"name", "send"}, {"arguments", source}}}};
-    const json answer = {
-        {"id", "c"},
-        {"model", "m"},
-        {"choices",
-         {{{"index", 0},
-           {"finish_reason", "tool_calls"},
-           {"message", {{"role", "assistant"}, {"content", nullptr}, {"tool_calls", {call}}}}}}}};
+    const json call = tool_call(source);
+    const json answer = completion_with(call);
     upstream.on("POST", kPath, {Answer::json(200, answer.dump())});
     const json request = {{"model", "m"},
                           {"messages",
@@ -388,16 +394,8 @@ TEST_F(Guardrails, JsonInsideJsonIsReadAndStaysJson) {
   const json inner = {{"to", "jane.doe@example.com"}, {"text", "one\ntwo@example.com \"x\""}};
   std::string source = inner.dump();
   source.replace(source.find('@', source.find("jane")), 1, "\\u0040");
-  const json call = {{"id", "call_1"},
-                     {"type", "function"},
-                     {"function", {{"name", "send"}, {"arguments", source}}}};
-  const json answer = {
-      {"id", "c"},
-      {"model", "m"},
-      {"choices",
-       {{{"index", 0},
-         {"finish_reason", "tool_calls"},
-         {"message", {{"role", "assistant"}, {"content", nullptr}, {"tool_calls", {call}}}}}}}};
+  const json call = tool_call(source);
+  const json answer = completion_with(call);
   upstream.on("POST", kPath, {Answer::json(200, answer.dump())});
   // The same in a request that brings the call back.
   const json request = {{"model", "m"},

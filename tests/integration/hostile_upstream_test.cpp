@@ -222,6 +222,17 @@ TEST_F(HostileUpstream, AnAnthropicStreamMayEndWithoutItsLastLineBreaks) {
   }
 }
 
+TEST_F(HostileUpstream, AnErrorInAnotherFormIsNoBeginningOfAnAnthropicStream) {
+  upstream.on("POST", kMessages,
+              {Answer::sse({sse_data(R"({"error":{"message":"theirs","code":"odd"}})")})});
+  const Response response = daemon.post(
+      kMessages,
+      R"({"model":"c","max_tokens":5,"stream":true,"messages":[{"role":"user","content":"x"}]})");
+  EXPECT_EQ(response.status, 502) << "nothing of a stream was sent: " << response.body;
+  EXPECT_EQ(json::parse(response.body)["type"], "error");
+  EXPECT_EQ(response.body.find("theirs"), std::string::npos);
+}
+
 TEST_F(HostileUpstream, ATruncatedAnthropicStreamGetsNoCleanEnd) {
   // A polite end of the body before the block's end, before the stop reason, before message_stop.
   const auto whole = anthropic_stream({"Once upon a time "});

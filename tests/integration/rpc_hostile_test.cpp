@@ -61,6 +61,15 @@ TEST_F(RpcHostile, AMessageThatIsNoRequestIsRefusedUnderItsId) {
   EXPECT_EQ(upstream.request_count(), 0u);
 }
 
+TEST_F(RpcHostile, AnIdMayComeBackInAnotherSpelling) {
+  for (const char* id : {"7", "7.0", "\"7\""}) {
+    upstream.on("POST", "/mcp-endpoint",
+                {Answer::json(200, R"({"jsonrpc":"2.0","id":)" + std::string(id) +
+                                       R"(,"result":{"content":[]}})")});
+    EXPECT_TRUE(json::parse(mcp(tool_call("add")).body).contains("result")) << id;
+  }
+}
+
 TEST_F(RpcHostile, AnswersThatCannotBeReadAreRefused) {
   auto answers = unreadable_answers();
   answers.emplace_back("no message", R"({"delete_all":1})");
