@@ -22,10 +22,18 @@ function(tg_module)
   target_link_libraries(tollgate_${M_NAME} PUBLIC ${M_LIBS})
 endfunction()
 
-# tg_test(NAME <name> SOURCES ... MODULES ... [LABELS ...]): a GoogleTest binary, one CTest entry.
+# tg_test(NAME <name> SOURCES ... MODULES ... [LABELS ...] [APART ...]): a GoogleTest binary, one CTest
+# entry. APART: those of its sources that are never compiled together with others, since both name
+# their helpers alike.
 function(tg_test)
-  cmake_parse_arguments(T "" "NAME" "SOURCES;MODULES;LABELS;LIBS" ${ARGN})
+  cmake_parse_arguments(T "" "NAME" "SOURCES;MODULES;LABELS;LIBS;APART" ${ARGN})
   add_executable(${T_NAME} ${T_SOURCES})
+  if(TOLLGATE_UNITY_TESTS)
+    set_target_properties(${T_NAME} PROPERTIES UNITY_BUILD ON)
+  endif()
+  if(T_APART)
+    set_source_files_properties(${T_APART} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+  endif()
   target_include_directories(${T_NAME} PRIVATE "${PROJECT_SOURCE_DIR}/tests" "${PROJECT_SOURCE_DIR}/src")
   target_compile_definitions(${T_NAME} PRIVATE TOLLGATE_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
   # Designated initialisers name what a test cares about; the rest has defaults.

@@ -4,12 +4,12 @@
 #   scripts/tidy.sh          the sources changed against the main branch, headers' users included
 #   scripts/tidy.sh --all    every source below src/
 #
-# Needs a built `clang` preset: the compile commands, and the precompiled headers they name.
+# Needs the `clang` preset configured, for its compile commands.
 set -eu
 cd "$(dirname "$0")/.."
 tidy=$(command -v clang-tidy-14 || command -v clang-tidy)
 build=build/clang
-[ -f "$build/compile_commands.json" ] || { echo "build the clang preset first" >&2; exit 2; }
+[ -f "$build/compile_commands.json" ] || { echo "configure the clang preset first" >&2; exit 2; }
 
 all=$(find src -name '*.cpp' | sort)
 files=$all
