@@ -24,8 +24,12 @@ HEAD = """\
 # (at most six decimals, read exactly); per_call is US dollars; context_window and max_output are
 # tokens. An absent cache price means that such tokens cost as input (cache_write_1h: as
 # cache_write); an absent window or maximum is not known.
-# Covered: list price, standard tier. Not covered: dearer tiers above a context size, batch, flex,
-# priority, audio, images, searches, regional surcharges.
+# Covered: list price, standard tier, and what scripts/make_prices.py has a dated source for:
+# long_context (other prices for a whole call with more input than `above`), modifiers (flex,
+# priority, batch; Anthropic's fast and us), audio, searches that Claude runs. A modifier or audio
+# without a price here follows spending.unknown_modifier; see docs/prices.md. Not covered: images
+# made, code execution, file search, cache storage by the hour, regional surcharges of Azure,
+# Bedrock and Vertex, long-context and tier prices of other providers than those above.
 # cache_write_1h is not in the source: for Claude models it is twice the input price, Anthropic's
 # published rule (2 x for one hour, 1.25 x for five minutes).
 # Sections are named by provider; a provider's `catalogue` key chooses one. The section "demo" is
@@ -46,22 +50,141 @@ def plain(key: str) -> str:
     return key if re.fullmatch(r"[A-Za-z][A-Za-z0-9._/-]*", key) else '"' + key + '"'
 
 
+class Rule:
+    """What some models of one section cost beside the CSV's figures, with its source.
+
+    `models` are names; a dated version ("-2026-03-05", "-20250929") of one is meant too.
+    Factors are on the row's own figures, so that a changed list price carries over.
+    """
+
+    def __init__(self, section, models, source, *, above=None, input=None, output=None,
+                 modifiers=None, web_search=None, prices=None):
+        self.section, self.models, self.source = section, models.split(), source
+        self.above, self.input, self.output = above, input, output
+        self.modifiers = modifiers or {}
+        self.web_search = web_search
+        self.prices = prices or {}
+
+    def fits(self, row) -> bool:
+        stem = re.sub(r"-(\d{4}-\d{2}-\d{2}|\d{8})$", "", row["model"])
+        return row["provider"] == self.section and (stem in self.models or "*" in self.models)
+
+
+# Read by people, one rule at a time; nothing is inferred from the name of a model.
+RULES = [
+    # A request with more than 272 000 input tokens: twice the input, 1.5 x the output, all of it.
+    Rule("openai", "gpt-5.4 gpt-5.4-pro gpt-5.5 gpt-5.5-pro gpt-5.6 gpt-5.6-sol gpt-5.6-terra "
+         "gpt-5.6-luna", "developers.openai.com/api/docs/pricing, 2026-11",
+         above=272000, input="2", output="1.5"),
+    Rule("openai", "gpt-5 gpt-5-mini gpt-5-nano gpt-5.1 gpt-5.2 gpt-5.4 gpt-5.4-mini gpt-5.4-nano "
+         "gpt-5.5 o3 o4-mini", "OpenAI, flex processing: the Batch API's rates, half the price, "
+         "2026-11", modifiers={"flex": "0.5"}),
+    # Served from capacity that was bought before: counted at list price.
+    Rule("openai", "*", "OpenAI, scale tier, 2026-11", modifiers={"scale": "1"}),
+    # Priority excludes long contexts there; by factor they would cost more, never less.
+    Rule("openai", "gpt-5.5", "openai.com/api-priority-processing, 2026-11: 12.50 / 75",
+         modifiers={"priority": "2.5"}),
+    Rule("openai", "gpt-5 gpt-5-codex gpt-5.1 gpt-5.1-codex gpt-5.2 gpt-5.4 gpt-5.4-mini",
+         "openai.com/api-priority-processing, 2026-11: twice the list price",
+         modifiers={"priority": "2"}),
+    Rule("openai", "gpt-5-mini", "openai.com/api-priority-processing, 2026-11: 0.45 / 3.60",
+         modifiers={"priority": "1.8"}),
+    Rule("openai", "gpt-4.1", "openai.com/api-priority-processing, 2026-11: 3.50 / 14",
+         modifiers={"priority": "1.75"}),
+    Rule("openai", "gpt-audio gpt-audio-1.5", "developers.openai.com/api/docs/pricing, 2026-09",
+         prices={"audio_input": "32", "audio_output": "64"}),
+    Rule("openai", "gpt-audio-mini gpt-4o-mini-audio-preview",
+         "developers.openai.com/api/docs/pricing, 2026-09",
+         prices={"audio_input": "10", "audio_output": "20"}),
+    Rule("openai", "gpt-4o-audio-preview", "OpenAI price list, 2025-06",
+         prices={"audio_input": "40", "audio_output": "80"}),
+    # More than 200 000 tokens, caches included: twice the input, 1.5 x the output, all of it. Later
+    # models have one price up to a million.
+    Rule("anthropic", "claude-sonnet-4-5 claude-4-sonnet", "Anthropic pricing, long context, 2026-08",
+         above=200000, input="2", output="1.5"),
+    # "priority" is served from capacity that was committed to: counted at list price.
+    Rule("anthropic", "*", "Anthropic pricing, 2026-11: batch half; web search 10 USD per 1 000",
+         modifiers={"batch": "0.5", "priority": "1"}, web_search="0.01"),
+    Rule("anthropic", "claude-opus-4-6 claude-opus-4-7 claude-opus-4-8 claude-sonnet-4-6 "
+         "claude-opus-5 claude-sonnet-5", "Anthropic pricing, data residency, 2026-11",
+         modifiers={"us": "1.1"}),
+    Rule("anthropic", "claude-opus-4-6", "Anthropic pricing, fast mode, 2026-11: 30 / 150",
+         modifiers={"fast": "6"}),
+    Rule("anthropic", "claude-opus-5", "Anthropic pricing, fast mode, 2026-11: 10 / 50",
+         modifiers={"fast": "2"}),
+] + [
+    rule for section in ("gemini", "vertex") for rule in (
+        Rule(section, "gemini-2.5-pro gemini-3-pro-preview gemini-3.1-pro-preview",
+             "ai.google.dev/gemini-api/docs/pricing, 2026-11: prompts above 200 000 tokens",
+             above=200000, input="2", output="1.5"),
+        # Audio is priced like text, or apart.
+        Rule(section, "gemini-2.5-pro", "ai.google.dev/gemini-api/docs/pricing, 2026-11",
+             prices={"audio_input": "1.25", "audio_cache_read": "0.125"}),
+        Rule(section, "gemini-2.5-flash", "ai.google.dev/gemini-api/docs/pricing, 2026-11",
+             prices={"audio_input": "1", "audio_cache_read": "0.1"}),
+        Rule(section, "gemini-2.5-flash-lite", "ai.google.dev/gemini-api/docs/pricing, 2026-11",
+             prices={"audio_input": "0.3", "audio_cache_read": "0.03"}),
+    )
+] + [
+    Rule("gemini", "gemini-2.5-pro gemini-2.5-flash gemini-2.5-flash-lite gemini-3.1-pro-preview",
+         "ai.google.dev/gemini-api/docs/optimization, 2026-11: flex and batch half",
+         modifiers={"batch": "0.5", "flex": "0.5"}),
+    Rule("groq", "*", "console.groq.com/docs/flex-processing, 2026-11: flex at the usual price",
+         modifiers={"flex": "1"}),
+    Rule("xai", "grok-4 grok-4-latest", "docs.x.ai/docs/models, 2026-03: above 128 000 tokens",
+         above=128000, input="2", output="2"),
+]
+
+INPUT_KINDS = ("input", "cache_read", "cache_write", "cache_write_1h", "audio_input",
+               "audio_cache_read")
+KINDS = ("input", "output", "cache_read", "cache_write", "cache_write_1h", "audio_input",
+         "audio_output", "audio_cache_read")
+
+
+def times(figure: str, factor: str) -> str:
+    return format((Decimal(figure) * Decimal(factor)).normalize(), "f")
+
+
+def row_prices(row: dict) -> dict:
+    """The row's figures by kind, as text; those not stated are left out."""
+    prices = {kind: row.get(kind + "_usd_per_mtok", "") for kind in KINDS}
+    if "claude" in row["model"] and prices["cache_write"] not in ("", "0"):
+        prices["cache_write_1h"] = times(prices["input"], "2")
+    for rule in RULES:
+        if rule.fits(row):
+            prices.update(rule.prices)
+    return {kind: figure for kind, figure in prices.items() if figure != ""}
+
+
+def flow(fields: dict) -> str:
+    return "{" + ", ".join(f"{key}: {value}" for key, value in fields.items()) + "}"
+
+
 def row_text(row: dict) -> str:
-    fields = []
-
-    def add(name: str, value: str) -> None:
-        if value != "":
-            fields.append(f"{name}: {value}")
-
-    add("input", row["input_usd_per_mtok"])
-    add("output", row["output_usd_per_mtok"])
-    add("cache_read", row["cache_read_usd_per_mtok"])
-    add("cache_write", row["cache_write_usd_per_mtok"])
-    if "claude" in row["model"] and row["cache_write_usd_per_mtok"] not in ("", "0"):
-        add("cache_write_1h", format((Decimal(row["input_usd_per_mtok"]) * 2).normalize(), "f"))
-    add("context_window", row["context_window"])
-    add("max_output", row["max_output"])
-    return "{" + ", ".join(fields) + "}"
+    prices = row_prices(row)
+    fields = dict(prices)
+    modifiers, tiers = {}, []
+    for rule in (rule for rule in RULES if rule.fits(row)):
+        if rule.above:
+            tier = {"above": rule.above}
+            for kind, figure in prices.items():
+                factor = rule.input if kind in INPUT_KINDS else rule.output
+                tier[kind] = times(figure, factor)
+            tiers.append(flow(tier))
+        modifiers.update(rule.modifiers)
+        if rule.web_search:
+            fields["web_search"] = rule.web_search
+    if tiers:
+        fields["long_context"] = "[" + ", ".join(tiers) + "]"
+    if "fast" in modifiers and "us" in modifiers:  # they stack
+        modifiers["fast+us"] = times(modifiers["fast"], modifiers["us"])
+    if modifiers:
+        fields["modifiers"] = flow({plain(name): flow({"factor": factor})
+                                    for name, factor in sorted(modifiers.items())})
+    for size in ("context_window", "max_output"):
+        if row[size] != "":
+            fields[size] = row[size]
+    return flow(fields)
 
 
 def main() -> int:
@@ -87,6 +210,9 @@ def main() -> int:
             out.append(f"  {plain(section)}:\n")
         out.append(f"    {plain(row['model'])}: {row_text(row)}\n")
     sys.stdout.write("".join(out))
+    for rule in RULES:
+        if not any(rule.fits(row) for row in rows):
+            print(f"no row for {rule.section}: {' '.join(rule.models)}", file=sys.stderr)
     if skipped:
         print(f"{skipped} rows without both prices left out", file=sys.stderr)
     return 0
