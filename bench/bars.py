@@ -16,6 +16,16 @@ RATIOS = [
     ("CPU per request, TLS front", "tls_1k", ("cpu_us",), 1.5, 1.4, False),
 ]
 
+# Variant of the section `ledger` -> its runs on one thread and, contended, on two.
+LEDGER_RUNS = {
+    "no journal": ("BM_HoldSettle_SixScopes/budgets_per_scope:1",
+                   "BM_HoldSettle_SixScopes/budgets_per_scope:1/real_time/threads:2"),
+    "journal in memory": ("BM_HoldSettle_Journal/open:256",
+                          "BM_HoldSettle_Journal/open:256/real_time/threads:2"),
+    "journal file": ("BM_HoldSettle_JournalFile/open:256/min_time:4.000/real_time",
+                     "BM_HoldSettle_JournalFile/open:256/min_time:4.000/real_time/threads:2"),
+}
+
 COLUMNS = [
     ("rps", ("rps",), "{:.0f}"),
     ("cpu us", ("cpu_us",), "{:.1f}"),
@@ -29,6 +39,8 @@ COLUMNS = [
     ("relay p50", ("relay", "p50"), "{:.0f}"),
     ("relay p99", ("relay", "p99"), "{:.0f}"),
     ("RSS MB", ("rss_mb",), "{:.0f}"),
+    ("1 thread ns", ("one_ns",), "{:.0f}"),
+    ("2 threads ns", ("two_ns",), "{:.0f}"),
     ("errors", ("errors",), "{:.0f}"),
 ]
 
@@ -38,13 +50,13 @@ def print_table(report, median):
         columns = [c for c in COLUMNS
                    if any(median(samples, *c[1]) is not None for samples in variants.values())]
         print(f"\n{section} (medians of {report['rounds']})")
-        print("  " + "variant".ljust(16) + "".join(name.rjust(13) for name, _, _ in columns))
+        print("  " + "variant".ljust(18) + "".join(name.rjust(13) for name, _, _ in columns))
         for variant, samples in variants.items():
             cells = []
             for _, path, form in columns:
                 value = median(samples, *path)
                 cells.append(("-" if value is None else form.format(value)).rjust(13))
-            print("  " + variant.ljust(16) + "".join(cells))
+            print("  " + variant.ljust(18) + "".join(cells))
     if "memory_mb" in report:
         print("\nmemory")
         for name, entry in report["memory_mb"].items():
@@ -63,6 +75,20 @@ def verdict(text, value, bar, better_below, stretch=None, detail=""):
         reached = f", stretch {stretch} reached"
     print(f"  {'pass' if good else 'MISS'}  {text}: {value:.2f} (bar {sign} {bar}{reached}){detail}")
     return 0 if good else 1
+
+
+def print_ledger_bars(variants, median):
+    """A call's hold and settlement on six scopes; what the journal adds, at its worst."""
+    plain, journaled = variants.get("no journal", []), variants.get("journal file", [])
+    one, two = median(plain, "one_ns"), median(plain, "two_ns")
+    missed = verdict("ledger, 6 scopes, one thread, ns", one, 500, True)
+    missed += verdict("ledger, 6 scopes, contended on two threads, ns", two, 2000, True)
+    with_one, with_two = median(journaled, "one_ns"), median(journaled, "two_ns")
+    more, detail = None, ""
+    if None not in (one, two, with_one, with_two):
+        more = max(with_one - one, with_two - two)
+        detail = f"  [{with_one - one:.0f} on one thread, {with_two - two:.0f} on two]"
+    return missed + verdict("ledger, what its journal file adds, ns", more, 2000, True, detail=detail)
 
 
 def print_bars(report, median):
@@ -87,6 +113,7 @@ def print_bars(report, median):
                       11)
     missed += verdict("time inside at 5,000/s, p99 us", median(gate, "inside", "p99_us"), 35, True,
                       25)
+    missed += print_ledger_bars(samples.get("ledger", {}), median)
     saturated = samples.get("sat_1k", {}).get("tollgate", [])
     missed += verdict("audit writer, CPU us a row", median(saturated, "writer_us"), 8, True, 4)
     for name, entry in report.get("audit", {}).items():

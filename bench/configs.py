@@ -49,6 +49,7 @@ keys:
 default_guardrails: [default]
 audit: {{path: tollgate.db, bodies: {bodies}}}
 log: {{level: warn}}
+loop_breaker: observe  # the load is one call over and over; asked and counted, not stopped
 """
 
 

@@ -37,6 +37,7 @@ class Bench:
         self.directory = directory
         self.build = pathlib.Path(options.build)
         self.loadgen = self.build / "bench" / "bench_loadgen"
+        self.ledger_bench = self.build / "bench" / "micro" / "ledger_bench"
         self.samples = {}  # section -> variant -> [one dict a round]
         self.extra = {}
         self.upstream = Upstream(self.build / "bench" / "bench_upstream", directory)
@@ -123,7 +124,17 @@ class Bench:
         self.turn("tls_1k", self.variants("tls_port")[1:], mode="closed", connections=64,
                   body_bytes=1024, tls=1)
 
-    SECTIONS = ["sat_1k", "sat_10k", "sat_100k", "rate_500", "rate_5000", "sse", "tls_1k"]
+    def ledger(self):
+        """The ledger alone: nanoseconds a caller waits for its hold and settlement."""
+        done = subprocess.run(
+            [str(self.ledger_bench), "--benchmark_filter=^BM_HoldSettle", "--benchmark_format=json"],
+            stdout=subprocess.PIPE, text=True, check=True, env={**os.environ, "TMPDIR": self.directory})
+        runs = {run["name"]: run for run in json.loads(done.stdout)["benchmarks"]}
+        for variant, (one, two) in bars.LEDGER_RUNS.items():
+            self.samples.setdefault("ledger", {}).setdefault(variant, []).append(
+                {"one_ns": runs[one]["call_ns"], "two_ns": runs[two]["call_ns"], "errors": 0})
+
+    SECTIONS = ["sat_1k", "sat_10k", "sat_100k", "rate_500", "rate_5000", "sse", "tls_1k", "ledger"]
 
     def memory(self):
         """RSS after start, with 64 connections under load, and with 1,000 open streams."""

@@ -32,7 +32,7 @@ What goes wrong after a stream has begun is an error event of the stream's diale
 
 An answer to a request that could be read carries its id, in the body and in `x-request-id`;
 `tollgate audit show ID` finds the record. Where waiting helps there is a `Retry-After`. Answers that
-a retry cannot mend but that SDKs would retry (402, 429 without `Retry-After`, a bug of ours) carry
+a retry cannot mend but that SDKs would retry (402, 429 without `Retry-After`, `loop_detected`, a bug of ours) carry
 `x-should-retry: false`.
 
 Without a valid key every path and method is answered with 401, whether it exists or not (with 429

@@ -7,8 +7,13 @@
 
 #include "app/gateway.hpp"
 #include "app/key_json.hpp"
+#include "app/ledger_admin.hpp"
+#include "app/loop_admin.hpp"
+#include "tollgate/base/id.hpp"
 #include "tollgate/base/time_format.hpp"
 #include "tollgate/config/names.hpp"
+#include "tollgate/domain/budget/row_json.hpp"
+#include "tollgate/store/spend_on_record.hpp"
 #include "tollgate/telemetry/log.hpp"
 
 namespace tollgate::app {
@@ -37,6 +42,7 @@ std::vector<admin::Route> AdminRoutes::admin() {
       {"GET", "/metrics", false, [self](const Request&) { return self.metrics(); }},
       {"GET", "/status", false, [self](const Request&) { return self.status(); }},
       {"GET", "/budgets", false, [self](const Request&) { return self.budgets(); }},
+      {"GET", "/loops", false, [self](const Request&) { return self.loops(); }},
       {"GET", "/keys", false, [self](const Request&) { return self.keys(); }},
   };
 }
@@ -49,6 +55,13 @@ std::vector<admin::Route> AdminRoutes::control() {
       {"GET", "/metrics", false, [self](const Request&) { return self.metrics(); }},
       {"GET", "/status", false, [self](const Request&) { return self.status(); }},
       {"GET", "/budgets", false, [self](const Request&) { return self.budgets(); }},
+      {"GET", "/ledger/verify", false,
+       [self](const Request&) mutable { return self.verify_ledger(); }},
+      {"POST", "/ledger/adjust", false,
+       [self](const Request& request) mutable { return self.adjust_ledger(request); }},
+      {"GET", "/loops", false, [self](const Request&) { return self.loops(); }},
+      {"POST", "/loops/lift", false,
+       [self](const Request& request) mutable { return self.lift_loops(request); }},
       {"GET", "/keys", false, [self](const Request&) { return self.keys(); }},
       {"POST", "/keys", false,
        [self](const Request& request) mutable { return self.create_key(request); }},
@@ -125,21 +138,26 @@ Response AdminRoutes::status() const {
 }
 
 Response AdminRoutes::budgets() const {
-  json rows = json::array();
-  for (const auto& row : gateway_.ledger_.snapshot_all()) {
-    rows.push_back(
-        {{"scope", std::string(config::name_of(row.scope))},
-         {"id", std::string(row.scope_id)},
-         {"budget", std::string(row.budget)},
-         {"window", std::string(config::name_of(row.window))},
-         {"time_zone", std::string(row.time_zone)},
-         {"limit_nusd", row.limit.value},
-         {"spent_nusd", row.spent.value},
-         {"held_nusd", row.held.value},
-         {"resets_at", row.reset_at ? json(base::format_rfc3339(*row.reset_at)) : json()},
-         {"closed", row.is_closed}});
+  return {200, "application/json", domain::budget::report_json(*gateway_.ledger_)};
+}
+
+Response AdminRoutes::loops() const {
+  return {200, "application/json", stops_json(*gateway_.loops_, gateway_.clock_)};
+}
+
+Response AdminRoutes::lift_loops(const Request& request) {
+  const auto wanted = read_lift(request.body);
+  if (wanted.has_error()) return error_response(400, "invalid_request", wanted.error().message());
+  const auto lifted = lift(*gateway_.loops_, *wanted, gateway_.clock_.mono());
+  for (const domain::loops::Stop& stop : lifted) {
+    gateway_.store_->note_event(event_of_lift(stop));
+    telemetry::log::info("loop_lifted", {{"stop_id", stop.id},
+                                         {"key_id", stop.key_id},
+                                         {"target", to_string(stop.target)},
+                                         {"evidence", stop.evidence}});
   }
-  return ok({{"budgets", rows}});
+  if (lifted.empty()) return error_response(404, "not_found", "nothing of that kind is stopped");
+  return ok({{"lifted", lifted.size()}});
 }
 
 Response AdminRoutes::keys() const {
@@ -211,6 +229,69 @@ Response AdminRoutes::revoke_key(const Request& request) {
   }
   telemetry::log::info("key_revoked", {{"id", id}});
   return ok({{"id", id}, {"revoked", true}});
+}
+
+Response AdminRoutes::verify_ledger() {
+  store::SpendOnRecord history(*gateway_.store_, gateway_.in_force().snapshot->audit.path,
+                               [this] { return gateway_.quiesce(); });
+  auto faults = check_counters(*gateway_.ledger_, history);
+  if (faults.has_error())
+    return error_response(faults.error().http_status(), "store", faults.error().message());
+  json list = json::array();
+  for (const CounterFault& fault : *faults)
+    list.push_back({{"scope", std::string(config::name_of(fault.row.scope))},
+                    {"id", std::string(fault.row.scope_id)},
+                    {"budget", std::string(fault.row.budget)},
+                    {"unit", std::string(config::name_of(fault.row.unit))},
+                    {"counted", fault.row.spent.value},
+                    {"recorded", fault.recorded.value}});
+  const auto& journal = gateway_.journal_->journal();
+  return ok({{"differences", list},
+             {"budgets", gateway_.ledger_->snapshot_all().size()},
+             {"open_holds", gateway_.ledger_->open_holds()},
+             {"uncommitted", gateway_.ledger_->uncommitted()},
+             {"journal_slots", journal.capacity()},
+             {"journal_high_water", journal.high_water()}});
+}
+
+base::Result<ScopeStanding> AdminRoutes::standing_of(const Adjustment& adjustment) const {
+  // Calls that ended a moment ago are on record too.
+  if (!gateway_.store_->flush_now())
+    return base::Error(base::ErrorCode::audit_unavailable,
+                       "the record cannot be written: " + gateway_.store_->state_detail());
+  const config::SnapshotPtr snapshot = gateway_.in_force().snapshot;
+  TG_TRY(const auto reader, store::AuditReader::open(snapshot->audit.path));
+  return look_up(adjustment, *snapshot, gateway_.ledger_.get(), reader.get());
+}
+
+Response AdminRoutes::adjust_ledger(const Request& request) {
+  const auto read = read_adjustment(request.body);
+  if (read.has_error()) return error_response(400, "invalid_request", read.error().message());
+  auto standing = standing_of(*read);
+  if (standing.has_error())
+    return error_response(standing.error().http_status(), "store", standing.error().message());
+  if (!standing->is_known) return error_response(404, "not_found", unknown_scope(*read, *standing));
+  // Its place in the record before anything changes.
+  if (!gateway_.store_->try_reserve())
+    return error_response(503, "store",
+                          "the record cannot be written: " + gateway_.store_->state_detail());
+  base::IdGenerator ids;
+  const std::string id = ids.next("adj_", gateway_.clock_.wall());
+  std::vector<domain::budget::BudgetEvent> events;
+  const base::WallTime at =
+      gateway_.ledger_->adjust({read->scope, read->scope_id}, read->unit, read->change, &events);
+  gateway_.store_->note_event(event_of(*read, id));
+  gateway_.store_->record(record_of(*read, at, id, gateway_.in_force().snapshot->source_digest));
+  const bool is_on_disk = gateway_.store_->flush_now();
+  telemetry::log::info("ledger_adjusted", {{"id", id},
+                                           {"scope", config::name_of(read->scope)},
+                                           {"scope_id", read->scope_id},
+                                           {"unit", config::name_of(read->unit)},
+                                           {"change", read->change.value}});
+  for (const auto& event : events) gateway_.alerts_->on_budget_event(event);
+  json body{{"request_id", id}, {"on_disk", is_on_disk}, {"budgets", standing->budgets}};
+  if (const std::string note = without_budget(*read, *standing); !note.empty()) body["note"] = note;
+  return ok(body);
 }
 
 Response AdminRoutes::reload() {

@@ -1,62 +1,62 @@
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <mutex>
-#include <string>
-#include <vector>
 
+#include "app/ledger_journal.hpp"
+#include "app/webhooks.hpp"
 #include "tollgate/base/clock.hpp"
+#include "tollgate/base/id.hpp"
 #include "tollgate/config/snapshot.hpp"
-#include "tollgate/net/dns_cache.hpp"
-#include "tollgate/net/upstream_client.hpp"
-#include "tollgate/net/worker.hpp"
+#include "tollgate/domain/alerts/alert.hpp"
 #include "tollgate/pipeline/services.hpp"
+#include "tollgate/store/audit_store.hpp"
 #include "tollgate/telemetry/registry.hpp"
 
 namespace tollgate::app {
 
-/// Budget alerts to people: a log line, a metric, and a POST to each configured webhook.
-///
-/// Deliveries run on a loop of their own, are retried with growing pauses (2xx is success; other
-/// answers and broken connections are retried up to `attempts`), and given up with a log line.
-/// At most kMaxQueued are under way; beyond that the newest is dropped and counted as failed.
-/// Threads: on_budget_event from any.
+/// Tells people of what happens to budgets, and of loops: a log line, a metric, an event on record,
+/// and a POST to each webhook that wants it (WebhookSender). Threads: on_budget_event and on_loop
+/// from any; the rest from the owner's.
 class Alerts final : public pipeline::AlertSink {
  public:
-  Alerts(const base::Clock& clock, net::DnsCache& dns, telemetry::Registry& registry);
-  ~Alerts() override;
+  Alerts(const base::Clock& clock, net::DnsCache& dns, telemetry::Registry& registry,
+         store::AuditStore& store);
 
-  void start();
-  /// Cancels deliveries that wait and ends the loop.
-  void stop();
-  /// The webhooks of a configuration, ready to be taken over.
-  struct Webhooks;
-  /// Makes them; nothing changes yet. Throws std::runtime_error when TLS cannot be set up.
-  [[nodiscard]] std::shared_ptr<Webhooks> prepare(const config::Snapshot& snapshot) const;
-  /// Takes them over for the events from now on. Does not fail.
-  void install(std::shared_ptr<Webhooks> webhooks);
+  void start() { webhooks_.start(); }
+  /// As WebhookSender::stop. Before the store is stopped, for the sake of the dead letters.
+  void stop(std::chrono::milliseconds grace) { webhooks_.stop(grace); }
+  /// As WebhookSender's.
+  [[nodiscard]] std::shared_ptr<const WebhookSender::Webhooks> prepare(
+      const config::Snapshot& snapshot) const {
+    return webhooks_.prepare(snapshot);
+  }
+  void install(std::shared_ptr<const WebhookSender::Webhooks> webhooks) {
+    webhooks_.install(std::move(webhooks));
+  }
+  [[nodiscard]] std::int64_t deliveries_under_way() const noexcept { return webhooks_.under_way(); }
+
+  /// Tells the thresholds that calls a crash had left open crossed when they went on record, but
+  /// for those on record as told. At a start, after Ledger::load; a record that cannot be read is
+  /// logged, and nothing told.
+  void tell_missed(domain::budget::Ledger& ledger, const config::Snapshot& snapshot,
+                   const LedgerJournal::Recovered& recovered);
+
   void on_budget_event(const domain::budget::BudgetEvent& event) noexcept override;
+  void on_loop(const domain::alerts::LoopFinding& finding) noexcept override;
 
  private:
-  static constexpr int kMaxQueued = 1'000;
-  struct Target {
-    config::Webhook webhook;
-    config::Origin origin;
-    std::string path;
-  };
-  base::Task<void> deliver(Target target, std::string body);
-  void count(std::string_view result);
+  [[nodiscard]] std::string next_id();
+  /// All but the log line, which has members of its own for each kind.
+  void tell(const domain::alerts::Alert& alert);
 
-  net::Worker worker_;
-  net::UpstreamPool pool_;
-  net::UpstreamClient client_;
+  const base::Clock& clock_;
   telemetry::Registry& registry_;
-  std::mutex mutex_;
-  std::shared_ptr<const Webhooks> webhooks_;  ///< under mutex_; null before the first install
-  std::atomic<int> queued_{0};
-  std::vector<pipeline::CancelSignal*> waiting_;  ///< on the worker
-  bool stopping_ = false;                         ///< on the worker
-  bool started_ = false;
+  store::AuditStore& store_;
+  std::mutex ids_mutex_;
+  base::IdGenerator ids_;
+  WebhookSender webhooks_;
 };
 
 }  // namespace tollgate::app

@@ -59,9 +59,7 @@ void raise_descriptor_limit() {
 }  // namespace
 
 Gateway::Gateway(std::string config_path)
-    : config_path_(std::move(config_path)),
-      snapshot_(load_or_throw(config_path_, 1, nullptr)),
-      ledger_(clock_) {
+    : config_path_(std::move(config_path)), snapshot_(load_or_throw(config_path_, 1, nullptr)) {
   telemetry::log::Options log;
   log.json = snapshot_->log.json;
   telemetry::log::configure(std::move(log));
@@ -76,29 +74,29 @@ Gateway::Gateway(std::string config_path)
   dns.ttl = snapshot_->routing.dns_ttl;
   dns.stale = snapshot_->routing.dns_stale;
   dns_ = std::make_unique<net::DnsCache>(clock_, dns);
-  alerts_ = std::make_unique<Alerts>(clock_, *dns_, *registry_);
+  alerts_ = std::make_unique<Alerts>(clock_, *dns_, *registry_, *store_);
   alerts_->install(alerts_->prepare(*snapshot_));
 
+  journal_ = std::make_unique<LedgerJournal>(*store_, *snapshot_, config_path_);
+  ledger_ = std::make_unique<domain::budget::Ledger>(
+      clock_, domain::budget::Ledger::Options{.journal = &journal_->journal()});
   store::SpendOnRecord history(*store_, snapshot_->audit.path);
-  for (const auto& result : {ledger_.configure(*snapshot_, history), ledger_.load(history)})
+  for (const auto& result : {ledger_->configure(*snapshot_, history), ledger_->load(history)})
     if (result.has_error())
       throw std::runtime_error("budgets: " + result.error().message() + " " +
                                result.error().detail());
+  alerts_->tell_missed(*ledger_, *snapshot_, journal_->recovered());
+  loops_ = std::make_unique<domain::loops::LoopBreaker>(snapshot_->loop_memory);
   runtime_ = build_runtime(snapshot_, nullptr);
   tls_ = build_tls(*snapshot_);
-  const server::WorkerHost::Shared shared{clock_,
-                                          ledger_,
-                                          *store_,
-                                          retry_budget_,
-                                          *alerts_,
-                                          throttle_,
-                                          in_flight_,
-                                          *series_,
-                                          *registry_,
-                                          *dns_,
-                                          connections_,
-                                          body_memory_,
-                                          [](pipeline::Services&) { return default_chain(); }};
+  const server::WorkerHost::Shared shared{
+      clock_,       *ledger_,
+      *store_,      retry_budget_,
+      *loops_,      *alerts_,
+      throttle_,    in_flight_,
+      *series_,     *registry_,
+      *dns_,        connections_,
+      body_memory_, [](pipeline::Services&) { return default_chain(); }};
   for (unsigned i = 0; i < count; ++i)
     workers_.push_back(std::make_unique<server::WorkerHost>(i, shared, runtime_, tls_));
   open_listeners();
@@ -135,6 +133,9 @@ void Gateway::open_store() {
     telemetry::log::write(telemetry::log::Level::warn, "audit_rows_rejected",
                           {{"records", records}, {"first", first}});
   };
+  options.on_committed = [this](std::span<const std::uint32_t> slots) {
+    ledger_->committed(slots);
+  };
   options.on_late_revocation = [](const store::Revocation& revocation) {
     telemetry::log::warn("revocation_written", {{"id", revocation.key_id}});
   };
@@ -164,7 +165,7 @@ std::vector<config::Key> Gateway::stored_keys() {
 pipeline::RuntimePtr Gateway::build_runtime(const config::SnapshotPtr& snapshot,
                                             pipeline::Runtime::PolicyPtr policy) {
   const auto stored = stored_keys();
-  const pipeline::Runtime::Shared shared{ledger_, revocations_, cooldowns_, *registry_};
+  const pipeline::Runtime::Shared shared{*ledger_, revocations_, cooldowns_, *registry_};
   auto built = pipeline::Runtime::build(snapshot, stored, shared, std::move(policy));
   if (built.has_error()) throw std::runtime_error(built.error().message());
   return *built;
@@ -208,6 +209,7 @@ void Gateway::open_listeners() {
 }
 
 void Gateway::start() {
+  journal_->start();
   store_->start();
   alerts_->start();
   for (const auto& host : workers_) host->worker().start();

@@ -10,6 +10,7 @@
 
 #include "app/alerts.hpp"
 #include "app/auth_throttle.hpp"
+#include "app/ledger_journal.hpp"
 #include "tollgate/admin/http_service.hpp"
 #include "tollgate/config/load.hpp"
 #include "tollgate/net/acceptor.hpp"
@@ -58,6 +59,7 @@ class Gateway {
   void open_store();
   void open_listeners();
   void register_metrics();
+  void register_loop_metrics();
   [[nodiscard]] pipeline::RuntimePtr build_runtime(const config::SnapshotPtr& snapshot,
                                                    pipeline::Runtime::PolicyPtr policy);
   [[nodiscard]] std::shared_ptr<const net::TlsContexts> build_tls(const config::Snapshot& snapshot);
@@ -86,10 +88,12 @@ class Gateway {
   config::SnapshotPtr snapshot_;  ///< in force; see in_force_mutex_
   std::unique_ptr<telemetry::Registry> registry_;
   std::unique_ptr<telemetry::CoreSeries> series_;
-  domain::budget::Ledger ledger_;
+  std::unique_ptr<LedgerJournal> journal_;
+  std::unique_ptr<domain::budget::Ledger> ledger_;
   domain::keys::Revocations revocations_;
   domain::routing::CooldownTable cooldowns_;
   domain::routing::RetryBudget retry_budget_;
+  std::unique_ptr<domain::loops::LoopBreaker> loops_;
   std::unique_ptr<store::AuditStore> store_;
   std::unique_ptr<net::DnsCache> dns_;
   std::unique_ptr<Alerts> alerts_;

@@ -1,10 +1,38 @@
 // The gauges of the process: read from their owners at each scrape, counted nowhere twice.
 #include "app/gateway.hpp"
+#include "tollgate/config/names.hpp"
 #include "tollgate/telemetry/log.hpp"
 
 namespace tollgate::app {
 
 using telemetry::Family;
+
+void Gateway::register_loop_metrics() {
+  using domain::loops::Detector;
+  const auto gauge = [this](Family family, auto read, std::string_view a = {},
+                            std::string_view b = {}) {
+    registry_->callback(family, a, b, [this, read] {
+      return static_cast<std::int64_t>(read(loops_->counters(clock_.mono())));
+    });
+  };
+  using Counters = domain::loops::LoopBreaker::Counters;
+  for (std::size_t i = 0; i < domain::loops::kDetectors; ++i) {
+    const std::string_view name = to_string(static_cast<Detector>(i));
+    gauge(
+        Family::loop_findings, [i](const Counters& c) { return c.enforced[i]; }, name,
+        config::name_of(config::LoopMode::enforce));
+    gauge(
+        Family::loop_findings, [i](const Counters& c) { return c.observed[i]; }, name,
+        config::name_of(config::LoopMode::observe));
+  }
+  gauge(Family::loop_refusals, [](const Counters& c) { return c.refused; });
+  gauge(Family::loop_untold, [](const Counters& c) { return c.untold; });
+  gauge(Family::loop_stops, [](const Counters& c) { return c.active; });
+  gauge(
+      Family::loop_evicted, [](const Counters& c) { return c.evicted; }, "calls");
+  gauge(
+      Family::loop_evicted, [](const Counters& c) { return c.evicted_stops; }, "stops");
+}
 
 void Gateway::register_metrics() {
   const auto gauge = [this](Family family, auto read, std::string_view a = {}) {
@@ -34,6 +62,9 @@ void Gateway::register_metrics() {
     for (const auto& acceptor : acceptors_) errors += acceptor->errors();
     return static_cast<std::int64_t>(errors);
   });
+  gauge(Family::audit_events_dropped,
+        [&stats] { return static_cast<std::int64_t>(stats.events_dropped.load()); });
+  gauge(Family::webhook_queue_depth, [this] { return alerts_->deliveries_under_way(); });
   gauge(Family::audit_unwritable, [this] { return std::int64_t{store_->writable() ? 0 : 1}; });
   gauge(Family::cooldowns_active,
         [this] { return static_cast<std::int64_t>(cooldowns_.active_count(clock_.mono())); });
@@ -41,7 +72,19 @@ void Gateway::register_metrics() {
         [] { return static_cast<std::int64_t>(telemetry::log::task_failures()); });
   gauge(Family::config_generation,
         [this] { return static_cast<std::int64_t>(generation_.load()); });
-  gauge(Family::holds, [this] { return ledger_.held().value; });
+  gauge(Family::holds, [this] { return ledger_->held().value; });
+  gauge(
+      Family::journal_slots, [this] { return static_cast<std::int64_t>(ledger_->open_holds()); },
+      "held");
+  gauge(
+      Family::journal_slots, [this] { return static_cast<std::int64_t>(ledger_->uncommitted()); },
+      "uncommitted");
+  gauge(
+      Family::journal_slots,
+      [this] { return static_cast<std::int64_t>(journal_->journal().capacity()); }, "all");
+  gauge(Family::journal_unsafe, [this] { return std::int64_t{journal_->is_safe() ? 0 : 1}; });
+  gauge(Family::live_scopes, [this] { return static_cast<std::int64_t>(ledger_->live_scopes()); });
+  register_loop_metrics();
   const auto sum = [this](auto member) {
     return [this, member] {
       std::int64_t total = 0;

@@ -83,9 +83,11 @@ std::string Gateway::reload_now() {
     auto runtime = build_runtime(next, *policy);
     store::SpendOnRecord history(*store_, running.snapshot->audit.path,
                                  [this] { return quiesce(); });
-    auto configured = ledger_.configure(*next, history);
+    std::vector<domain::budget::BudgetEvent> events;
+    auto configured = ledger_->configure(*next, history, &events);
     if (configured.has_error()) throw std::runtime_error(configured.error().message());
     alerts_->install(std::move(webhooks));
+    for (const auto& event : events) alerts_->on_budget_event(event);
     for (std::size_t i = 0; i < certificates.size(); ++i)
       if (certificates[i]) listener_states_[i]->set_tls_context(certificates[i]);
     store_->reload(next->audit);

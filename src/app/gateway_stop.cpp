@@ -70,8 +70,13 @@ Gateway::Stopped Gateway::stop(const std::function<bool()>& forced) {
   for (const auto& host : workers_) host->force();
   for (const auto& host : workers_) host->worker().release();
   for (const auto& host : workers_) host->worker().join();
-  alerts_->stop();
+  alerts_->stop(forced() ? kHastyGrace : kForcedGrace);
+  // Whatever has no row by now is in the journal, and gets one at the next start.
+  const bool is_all_on_record =
+      store_->flush_now() && ledger_->open_holds() == 0 && ledger_->uncommitted() == 0;
+  journal_->close(is_all_on_record);
   auto flushed = store_->stop();
+  journal_->remove();
   Stopped result;
   if (flushed.has_error()) {
     result.lost = flushed.error().message();

@@ -55,7 +55,10 @@ int run(int argc, char** argv) {
   add_check(app, action);
   add_keys(app, action);
   add_budgets(app, action);
+  add_ledger(app, action);
   add_audit(app, action);
+  add_alerts(app, action);
+  add_loops(app, action);
   add_cert(app, action);
   add_health(app, action);
   add_version(app, action);

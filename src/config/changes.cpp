@@ -39,6 +39,12 @@ std::vector<std::string> restart_only_changes(const Snapshot& running, const Sna
   compare("audit.sync_full", running.audit.sync_full, next.audit.sync_full);
   compare("routing.dns_ttl", running.routing.dns_ttl, next.routing.dns_ttl);
   compare("routing.dns_stale", running.routing.dns_stale, next.routing.dns_stale);
+  compare("spending.journal_sync", running.spending.journal_sync, next.spending.journal_sync);
+  const LoopMemory &a = running.loop_memory, &b = next.loop_memory;
+  compare("loop_memory.entries", a.entries, b.entries);
+  compare("loop_memory.traces", a.traces, b.traces);
+  compare("loop_memory.keys", a.keys, b.keys);
+  compare("loop_memory.stops", a.stops, b.stops);
   compare("log.json", running.log.json, next.log.json);
   return changed;
 }

@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "config/values.hpp"
+#include "config/yaml_node.hpp"
+#include "tollgate/config/names.hpp"
 #include "tollgate/config/snapshot.hpp"
 
 /// The configuration as the YAML spells it, before names are resolved and cross-checked. Each
@@ -31,9 +33,40 @@ struct AdminDoc {
   base::Secret token;
 };
 
+/// One of `limit`, `tokens` and `requests`, and what they share.
 struct BudgetDoc {
   std::string path;
-  Budget budget;
+  Budget budget;  ///< without unit and limit
+  std::optional<base::NanoUsd> limit;
+  std::optional<std::int64_t> tokens, requests;
+};
+
+/// One of `requests`, `tokens` and `concurrent`.
+struct RateLimitDoc {
+  std::string path;
+  std::string name;  ///< empty: the unit's
+  std::optional<std::int64_t> requests, tokens, concurrent;
+  milliseconds per = RateLimit{}.per;
+};
+
+/// What a scope that has a name may use.
+struct CapsDoc {
+  std::vector<BudgetDoc> budgets;
+  std::vector<RateLimitDoc> rate_limits;
+};
+
+struct TagDoc : CapsDoc {
+  std::string path;
+};
+
+struct EachDoc : CapsDoc {
+  std::string path;
+  bool required = false;
+};
+
+/// `each_session` and `each_end_user` of the whole gateway or of one owner.
+struct EachesDoc {
+  std::optional<EachDoc> each_session, each_end_user;
 };
 
 /// `env` (the default), `none`, or a URL.
@@ -59,12 +92,13 @@ struct ProviderTimeoutsDoc {
   std::optional<milliseconds> first_byte_json;
 };
 
-struct ProviderDoc : UpstreamDoc {
+struct ProviderDoc : UpstreamDoc, CapsDoc {
   std::optional<ProviderKind> kind;
   base::Secret api_key;
   std::string catalogue;
+  std::string default_modifier;
+  std::optional<OutputCapField> output_cap_field;
   ProviderTimeoutsDoc timeouts;
-  std::vector<BudgetDoc> budgets;
 };
 
 struct McpServerDoc : UpstreamDoc {
@@ -78,10 +112,35 @@ struct A2aAgentDoc : UpstreamDoc {
   base::NanoUsd price_per_call;
 };
 
-/// A row of the price catalogue or a price override.
-struct PriceDoc {
+/// Prices per token, of whatever they stand for.
+struct TokenPricesDoc {
   std::string path;
-  std::optional<base::PicoUsdPerToken> input, output, cache_read, cache_write, cache_write_1h;
+  std::optional<base::PicoUsdPerToken> input, output, cache_read, cache_write, cache_write_1h,
+      audio_input, audio_output, audio_cache_read;
+};
+
+struct LongContextDoc : TokenPricesDoc {
+  std::int64_t above = 0;
+};
+
+/// Prices of its own, or a factor on the model's.
+struct ModifierDoc : TokenPricesDoc {
+  std::optional<std::int64_t> factor;  ///< in millionths
+  std::vector<LongContextDoc> long_context;
+};
+
+/// How a model counts its input, wherever that may be said.
+struct CountingDoc {
+  std::optional<Tokenizer> tokenizer;
+  std::optional<std::int64_t> image_tokens, audio_tokens_per_second, document_tokens,
+      server_tool_tokens;
+};
+
+/// A row of the price catalogue or a price override.
+struct PriceDoc : TokenPricesDoc, CountingDoc {
+  std::vector<LongContextDoc> long_context;
+  std::map<std::string, ModifierDoc, std::less<>> modifiers;
+  std::optional<base::NanoUsd> web_search;
   std::optional<base::NanoUsd> per_call;
   std::int64_t context_window = 0;
   std::int64_t max_output = 0;
@@ -104,7 +163,7 @@ struct PriceFileDoc {
   PriceSections prices;
 };
 
-struct DeploymentDoc {
+struct DeploymentDoc : CountingDoc {
   std::string path;
   std::string provider;
   std::string model;  ///< empty: as the alias
@@ -115,18 +174,16 @@ struct DeploymentDoc {
   std::int64_t max_output = 0;
 };
 
-struct ModelDoc {
+struct ModelDoc : CapsDoc {
   std::string path;
   std::vector<DeploymentDoc> deployments;
   std::vector<std::string> guardrails;
-  std::vector<BudgetDoc> budgets;
 };
 
-struct OwnerDoc {
+struct OwnerDoc : CapsDoc, EachesDoc {
   std::string path;
   std::string parent;
   std::vector<std::string> guardrails;
-  std::vector<BudgetDoc> budgets;
 };
 
 struct AllowDoc {
@@ -138,7 +195,7 @@ struct AllowDoc {
   std::map<std::string, std::vector<std::string>, std::less<>> a2a;
 };
 
-struct KeyDoc {
+struct KeyDoc : CapsDoc, EachesDoc {
   std::string path;
   std::string id;
   std::optional<base::Sha256Digest> digest;
@@ -149,7 +206,7 @@ struct KeyDoc {
   bool disabled = false;
   AllowDoc allow;
   std::vector<std::string> guardrails;
-  std::vector<BudgetDoc> budgets;
+  NodePtr loop_breaker;  ///< read over the top-level section once that is known
 };
 
 struct RuleDoc {
@@ -174,18 +231,24 @@ struct WebhookDoc {
   std::string path;
   std::optional<Url> url;
   bool allow_plain_http = false;
+  ProxyChoice proxy;
   base::Secret secret;
+  WebhookFormat format = Webhook{}.format;
+  std::vector<AlertKind> events = values_of<AlertKind>();
   std::uint32_t attempts = Webhook{}.attempts;
+  std::chrono::milliseconds timeout = Webhook{}.timeout;
+  std::chrono::milliseconds retry_max = Webhook{}.retry_max;
 };
 
 struct AlertsDoc {
+  std::uint32_t queue = Snapshot{}.alert_queue;
   std::vector<WebhookDoc> webhooks;
 };
 
 template <class T>
 using NameMap = std::map<std::string, T, std::less<>>;
 
-struct RootDoc {
+struct RootDoc : EachesDoc {
   std::uint32_t version = 1;
   std::vector<ListenerDoc> listeners{
       ListenerDoc{"listeners[0]", "main", {"127.0.0.1", 8080}, {}, {}, false, {}}};
@@ -201,10 +264,14 @@ struct RootDoc {
   NameMap<A2aAgentDoc> a2a_agents;
   NameMap<OwnerDoc> orgs, teams, agents;
   std::vector<KeyDoc> keys;
+  NameMap<TagDoc> tags;
+  std::string end_user_header;
   NameMap<GuardrailDoc> guardrails;
   std::vector<std::string> default_guardrails{"default"};
   Routing routing;
   Spending spending;
+  LoopBreaker loop_breaker;
+  LoopMemory loop_memory;
   PricesDoc prices;
   Audit audit;
   AlertsDoc alerts;

@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "config/dump.hpp"
 #include "config/values.hpp"
 #include "tollgate/base/time_format.hpp"
 #include "tollgate/config/load.hpp"
@@ -10,28 +11,10 @@
 namespace tollgate::config {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
-std::string hidden(const base::Secret& secret) {
-  return secret.empty() ? "" : "***";
-}
-
-/// What stands after the host of a webhook URL is often its only secret.
-std::string without_path(const std::string& url) {
-  const auto scheme = url.find("://");
-  const auto path = scheme == std::string::npos ? scheme : url.find_first_of("/?", scheme + 3);
-  return path == std::string::npos ? url : url.substr(0, path) + "/***";
-}
-
-/// Exact decimal text without "$", so that no reader makes a double of it.
-std::string dollars(base::NanoUsd amount) {
-  return base::to_string(amount).substr(1);
-}
-
-/// USD per million tokens; a pico-USD per token is a micro-USD per million.
-std::string per_mtok(base::PicoUsdPerToken price) {
-  return dollars(base::NanoUsd{price.value * 1'000});
-}
+using dumped::dollars;
+using dumped::hidden;
+using dumped::json;
+using dumped::Json;
 
 Json json(const Listener& l) {
   Json tls = nullptr;
@@ -86,84 +69,38 @@ Json json(const Timeouts& t) {
           {"drain_min_delay", format_duration(t.drain_min_delay)}};
 }
 
-Json json(const Origin& o) {
-  if (o.host.empty()) return nullptr;
-  return {{"url", fmt::format("{}://{}{}", o.scheme, format_address(o.host, o.port), o.base_path)},
-          {"ca_file", o.tls.ca_file},
-          {"client_certificate_file", o.tls.certificate_file},
-          {"client_key_file", o.tls.private_key_file},
-          {"verify_tls", o.tls.verify},
-          {"proxy", o.proxy},
-          {"proxy_authorization", hidden(o.proxy_authorization)},
-          {"max_connections", o.max_connections},
-          {"max_idle", o.max_idle},
-          {"idle_timeout", format_duration(o.idle_timeout)},
-          {"pool_key", o.pool_key}};
-}
-
-Json json(const std::vector<Header>& headers) {
-  Json out = Json::object();
-  for (const auto& header : headers) out[header.name] = hidden(header.value);
-  return out;
-}
-
-Json json(const std::optional<Price>& price) {
-  if (!price) return nullptr;
-  Json out = {{"input", per_mtok(price->input)}, {"output", per_mtok(price->output)}};
-  const auto optional = [&](const char* key, const auto& value) {
-    if (value) out[key] = per_mtok(*value);
-  };
-  optional("cache_read", price->cache_read);
-  optional("cache_write", price->cache_write);
-  optional("cache_write_1h", price->cache_write_1h);
-  out["per_call"] = dollars(price->per_call);
-  return out;
-}
-
-Json json(const Provider& p) {
-  Json out = {{"kind", name_of(p.kind)},
-              {"origin", json(p.origin)},
-              {"api_key", hidden(p.api_key)},
-              {"headers", json(p.headers)},
-              {"catalogue", p.catalogue}};
-  if (p.first_byte_stream) out["first_byte_stream"] = format_duration(*p.first_byte_stream);
-  if (p.first_byte_json) out["first_byte_json"] = format_duration(*p.first_byte_json);
-  return out;
-}
-
-Json json(const ModelAlias& m) {
-  Json deployments = Json::array();
-  for (const auto& d : m.deployments)
-    deployments.push_back({{"id", d.id},
-                           {"provider", d.provider},
-                           {"model", d.model},
-                           {"priority", d.priority},
-                           {"weight", d.weight},
-                           {"price", json(d.price)},
-                           {"context_window", d.context_window},
-                           {"max_output", d.max_output}});
-  return {{"deployments", deployments}, {"guardrails", m.guardrails}};
-}
-
-Json json(const McpServer& m) {
-  Json prices = Json::object();
-  for (const auto& [tool, price] : m.tool_prices) prices[tool] = dollars(price);
-  return {{"origin", json(m.origin)},
-          {"headers", json(m.headers)},
-          {"price_per_call", dollars(m.price_per_call)},
-          {"tool_prices", prices},
-          {"idempotent_tools", m.idempotent_tools}};
-}
-
-Json json(const A2aAgent& a) {
-  return {{"origin", json(a.origin)},
-          {"card_path", a.card_path},
-          {"headers", json(a.headers)},
-          {"price_per_call", dollars(a.price_per_call)}};
-}
-
 Json json(const Owner& o) {
   return {{"parent", o.parent}, {"guardrails", o.guardrails}};
+}
+
+Json json(const LoopBreaker& l) {
+  using Pair = std::pair<const char*, Json>;
+  const auto time = [](milliseconds t) { return format_duration(t); };
+  const auto part = [](const LoopDetector& d, std::initializer_list<Pair> own) {
+    Json out = {{"mode", name_of(d.mode)}, {"action", name_of(d.action)}};
+    for (const auto& [key, value] : own) out[key] = value;
+    return out;
+  };
+  return {{"repeats", part(l.repeats, {{"limit", l.repeats.limit},
+                                       {"reworded_limit", l.repeats.reworded_limit},
+                                       {"standalone_limit", l.repeats.standalone_limit},
+                                       {"window", time(l.repeats.window)}})},
+          {"cycles",
+           part(l.cycles, {{"rounds", l.cycles.rounds}, {"paced_rounds", l.cycles.paced_rounds}})},
+          {"retries", part(l.retries, {{"limit", l.retries.limit},
+                                       {"backoff", time(l.retries.backoff)},
+                                       {"window", time(l.retries.window)}})},
+          {"call_rate", part(l.call_rate, {{"factor", l.call_rate.factor},
+                                           {"floor", l.call_rate.floor},
+                                           {"window", time(l.call_rate.window)},
+                                           {"warm_up", l.call_rate.warm_up}})},
+          {"traces", part(l.traces, {{"max_depth", l.traces.max_depth},
+                                     {"max_calls", l.traces.max_calls},
+                                     {"window", time(l.traces.window)}})},
+          {"pause", time(l.pause)},
+          {"stop_for", time(l.stop_for)},
+          {"delay", time(l.delay)},
+          {"stop_scope", name_of(l.stop_scope)}};
 }
 
 Json json(const Key& k) {
@@ -183,17 +120,39 @@ Json json(const Key& k) {
             {"paths", k.allow.paths},
             {"mcp", k.allow.mcp},
             {"a2a", k.allow.a2a}}},
-          {"guardrails", k.guardrails}};
+          {"guardrails", k.guardrails},
+          {"loop_breaker", k.loop_breaker ? json(*k.loop_breaker) : Json(nullptr)}};
+}
+
+Json json(const Budget& b) {
+  return {
+      {"name", b.name},
+      {"unit", name_of(b.unit)},
+      {"limit", b.unit == BudgetUnit::usd ? Json(dollars({b.limit.value})) : Json(b.limit.value)},
+      {"window", name_of(b.window)},
+      {"time_zone", b.time_zone},
+      {"alerts", b.alert_percents}};
+}
+
+Json json(const RateLimit& r) {
+  Json out = {{"name", r.name}, {"unit", name_of(r.unit)}, {"limit", r.limit}};
+  if (r.unit != RateUnit::concurrent) out["per"] = format_duration(r.per);
+  return out;
+}
+
+template <class T>
+Json in_scope(ScopeKind scope, const std::string& id, const T& value) {
+  Json out = {{"scope", name_of(scope)}, {"scope_id", id}};
+  out.update(json(value));
+  return out;
 }
 
 Json json(const ScopedBudget& b) {
-  return {{"scope", name_of(b.scope)},
-          {"scope_id", b.scope_id},
-          {"name", b.budget.name},
-          {"limit", dollars(b.budget.limit)},
-          {"window", name_of(b.budget.window)},
-          {"time_zone", b.budget.time_zone},
-          {"alerts", b.budget.alert_percents}};
+  return in_scope(b.scope, b.scope_id, b.budget);
+}
+
+Json json(const ScopedRateLimit& r) {
+  return in_scope(r.scope, r.scope_id, r.rate);
 }
 
 Json json(const Guardrail& g) {
@@ -226,14 +185,31 @@ Json json(const Spending& s) {
   return {
       {"default_output_cap", s.default_output_cap},
       {"min_output_tokens", s.min_output_tokens},
+      {"useful_output_tokens", s.useful_output_tokens},
+      {"estimate_near_cap", s.estimate_near_cap},
+      {"on_ignored_cap", name_of(s.on_ignored_cap)},
       {"unpriced", name_of(s.unpriced)},
       {"unpriced_hold", dollars(s.unpriced_hold)},
+      {"unknown_modifier", name_of(s.unknown_modifier)},
+      {"unknown_modifier_hold", dollars(s.unknown_modifier_hold)},
       {"unbounded_input", name_of(s.unbounded_input)},
       {"unbounded_input_hold", dollars(s.unbounded_input_hold)},
       {"other_path_price", s.other_path_price ? Json(dollars(*s.other_path_price)) : Json(nullptr)},
-      {"charge_abandoned_attempts", s.charge_abandoned_attempts},
+      {"abandoned_attempts", name_of(s.abandoned_attempts)},
+      {"silent_output_rate", s.silent_output_rate},
       {"hold_wait", format_duration(s.hold_wait)},
+      {"journal_sync", format_duration(s.journal_sync)},
+      {"live_scopes", s.live_scopes},
+      {"live_scope_idle", format_duration(s.live_scope_idle)},
       {"show_amounts", s.show_amounts}};
+}
+
+Json json(const LoopMemory& m) {
+  return {{"entries", m.entries},
+          {"traces", m.traces},
+          {"keys", m.keys},
+          {"stops", m.stops},
+          {"read_bytes", m.read_bytes}};
 }
 
 Json json(const Audit& a) {
@@ -253,8 +229,23 @@ Json json(const Audit& a) {
 }
 
 Json json(const Webhook& w) {
-  return {{"url", without_path(w.url)}, {"secret", hidden(w.secret)}, {"attempts", w.attempts}};
+  Json events = Json::array();
+  for (const AlertKind event : w.events) events.push_back(name_of(event));
+  // What stands after the host is often a webhook's only secret.
+  const Origin& o = w.origin;
+  return {{"url", fmt::format("{}://{}{}", o.scheme, format_address(o.host, o.port),
+                              w.target == "/" ? "/" : "/***")},
+          {"proxy", o.proxy},
+          {"proxy_authorization", hidden(o.proxy_authorization)},
+          {"secret", hidden(w.secret)},
+          {"format", name_of(w.format)},
+          {"events", events},
+          {"attempts", w.attempts},
+          {"timeout", format_duration(w.timeout)},
+          {"retry_max", format_duration(w.retry_max)}};
 }
+
+Json json(const EachOf& each);  // holds lists itself
 
 template <class T>
 Json by_name(const std::map<std::string, T, std::less<>>& map) {
@@ -268,6 +259,15 @@ Json in_order(const std::vector<T>& list) {
   Json out = Json::array();
   for (const auto& value : list) out.push_back(json(value));
   return out;
+}
+
+Json json(const EachOf& e) {
+  return {{"kind", name_of(e.kind)},
+          {"owner", e.owner ? Json(name_of(*e.owner)) : Json(nullptr)},
+          {"owner_id", e.owner_id},
+          {"budgets", in_order(e.budgets)},
+          {"rate_limits", in_order(e.rate_limits)},
+          {"required", e.required}};
 }
 
 }  // namespace
@@ -295,13 +295,20 @@ std::string dump(const Snapshot& s) {
       {"teams", by_name(s.teams)},
       {"agents", by_name(s.agents)},
       {"keys", in_order(s.keys)},
+      {"tags", s.tags},
       {"budgets", in_order(s.budgets)},
+      {"rate_limits", in_order(s.rate_limits)},
+      {"each", in_order(s.each)},
+      {"end_user_header", s.end_user_header},
       {"guardrails", by_name(s.guardrails)},
       {"default_guardrails", s.default_guardrails},
       {"routing", json(s.routing)},
       {"spending", json(s.spending)},
+      {"loop_breaker", json(s.loop_breaker)},
+      {"loop_memory", json(s.loop_memory)},
       {"audit", json(s.audit)},
       {"webhooks", in_order(s.webhooks)},
+      {"alert_queue", s.alert_queue},
       {"mcp_allowed_origins", s.mcp_allowed_origins},
       {"mcp_session_secret", hidden(s.mcp_session_secret)},
       {"public_url", s.public_url},

@@ -31,6 +31,22 @@ void unknown_key(Reader& reader, const Node::Entry& entry, const std::string& pa
   reader.problem(entry.key_at, path, "unknown key", expected, nearest(entry.key, keys));
 }
 
+void check_exactly_one(Reader& reader, const Node& node, const std::string& path,
+                       const SectionInfo& section) {
+  const auto& keys = section.exactly_one;
+  const Node::Entry* first = nullptr;
+  for (const auto& entry : node.entries) {
+    if (std::find(keys.begin(), keys.end(), entry.key) == keys.end()) continue;
+    if (first != nullptr)
+      reader.problem(entry.key_at, join_path(path, entry.key), "stands beside " + first->key,
+                     fmt::format("one of {}; the other in an entry of its own", one_of(keys)));
+    else
+      first = &entry;
+  }
+  if (first == nullptr)
+    reader.problem(node.at, path, "has no limit", fmt::format("one of {}", one_of(keys)));
+}
+
 std::optional<bool> read_bool(Reader& reader, const Node& node, const std::string& path) {
   const auto* text = reader.scalar(node, path, "true or false");
   if (text == nullptr) return std::nullopt;
@@ -46,14 +62,14 @@ std::optional<bool> read_bool(Reader& reader, const Node& node, const std::strin
   return std::nullopt;
 }
 
-std::optional<std::int64_t> read_integer(Reader& reader, const Node& node, const std::string& path,
-                                         std::int64_t min, std::int64_t max) {
-  const std::string expected =
-      min == max ? std::to_string(min) : fmt::format("a whole number from {} to {}", min, max);
-  const auto* text = reader.scalar(node, path, expected);
-  if (text == nullptr) return std::nullopt;
-  const auto value = base::parse_u64(*text);
-  if (!value && !all_digits(*text)) {
+namespace {
+
+/// `digits` is the scalar of `node` without what only groups its digits.
+std::optional<std::int64_t> to_integer(Reader& reader, const Node& node, const std::string& path,
+                                       const std::string& digits, std::int64_t min,
+                                       std::int64_t max, const std::string& expected) {
+  const auto value = base::parse_u64(digits);
+  if (!value && !all_digits(digits)) {
     reader.bad_value(node, path, "is not a whole number", expected);
     return std::nullopt;
   }
@@ -63,6 +79,34 @@ std::optional<std::int64_t> read_integer(Reader& reader, const Node& node, const
     return std::nullopt;
   }
   return static_cast<std::int64_t>(*value);
+}
+
+std::string integer_form(std::int64_t min, std::int64_t max) {
+  return min == max ? std::to_string(min) : fmt::format("a whole number from {} to {}", min, max);
+}
+
+}  // namespace
+
+std::optional<std::int64_t> read_integer(Reader& reader, const Node& node, const std::string& path,
+                                         std::int64_t min, std::int64_t max) {
+  const std::string expected = integer_form(min, max);
+  const auto* text = reader.scalar(node, path, expected);
+  if (text == nullptr) return std::nullopt;
+  return to_integer(reader, node, path, *text, min, max, expected);
+}
+
+std::optional<std::int64_t> read_count(Reader& reader, const Node& node, const std::string& path,
+                                       std::int64_t min, std::int64_t max) {
+  const std::string expected = integer_form(min, max) + " such as 1_000_000";
+  const auto* text = reader.scalar(node, path, expected);
+  if (text == nullptr) return std::nullopt;
+  std::string digits;
+  for (std::size_t i = 0; i < text->size(); ++i) {
+    const bool groups = (*text)[i] == '_' && i != 0 && i + 1 < text->size() &&
+                        (*text)[i - 1] != '_' && (*text)[i + 1] != '_';
+    if (!groups) digits += (*text)[i];
+  }
+  return to_integer(reader, node, path, digits, min, max, expected);
 }
 
 std::optional<std::chrono::milliseconds> read_duration(Reader& reader, const Node& node,

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+
 #include "config/schema.hpp"
 #include "tollgate/base/strings.hpp"
 #include "tollgate/base/time_format.hpp"
@@ -15,6 +17,9 @@ namespace tollgate::config {
 [[nodiscard]] std::optional<std::int64_t> read_integer(Reader&, const Node&,
                                                        const std::string& path, std::int64_t min,
                                                        std::int64_t max);
+/// The same, and "_" may stand between two digits: 1_000_000.
+[[nodiscard]] std::optional<std::int64_t> read_count(Reader&, const Node&, const std::string& path,
+                                                     std::int64_t min, std::int64_t max);
 [[nodiscard]] std::optional<std::chrono::milliseconds> read_duration(
     Reader&, const Node&, const std::string& path, std::chrono::milliseconds min,
     std::chrono::milliseconds max, std::chrono::milliseconds step);
@@ -64,6 +69,31 @@ std::optional<E> read_enum(Reader& reader, const Node& node, const std::string& 
   return names(E{})[*index].value;
 }
 
+/// A list of values of an enumeration, at least one and each once.
+template <class E>
+std::optional<std::vector<E>> read_enums(Reader& reader, const Node& node,
+                                         const std::string& path) {
+  std::vector<E> list;
+  bool good = node.is_sequence();
+  each_item(reader, node, path, fmt::format("a list, each item {}", one_of(choices_of<E>())),
+            [&](const Node& item, const std::string& at) {
+              const auto value = read_enum<E>(reader, item, at);
+              good = good && value.has_value();
+              if (!value) return;
+              if (std::find(list.begin(), list.end(), *value) != list.end()) {
+                reader.bad_value(item, at, "stands there twice", "each value once");
+                good = false;
+              }
+              list.push_back(*value);
+            });
+  if (good && list.empty()) {
+    reader.problem(node.at, path, "is an empty list", "at least one value, or no such key");
+    return std::nullopt;
+  }
+  if (!good) return std::nullopt;
+  return list;
+}
+
 // ---- fields ----
 
 /// Text of a member's default: absent optionals give "".
@@ -100,6 +130,18 @@ Field<T> integer(std::string key, M T::*member, std::int64_t min, std::int64_t m
         if (!value) return std::nullopt;
         return static_cast<V>(*value);
       });
+  field.info.min = min;
+  field.info.max = max;
+  return field;
+}
+
+template <class T>
+Field<T> count(std::string key, std::optional<std::int64_t> T::*member, std::int64_t min,
+               std::int64_t max, std::string doc) {
+  auto field = value_field(std::move(key), member, ValueType::count, "", std::move(doc),
+                           [min, max](Reader& r, const Node& n, const std::string& path) {
+                             return read_count(r, n, path, min, max);
+                           });
   field.info.min = min;
   field.info.max = max;
   return field;
@@ -158,6 +200,20 @@ Field<T> enumeration(std::string key, M T::*member, std::string doc) {
   auto field = value_field(std::move(key), member, ValueType::enumeration,
                            default_of(member, [](E v) { return std::string(name_of(v)); }),
                            std::move(doc), read_enum<E>);
+  field.info.choices = choices_of<E>();
+  return field;
+}
+
+/// A list of values of an enumeration; by default all of them.
+template <class T, class E>
+Field<T> enumerations(std::string key, std::vector<E> T::*member, std::string doc) {
+  const auto format = [](const std::vector<E>& list) {
+    std::string out = "[";
+    for (const E value : list) out += (out.size() > 1 ? ", " : "") + std::string(name_of(value));
+    return out + "]";
+  };
+  auto field = value_field(std::move(key), member, ValueType::enum_list, default_of(member, format),
+                           std::move(doc), read_enums<E>);
   field.info.choices = choices_of<E>();
   return field;
 }

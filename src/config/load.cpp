@@ -33,7 +33,9 @@ LoadResult load_text(std::string_view yaml, const std::string& path, const Env& 
     resolve_upstreams(reader, root, *snapshot);
     resolve_models(reader, root, catalogue, *snapshot);
     resolve_guardrails(reader, root, *snapshot);
+    resolve_budgets(reader, root, *snapshot);
     resolve_access(reader, root, *snapshot);
+    resolve_loops(reader, root, *snapshot);
     if (options.further_checks)
       for (auto& found : options.further_checks(*snapshot, reader.source_files()))
         reader.problem_at(found.path, std::move(found.what), std::move(found.expected),

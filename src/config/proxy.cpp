@@ -99,7 +99,8 @@ std::optional<Url> proxy_from_environment(Reader& reader, const Url& target) {
   if (!url)
     // A warning only would send traffic around a proxy that somebody asked for.
     reader.problem({}, "", fmt::format("environment variable {}: the proxy URL {}", name, why),
-                   "a URL such as \"http://proxy.example:3128\", or proxy: none at the upstream");
+                   "a URL such as \"http://proxy.example:3128\", or proxy: none at the upstream "
+                   "or webhook");
   return url;
 }
 

@@ -1,5 +1,9 @@
 #pragma once
 
+#include <set>
+#include <string>
+#include <utility>
+
 #include "config/document.hpp"
 #include "config/reader.hpp"
 
@@ -18,14 +22,36 @@ using Catalogue =
                                              std::string_view model);
 /// Absent, with a problem at `doc.path` when only half a price is given.
 [[nodiscard]] std::optional<Price> make_price(Reader& reader, const PriceDoc& doc);
+/// What is said there replaces what was known.
+void take_media(const CountingDoc& doc, MediaTokens& media);
 
 /// Everything below adds to `out`; problems and warnings go to the reader.
 void resolve_edge(Reader& reader, const RootDoc& root, Snapshot& out);
 void resolve_upstreams(Reader& reader, const RootDoc& root, Snapshot& out);
 void resolve_models(Reader& reader, const RootDoc& root, const Catalogue& catalogue, Snapshot& out);
 void resolve_guardrails(Reader& reader, const RootDoc& root, Snapshot& out);
+/// Budgets, rate limits, tags, and what sessions and end users get. Before resolve_access, which
+/// looks at tags.
+void resolve_budgets(Reader& reader, const RootDoc& root, Snapshot& out);
 void resolve_access(Reader& reader, const RootDoc& root, Snapshot& out);
+/// After resolve_access, whose keys it completes.
+void resolve_loops(Reader& reader, const RootDoc& root, Snapshot& out);
 
+/// Tells which keys run into some budget in US dollars, whatever they call.
+class SpendingCaps {
+ public:
+  explicit SpendingCaps(const Snapshot& snapshot);
+  /// @param key  with the owners it has by its agent and team
+  [[nodiscard]] bool bound(const Key& key) const;
+
+ private:
+  std::set<std::pair<ScopeKind, std::string>> scopes_;
+  bool everything_ = false;
+};
+
+/// Where connections to `url` go and by which way; the pool's limits are defaults.
+[[nodiscard]] Origin origin_of(Reader& reader, const Url& url, const UpstreamTls& tls,
+                               const ProxyChoice& proxy);
 /// The egress proxy the environment asks for: HTTPS_PROXY (https), http_proxy (http), ALL_PROXY,
 /// lower case first; never for loopback nor for what NO_PROXY lists. HTTP_PROXY in capitals is not
 /// read, as in curl. An unusable variable is a problem: going around a proxy silently is worse.

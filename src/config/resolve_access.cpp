@@ -1,6 +1,6 @@
-#include <date/tz.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <set>
 
 #include "config/resolve.hpp"
@@ -10,48 +10,13 @@
 namespace tollgate::config {
 namespace {
 
-void check_time_zone(Reader& reader, const BudgetDoc& doc) {
-  const std::string& zone = doc.budget.time_zone;
-  if (zone == "UTC") return;  // always there, even without a tz database
-  try {
-    static_cast<void>(date::locate_zone(zone));
-    return;
-  } catch (const std::exception&) {
-  }
-  std::vector<std::string> known;
-  try {
-    for (const auto& entry : date::get_tzdb().zones) known.push_back(entry.name());
-  } catch (const std::exception&) {  // no tz database on this machine: no suggestion either
-  }
-  reader.problem_at(join_path(doc.path, "time_zone"),
-                    fmt::format("unknown time zone {}", in_quotes(zone)),
-                    "an IANA name such as \"Europe/Berlin\" or \"UTC\"", nearest(zone, known));
-}
-
-/// Adds the budgets of one scope; a budget's name is its identity there.
-void add_budgets(Reader& reader, const std::vector<BudgetDoc>& docs, ScopeKind scope,
-                 const std::string& id, Snapshot& out) {
-  std::set<std::string> seen;
-  for (const BudgetDoc& doc : docs) {
-    if (!seen.insert(doc.budget.name).second)
-      reader.problem_at(doc.path,
-                        fmt::format("a second budget of this {} is named {}", name_of(scope),
-                                    in_quotes(doc.budget.name)),
-                        "a name of its own");
-    check_time_zone(reader, doc);
-    out.budgets.push_back({scope, id, doc.budget});
-  }
-}
-
-void add_owners(Reader& reader, const NameMap<OwnerDoc>& docs, ScopeKind scope,
-                const char* parent_key, const NameMap<Owner>* parents, NameMap<Owner>& owners,
-                Snapshot& out) {
+void add_owners(Reader& reader, const NameMap<OwnerDoc>& docs, const char* parent_key,
+                const NameMap<Owner>* parents, NameMap<Owner>& owners) {
   for (const auto& [id, doc] : docs) {
     owners.emplace(id, Owner{id, doc.parent, doc.guardrails});
     if (!doc.parent.empty() && !parents->contains(doc.parent))
       unknown_reference(reader, join_path(doc.path, parent_key), parent_key, doc.parent,
                         keys_of(*parents));
-    add_budgets(reader, doc.budgets, scope, id, out);
   }
 }
 
@@ -123,6 +88,15 @@ Key make_key(Reader& reader, const KeyDoc& doc, const Snapshot& snapshot) {
   inherit(reader, doc, "team", key.agent, snapshot.agents, key.team);
   inherit(reader, doc, "org", key.team, snapshot.teams, key.org);
   key.tags = doc.tags;
+  const std::set<std::string> tags(doc.tags.begin(), doc.tags.end());
+  const auto scopes =
+      static_cast<std::size_t>(std::count_if(tags.begin(), tags.end(), [&](const std::string& tag) {
+        return std::binary_search(snapshot.tags.begin(), snapshot.tags.end(), tag);
+      }));
+  if (scopes > kMaxTagScopes)
+    reader.problem_at(join_path(doc.path, "tags"),
+                      fmt::format("bears {} tags that have an entry in tags", scopes),
+                      fmt::format("at most {}; any number of others", kMaxTagScopes));
   key.expires = doc.expires;
   key.disabled = doc.disabled;
   key.guardrails = doc.guardrails;
@@ -143,34 +117,14 @@ Key make_key(Reader& reader, const KeyDoc& doc, const Snapshot& snapshot) {
   return key;
 }
 
-/// Tells which keys run into some budget, whatever they call.
-class Capped {
- public:
-  explicit Capped(const Snapshot& snapshot) {
-    for (const auto& entry : snapshot.budgets) scopes_.emplace(entry.scope, entry.scope_id);
-    const auto all = [&](ScopeKind scope, const auto& map) {
-      return !map.empty() && std::all_of(map.begin(), map.end(), [&](const auto& entry) {
-        return scopes_.contains({scope, entry.first});
-      });
-    };
-    everything_ =
-        all(ScopeKind::provider, snapshot.providers) || all(ScopeKind::model, snapshot.models);
-  }
-  void warn_unless(Reader& reader, const std::string& path, const Key& key,
-                   std::string_view expected) const {
-    if (everything_ || scopes_.contains({ScopeKind::key, key.id}) ||
-        scopes_.contains({ScopeKind::agent, key.agent}) ||
-        scopes_.contains({ScopeKind::team, key.team}) ||
-        scopes_.contains({ScopeKind::org, key.org}))
-      return;
-    reader.warning_at(path, fmt::format("key {} has no budget on any scope", in_quotes(key.id)),
-                      std::string(expected));
-  }
-
- private:
-  std::set<std::pair<ScopeKind, std::string>> scopes_;
-  bool everything_ = false;
-};
+void warn_unless_capped(Reader& reader, const SpendingCaps& caps, const std::string& path,
+                        const Key& key, std::string_view expected) {
+  if (caps.bound(key)) return;
+  reader.warning_at(
+      path,
+      fmt::format("key {} has no budget on any scope that bounds its spending", in_quotes(key.id)),
+      std::string(expected));
+}
 
 }  // namespace
 
@@ -194,6 +148,7 @@ KeyReview review_key(const Key& key, const Snapshot& snapshot, base::WallTime no
   doc.agent = key.agent;
   doc.team = key.team;
   doc.org = key.org;
+  doc.tags = key.tags;
   doc.allow = {key.allow.surfaces, key.allow.models, key.allow.providers,
                key.allow.paths,    key.allow.mcp,    key.allow.a2a};
   const Key completed = make_key(reader, doc, snapshot);
@@ -208,27 +163,22 @@ KeyReview review_key(const Key& key, const Snapshot& snapshot, base::WallTime no
   if (key.expires && *key.expires <= now)
     reader.problem_at("expires", "is in the past", "a time to come");
   // The budgets of a key stand in the YAML, which a key of the store is not in.
-  Capped(snapshot).warn_unless(reader, "", completed,
-                               "an agent, team or org with budgets as its owner; budgets of its "
-                               "own need the key's digest in the YAML");
+  warn_unless_capped(reader, SpendingCaps(snapshot), "", completed,
+                     "an agent, team or org with budgets as its owner; budgets of its own need the "
+                     "key's digest in the YAML");
   return {reader.take_problems(), reader.take_warnings()};
 }
 
 void resolve_access(Reader& reader, const RootDoc& root, Snapshot& out) {
-  add_owners(reader, root.orgs, ScopeKind::org, "", nullptr, out.orgs, out);
-  add_owners(reader, root.teams, ScopeKind::team, "org", &out.orgs, out.teams, out);
-  add_owners(reader, root.agents, ScopeKind::agent, "team", &out.teams, out.agents, out);
-  for (const auto& [name, doc] : root.providers)
-    add_budgets(reader, doc.budgets, ScopeKind::provider, name, out);
-  for (const auto& [name, doc] : root.models)
-    add_budgets(reader, doc.budgets, ScopeKind::model, name, out);
+  add_owners(reader, root.orgs, "", nullptr, out.orgs);
+  add_owners(reader, root.teams, "org", &out.orgs, out.teams);
+  add_owners(reader, root.agents, "team", &out.teams, out.agents);
 
   std::map<std::string, std::size_t> ids;
   std::map<base::Sha256Digest, std::string> digests;
   for (std::size_t i = 0; i < root.keys.size(); ++i) {
     const KeyDoc& doc = root.keys[i];
     out.keys.push_back(make_key(reader, doc, out));
-    add_budgets(reader, doc.budgets, ScopeKind::key, doc.id, out);
     if (const auto [first, fresh] = ids.emplace(doc.id, i); !fresh && !doc.id.empty())
       reader.problem_at(
           join_path(doc.path, "id"),
@@ -240,10 +190,10 @@ void resolve_access(Reader& reader, const RootDoc& root, Snapshot& out) {
                         fmt::format("is already the digest of {}", first->second),
                         "a key of its own");
   }
-  const Capped capped(out);
+  const SpendingCaps caps(out);
   for (std::size_t i = 0; i < root.keys.size(); ++i)
-    capped.warn_unless(reader, root.keys[i].path, out.keys[i],
-                       "budgets here or at its agent, team or org");
+    warn_unless_capped(reader, caps, root.keys[i].path, out.keys[i],
+                       "a budget with a limit in US dollars here or at its agent, team or org");
 }
 
 }  // namespace tollgate::config

@@ -134,6 +134,8 @@ void resolve_edge(Reader& reader, const RootDoc& root, Snapshot& out) {
                         fmt::format("an amount in spending.{}_hold", key));
   };
   needs_amount(out.spending.unpriced, out.spending.unpriced_hold, "unpriced");
+  needs_amount(out.spending.unknown_modifier, out.spending.unknown_modifier_hold,
+               "unknown_modifier");
   needs_amount(out.spending.unbounded_input, out.spending.unbounded_input_hold, "unbounded_input");
 
   for (const auto& doc : root.alerts.webhooks) {
@@ -142,12 +144,17 @@ void resolve_edge(Reader& reader, const RootDoc& root, Snapshot& out) {
       reader.problem_at(join_path(doc.path, "url"), "is plain http to another machine",
                         "https, or allow_plain_http: true");
     Webhook hook;
-    hook.url = fmt::format("{}://{}{}", doc.url->scheme,
-                           format_address(doc.url->host, doc.url->port), doc.url->path);
+    hook.origin = origin_of(reader, *doc.url, UpstreamTls{}, doc.proxy);
+    hook.target = doc.url->path.empty() ? "/" : doc.url->path;
     hook.secret = doc.secret;
+    hook.format = doc.format;
+    hook.events = doc.events;
     hook.attempts = doc.attempts;
+    hook.timeout = doc.timeout;
+    hook.retry_max = doc.retry_max;
     out.webhooks.push_back(std::move(hook));
   }
+  out.alert_queue = root.alerts.queue;
 }
 
 }  // namespace tollgate::config

@@ -5,27 +5,10 @@
 
 #include "config/resolve.hpp"
 #include "config/tables.hpp"
+#include "tollgate/config/usual_service.hpp"
 
 namespace tollgate::config {
 namespace {
-
-/// The largest price file read; the shipped one is about 60 KB.
-constexpr std::size_t kMaxPriceFile = 16 << 20;
-
-void overlay(Reader& reader, const PriceSections& sections, PriceSource source,
-             Catalogue& catalogue) {
-  for (const auto& [section, models] : sections) {
-    for (const auto& [model, doc] : models) {
-      CatalogueEntry& row = catalogue[section][model];
-      if (auto price = make_price(reader, doc)) {
-        row.price = price;
-        row.price->source = source;
-      }
-      if (doc.context_window != 0) row.context_window = doc.context_window;
-      if (doc.max_output != 0) row.max_output = doc.max_output;
-    }
-  }
-}
 
 /// As spoken: "an agent", "an MCP server".
 std::string_view article(std::string_view kind) {
@@ -33,80 +16,35 @@ std::string_view article(std::string_view kind) {
   return vowel || kind.starts_with("MCP") ? "an" : "a";
 }
 
+/// A modifier that every call gets has to have a price.
+void warn_of_default_modifier(Reader& reader, const RootDoc& root, const DeploymentDoc& from,
+                              const Deployment& deployment) {
+  if (!deployment.price) return;
+  const std::string& name = deployment.price->default_modifier;
+  if (name.empty() || root.spending.unknown_modifier == UnpricedAction::hold) return;
+  std::vector<std::string> priced;
+  for (const ModifierTariff& modifier : deployment.price->modifiers)
+    priced.push_back(modifier.name);
+  if (std::find(priced.begin(), priced.end(), name) != priced.end()) return;
+  reader.warning_at(
+      from.path,
+      fmt::format("{} has no price for its provider's default_modifier {}; its calls are refused",
+                  in_quotes(deployment.model), in_quotes(name)),
+      "that modifier in its price, or spending.unknown_modifier: hold", nearest(name, priced));
+}
+
+/// By the model's name, whoever serves it; else by who does.
+Tokenizer tokenizer_of(std::string_view model, const Provider& provider) {
+  const auto has = [model](std::string_view part) { return model.find(part) != model.npos; };
+  if (has("claude")) return Tokenizer::anthropic;
+  if (has("gemini")) return Tokenizer::gemini;
+  if (has("gpt-3.5") || has("gpt-4") || has("gpt-5") || has("gpt-oss")) return Tokenizer::openai;
+  if (provider.kind == ProviderKind::openai) return Tokenizer::openai;
+  if (provider.kind == ProviderKind::anthropic) return Tokenizer::anthropic;
+  return Tokenizer::generic;
+}
+
 }  // namespace
-
-std::optional<Price> make_price(Reader& reader, const PriceDoc& doc) {
-  const bool cached = doc.cache_read || doc.cache_write || doc.cache_write_1h;
-  for (const auto& [key, value] : {std::pair("input", doc.input), std::pair("output", doc.output)})
-    if (!value && reader.has(join_path(doc.path, key))) return std::nullopt;  // reported already
-  if (doc.input.has_value() != doc.output.has_value() || (cached && !doc.input)) {
-    reader.problem_at(doc.path, "has only part of a price",
-                      "input and output together; 0 where a model charges nothing");
-    return std::nullopt;
-  }
-  if (!doc.input && !doc.per_call) return std::nullopt;
-  Price price;
-  price.source = PriceSource::overrides;
-  price.input = doc.input.value_or(base::PicoUsdPerToken{});
-  price.output = doc.output.value_or(base::PicoUsdPerToken{});
-  price.cache_read = doc.cache_read;
-  price.cache_write = doc.cache_write;
-  price.cache_write_1h = doc.cache_write_1h;
-  price.per_call = doc.per_call.value_or(base::NanoUsd{});
-  return price;
-}
-
-Catalogue load_catalogue(Reader& reader, const PricesDoc& prices) {
-  Catalogue catalogue;
-  const bool named = reader.has("prices.file");
-  const std::string file = named ? prices.file : reader.resolve_file(prices.file);
-  std::string why;
-  const auto text = file.empty() ? std::nullopt : reader.env().read_file(file, kMaxPriceFile, why);
-  if (text) {
-    reader.note_source("prices.file", file);
-    Reader price_reader(file, reader.env(), reader.secrets());
-    auto parsed = parse_yaml(*text, file);
-    price_reader.add_problems(std::move(parsed.problems));
-    if (parsed.root) {
-      PriceFileDoc doc;
-      price_file_table().read(price_reader, *parsed.root, "", doc);
-      overlay(price_reader, doc.prices, PriceSource::catalogue, catalogue);
-    }
-    reader.add_problems(price_reader.take_problems());
-  } else if (named && !file.empty()) {
-    reader.problem_at("prices.file", fmt::format("the price file cannot be read: {}", why),
-                      "a readable price file, or \"\" for none");
-  } else if (!named) {
-    reader.warning_at("prices.file", fmt::format("no price file at {}", in_quotes(file)),
-                      "prices.file to name one");
-  }
-  overlay(reader, prices.overrides, PriceSource::overrides, catalogue);
-  return catalogue;
-}
-
-const CatalogueEntry* find_row(const Catalogue& catalogue, std::string_view section,
-                               std::string_view model) {
-  const auto models = catalogue.find(section);
-  if (models == catalogue.end()) return nullptr;
-  auto row = models->second.find(model);
-  if (row == models->second.end()) row = models->second.find(std::string_view("*"));
-  return row == models->second.end() ? nullptr : &row->second;
-}
-
-std::string default_section(ProviderKind kind, const std::string& name,
-                            const Catalogue& catalogue) {
-  switch (kind) {
-    case ProviderKind::openai:
-      return "openai";
-    case ProviderKind::anthropic:
-      return "anthropic";
-    case ProviderKind::demo:
-      return "demo";
-    case ProviderKind::openai_compatible:
-      return catalogue.contains(name) ? name : "";
-  }
-  return "";
-}
 
 void unknown_reference(Reader& reader, const std::string& path, std::string_view kind,
                        std::string_view name, const std::vector<std::string>& known) {
@@ -122,6 +60,7 @@ void resolve_models(Reader& reader, const RootDoc& root, const Catalogue& catalo
   for (auto& [name, provider] : out.providers) {
     const ProviderDoc& doc = root.providers.at(name);
     provider.catalogue = doc.catalogue;
+    if (!is_usual_service(doc.default_modifier)) provider.default_modifier = doc.default_modifier;
     if (provider.catalogue.empty()) {
       provider.catalogue = default_section(provider.kind, name, catalogue);
     } else if (!catalogue.contains(provider.catalogue)) {
@@ -161,12 +100,19 @@ void resolve_models(Reader& reader, const RootDoc& root, const Catalogue& catalo
       const CatalogueEntry* row = find_row(catalogue, provider->second.catalogue, deployment.model);
       if (from.price) deployment.price = make_price(reader, *from.price);
       if (!deployment.price && row != nullptr) deployment.price = row->price;
+      if (deployment.price) deployment.price->default_modifier = provider->second.default_modifier;
       deployment.context_window = from.context_window != 0 ? from.context_window
                                   : row != nullptr         ? row->context_window
                                                            : 0;
       deployment.max_output = from.max_output != 0 ? from.max_output
                               : row != nullptr     ? row->max_output
                                                    : 0;
+      deployment.tokenizer = from.tokenizer ? *from.tokenizer
+                             : row != nullptr && row->tokenizer
+                                 ? *row->tokenizer
+                                 : tokenizer_of(deployment.model, provider->second);
+      if (row != nullptr) deployment.media = row->media;
+      take_media(from, deployment.media);
       if (!deployment.price && root.spending.unpriced == UnpricedAction::refuse) {
         std::vector<std::string> priced;
         if (const auto section = catalogue.find(provider->second.catalogue);
@@ -178,6 +124,7 @@ void resolve_models(Reader& reader, const RootDoc& root, const Catalogue& catalo
             "a price here or in prices.overrides, or spending.unpriced: hold",
             nearest(deployment.model, priced));
       }
+      warn_of_default_modifier(reader, root, from, deployment);
       model.deployments.push_back(std::move(deployment));
     }
     std::stable_sort(

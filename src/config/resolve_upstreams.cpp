@@ -20,37 +20,11 @@ Origin make_origin(Reader& reader, const UpstreamDoc& doc, const char* url_key, 
                       "the upstream's certificate is not checked",
                       "ca_file with the upstream's own CA");
 
-  Origin origin;
-  origin.scheme = url.scheme;
-  origin.host = url.host;
-  origin.port = url.port;
+  Origin origin = origin_of(reader, url, doc.tls, doc.proxy);
   origin.base_path = url.path == "/" ? "" : url.path;
-  origin.tls = doc.tls;
   origin.max_connections = doc.max_connections;
   origin.max_idle = doc.max_idle;
   origin.idle_timeout = doc.idle_timeout;
-  const auto proxy =
-      doc.proxy.from_environment ? proxy_from_environment(reader, url) : doc.proxy.url;
-  if (proxy) {
-    origin.proxy = fmt::format("http://{}", format_address(proxy->host, proxy->port));
-    if (!proxy->userinfo.empty())
-      origin.proxy_authorization = base::Secret("Basic " + base64(percent_decode(proxy->userinfo)));
-  }
-  // Connections may be shared when the peer, the way to it and the TLS profile are the same; the
-  // proxy's credential counts by digest, because pool keys are shown.
-  std::string proxy_user;
-  if (!origin.proxy_authorization.empty())
-    proxy_user = base::to_hex(base::sha256(origin.proxy_authorization.reveal())).substr(0, 16);
-  origin.pool_key = fmt::format("{}://{}", origin.scheme, format_address(origin.host, origin.port));
-  if (!origin.proxy.empty()) origin.pool_key += fmt::format(" via {}", origin.proxy);
-  if (!proxy_user.empty()) origin.pool_key += fmt::format(" as {}", proxy_user);
-  if (origin.scheme == "https") {
-    const auto& tls = origin.tls;
-    if (!tls.ca_file.empty()) origin.pool_key += fmt::format(" ca {}", tls.ca_file);
-    if (!tls.certificate_file.empty())
-      origin.pool_key += fmt::format(" cert {} {}", tls.certificate_file, tls.private_key_file);
-    if (!tls.verify) origin.pool_key += " unverified";
-  }
   return origin;
 }
 
@@ -74,6 +48,18 @@ std::optional<Url> default_url(ProviderKind kind) {
   return std::nullopt;
 }
 
+OutputCapField default_cap_field(ProviderKind kind) {
+  switch (kind) {
+    case ProviderKind::openai:
+      return OutputCapField::max_completion_tokens;
+    case ProviderKind::anthropic:
+    case ProviderKind::openai_compatible:
+    case ProviderKind::demo:
+      return OutputCapField::max_tokens;
+  }
+  return OutputCapField::max_tokens;
+}
+
 Provider make_provider(Reader& reader, const std::string& name, const ProviderDoc& doc) {
   Provider provider;
   provider.name = name;
@@ -93,8 +79,14 @@ Provider make_provider(Reader& reader, const std::string& name, const ProviderDo
   provider.headers = make_headers(doc);
   provider.first_byte_stream = doc.timeouts.first_byte_stream;
   provider.first_byte_json = doc.timeouts.first_byte_json;
+  provider.output_cap_field = doc.output_cap_field.value_or(default_cap_field(*kind));
+  if (*kind == ProviderKind::anthropic && reader.has(join_path(doc.path, "output_cap_field")))
+    reader.problem_at_key(join_path(doc.path, "output_cap_field"),
+                          "means nothing to Anthropic's API, which has max_tokens only",
+                          "no such key, or another kind");
   if (*kind == ProviderKind::demo) {
-    for (const char* key : {"base_url", "api_key", "proxy", "ca_file", "headers"})
+    for (const char* key :
+         {"base_url", "api_key", "proxy", "ca_file", "headers", "output_cap_field"})
       if (reader.has(join_path(doc.path, key)))
         reader.problem_at_key(join_path(doc.path, key),
                               "means nothing to the built-in demo provider",
@@ -121,6 +113,36 @@ Provider make_provider(Reader& reader, const std::string& name, const ProviderDo
 }
 
 }  // namespace
+
+Origin origin_of(Reader& reader, const Url& url, const UpstreamTls& tls,
+                 const ProxyChoice& choice) {
+  Origin origin;
+  origin.scheme = url.scheme;
+  origin.host = url.host;
+  origin.port = url.port;
+  origin.tls = tls;
+  const auto proxy = choice.from_environment ? proxy_from_environment(reader, url) : choice.url;
+  if (proxy) {
+    origin.proxy = fmt::format("http://{}", format_address(proxy->host, proxy->port));
+    if (!proxy->userinfo.empty())
+      origin.proxy_authorization = base::Secret("Basic " + base64(percent_decode(proxy->userinfo)));
+  }
+  // Connections may be shared when the peer, the way to it and the TLS profile are the same; the
+  // proxy's credential counts by digest, because pool keys are shown.
+  std::string proxy_user;
+  if (!origin.proxy_authorization.empty())
+    proxy_user = base::to_hex(base::sha256(origin.proxy_authorization.reveal())).substr(0, 16);
+  origin.pool_key = fmt::format("{}://{}", origin.scheme, format_address(origin.host, origin.port));
+  if (!origin.proxy.empty()) origin.pool_key += fmt::format(" via {}", origin.proxy);
+  if (!proxy_user.empty()) origin.pool_key += fmt::format(" as {}", proxy_user);
+  if (origin.scheme == "https") {
+    if (!tls.ca_file.empty()) origin.pool_key += fmt::format(" ca {}", tls.ca_file);
+    if (!tls.certificate_file.empty())
+      origin.pool_key += fmt::format(" cert {} {}", tls.certificate_file, tls.private_key_file);
+    if (!tls.verify) origin.pool_key += " unverified";
+  }
+  return origin;
+}
 
 void resolve_upstreams(Reader& reader, const RootDoc& root, Snapshot& out) {
   for (const auto& [name, doc] : root.providers)

@@ -18,10 +18,12 @@ namespace tollgate::config {
 enum class ValueType : std::uint8_t {
   boolean,
   integer,
+  count,  ///< an integer whose digits "_" may group
   duration,
   size,
   usd,
   usd_per_mtok,
+  factor,  ///< a decimal above 0
   text,
   name,
   secret,
@@ -34,6 +36,7 @@ enum class ValueType : std::uint8_t {
   digest,
   percent_list,
   text_list,
+  enum_list,
   object,
   object_map,  ///< name -> object
   object_list,
@@ -56,7 +59,7 @@ struct FieldInfo {
   bool restart_only = false;
   bool required = false;
   std::vector<std::string> choices;
-  std::int64_t min = 0, max = 0;           ///< for integers, when max > min
+  std::int64_t min = 0, max = 0;           ///< for integers and counts, when max > min
   const SectionInfo* section = nullptr;    ///< for objects and collections of them
   std::string example;                     ///< YAML text in the example; default_text when empty
   std::vector<std::string> example_names;  ///< entries of a map in the example
@@ -68,6 +71,7 @@ struct SectionInfo {
   std::string doc;        ///< a sentence or two
   std::string shorthand;  ///< what a plain text may stand for; empty = none
   std::vector<FieldInfo> fields;
+  std::vector<std::string> exactly_one;  ///< keys of which one must stand, and no other
 };
 
 /// One key of documents of type T: its facts and how to read it.
@@ -94,6 +98,10 @@ struct Field {
 void unknown_key(Reader& reader, const Node::Entry& entry, const std::string& path,
                  const SectionInfo& section);
 
+/// Notes that none of the keys of `section.exactly_one` stands in `node`, or more than one.
+void check_exactly_one(Reader& reader, const Node& node, const std::string& path,
+                       const SectionInfo& section);
+
 /// All keys of one kind of map, in documented order.
 template <class T>
 class Table {
@@ -110,6 +118,12 @@ class Table {
   Table shorthand(std::string doc, Shorthand read) && {
     info_.shorthand = std::move(doc);
     shorthand_ = std::move(read);
+    return std::move(*this);
+  }
+
+  /// Asks for one of these keys. The first is the example's, the others stand there as comments.
+  Table exactly_one(std::vector<std::string> keys) && {
+    info_.exactly_one = std::move(keys);
     return std::move(*this);
   }
 
@@ -137,6 +151,7 @@ class Table {
       if (fields_[i].info.required && !seen[i])
         reader.problem(node.at, path, fmt::format("{} is missing", fields_[i].info.key),
                        fmt::format("{}: {}", fields_[i].info.key, fields_[i].info.doc));
+    if (!info_.exactly_one.empty()) check_exactly_one(reader, node, path, info_);
   }
 
  private:

@@ -3,7 +3,7 @@
 #include "config/fields.hpp"
 #include "config/tables.hpp"
 
-/// Budgets, owners, keys and guardrails.
+/// Owners, keys and guardrails.
 namespace tollgate::config {
 namespace {
 
@@ -21,21 +21,6 @@ bool is_surface_glob(std::string_view text) {
                      [&](std::string_view s) { return base::glob_match(text, s); });
 }
 
-/// A member of the nested Budget as if it were one of BudgetDoc.
-template <class M, class Parse>
-Field<BudgetDoc> budget_field(std::string key, M Budget::*member, ValueType type, std::string def,
-                              std::string doc, Parse parse) {
-  Field<BudgetDoc> field;
-  field.info.key = std::move(key);
-  field.info.type = type;
-  field.info.default_text = std::move(def);
-  field.info.doc = std::move(doc);
-  field.read = [member, parse](Reader& r, const Node& n, const std::string& path, BudgetDoc& out) {
-    if (auto value = parse(r, n, path)) out.budget.*member = std::move(*value);
-  };
-  return field;
-}
-
 Table<OwnerDoc> owner_table(std::string title, std::string doc, const char* parent,
                             std::string parent_doc, std::string whose) {
   using O = OwnerDoc;
@@ -45,8 +30,8 @@ Table<OwnerDoc> owner_table(std::string title, std::string doc, const char* pare
                          .example(parent == std::string("org") ? "acme" : "research"));
   fields.push_back(texts("guardrails", &O::guardrails, is_name, "the name of a guardrail",
                          "Guardrails for every call of " + whose));
-  fields.push_back(
-      list_of("budgets", &O::budgets, budget_table(), "Caps on all spending of " + whose));
+  for (auto& field : caps_fields<O>(whose)) fields.push_back(std::move(field));
+  for (auto& field : each_fields<O>(whose)) fields.push_back(std::move(field));
   return Table<O>(std::move(title), std::move(doc), std::move(fields));
 }
 
@@ -173,34 +158,6 @@ Field<GuardrailDoc> detectors_field() {
 
 }  // namespace
 
-const Table<BudgetDoc>& budget_table() {
-  static const Table<BudgetDoc> table = [] {
-    const Budget made;
-    auto limit = budget_field("limit", &Budget::limit, ValueType::usd, "",
-                              "The cap; nothing passes it", read_usd)
-                     .unit("USD")
-                     .required()
-                     .example("5.00");
-    auto window = budget_field(
-        "window", &Budget::window, ValueType::enumeration, std::string(name_of(made.window)),
-        "When the count starts anew, by the calendar of time_zone", read_enum<WindowKind>);
-    window.info.choices = choices_of<WindowKind>();
-    return Table<BudgetDoc>(
-        "Budgets",
-        "A cap on spending. Its identity is scope and name: change the limit and the count goes "
-        "on.",
-        {budget_field("name", &Budget::name, ValueType::name, made.name,
-                      "Unique among the budgets of its scope", read_name),
-         std::move(limit), std::move(window),
-         budget_field("time_zone", &Budget::time_zone, ValueType::name, made.time_zone,
-                      "IANA name; weeks start on Monday", read_name),
-         budget_field("alerts", &Budget::alert_percents, ValueType::percent_list, "[80]",
-                      "Percents of the limit that raise an alert", read_percents)
-             .unit("percent")});
-  }();
-  return table;
-}
-
 const Table<OwnerDoc>& org_table() {
   static const Table<OwnerDoc> table =
       owner_table("Orgs", "Organisations, by id.", nullptr, "", "the organisation");
@@ -222,36 +179,41 @@ const Table<OwnerDoc>& agent_table() {
 
 const Table<KeyDoc>& key_table() {
   using K = KeyDoc;
-  static const Table<K> table(
-      "Keys", "Virtual keys, which agents present. Only the digest of a key is written here.",
-      {
-          name("id", &K::id, "Unique id, shown in audit and metrics").required().example("coder-1"),
-          value_field("digest", &K::digest, ValueType::digest, "",
-                      "sha256: and 64 hex digits, as tollgate keys new prints", read_digest)
-              .required()
-              .example("sha256:" + std::string(64, '0')),
-          pattern_field("last4", &K::last4, "Last four characters of the key, for lists")
-              .example("\"a1b2\""),
-          name("agent", &K::agent, "The agent that owns the key; empty for none").example("coder"),
-          name("team", &K::team, "The team that owns the key; absent = the agent's")
-              .default_is("the agent's")
-              .example("research"),
-          name("org", &K::org, "The organisation that owns the key; absent = the team's")
-              .default_is("the team's")
-              .example("acme"),
-          texts("tags", &K::tags, is_model_name, "letters, digits and any of \"._-/:@+\"",
-                "Free labels, kept in the audit"),
-          value_field("expires", &K::expires, ValueType::timestamp, "",
-                      "RFC 3339 time after which the key is refused; absent = never",
-                      read_timestamp)
-              // In quotes: YAML 1.1 readers, editors' among them, take the plain form for a date.
-              .example("\"2030-01-01T00:00:00Z\""),
-          boolean("disabled", &K::disabled, "Refuse the key as if it were unknown"),
-          object("allow", &K::allow, allow_table(), "What the key may use"),
-          texts("guardrails", &K::guardrails, is_name, "the name of a guardrail",
-                "Guardrails for every call of the key"),
-          list_of("budgets", &K::budgets, budget_table(), "Caps on all spending of the key"),
-      });
+  static const Table<K> table = [] {
+    std::vector<Field<K>> fields{
+        name("id", &K::id, "Unique id, shown in audit and metrics").required().example("coder-1"),
+        value_field("digest", &K::digest, ValueType::digest, "",
+                    "sha256: and 64 hex digits, as tollgate keys new prints", read_digest)
+            .required()
+            .example("sha256:" + std::string(64, '0')),
+        pattern_field("last4", &K::last4, "Last four characters of the key, for lists")
+            .example("\"a1b2\""),
+        name("agent", &K::agent, "The agent that owns the key; empty for none").example("coder"),
+        name("team", &K::team, "The team that owns the key; absent = the agent's")
+            .default_is("the agent's")
+            .example("research"),
+        name("org", &K::org, "The organisation that owns the key; absent = the team's")
+            .default_is("the team's")
+            .example("acme"),
+        texts("tags", &K::tags, is_model_name, "letters, digits and any of \"._-/:@+\"",
+              "Labels, kept in the audit; those with an entry in tags are scopes of its calls")
+            .example("[prod]"),
+        value_field("expires", &K::expires, ValueType::timestamp, "",
+                    "RFC 3339 time after which the key is refused; absent = never", read_timestamp)
+            // In quotes: YAML 1.1 readers, editors' among them, take the plain form for a date.
+            .example("\"2030-01-01T00:00:00Z\""),
+        boolean("disabled", &K::disabled, "Refuse the key as if it were unknown"),
+        object("allow", &K::allow, allow_table(), "What the key may use"),
+        texts("guardrails", &K::guardrails, is_name, "the name of a guardrail",
+              "Guardrails for every call of the key"),
+    };
+    for (auto& field : caps_fields<K>("the key")) fields.push_back(std::move(field));
+    for (auto& field : each_fields<K>("the key")) fields.push_back(std::move(field));
+    fields.push_back(own_loop_breaker());
+    return Table<K>("Keys",
+                    "Virtual keys, which agents present. Only the digest of a key is written here.",
+                    std::move(fields));
+  }();
   return table;
 }
 

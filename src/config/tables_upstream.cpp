@@ -3,7 +3,7 @@
 #include "config/fields.hpp"
 #include "config/tables.hpp"
 
-/// Providers, models, MCP servers, A2A agents and prices.
+/// Providers, models, MCP servers and A2A agents.
 namespace tollgate::config {
 namespace {
 
@@ -11,23 +11,6 @@ using namespace std::chrono_literals;
 
 constexpr std::string_view kUrlForm =
     "a URL such as \"https://host/path\" without user, query and fragment";
-
-std::optional<ProxyChoice> read_proxy(Reader& reader, const Node& node, const std::string& path) {
-  constexpr std::string_view kForm = "env, none or a URL such as \"http://proxy.example:3128\"";
-  const auto text = reader.expanded(node, path, kForm);
-  if (!text) return std::nullopt;
-  if (*text == "env") return ProxyChoice{};
-  if (*text == "none") return ProxyChoice{false, std::nullopt};
-  std::string why;
-  auto url = parse_url(*text, {.userinfo = true, .query = false}, why);
-  if (url && url->scheme != "http") why = "has another scheme than http", url.reset();
-  if (url && !url->path.empty() && url->path != "/") why = "has a path", url.reset();
-  if (!url) {
-    reader.problem(node.at, path, "the proxy URL " + why, std::string(kForm));
-    return std::nullopt;
-  }
-  return ProxyChoice{false, std::move(url)};
-}
 
 /// A member of the base seen as one of T, so that fields are made for T.
 template <class T, class M>
@@ -112,10 +95,7 @@ std::vector<Field<T>> upstream_fields(std::vector<Field<T>> first, std::vector<F
   fields.push_back(tls_field<T>("verify_tls", &UpstreamTls::verify, ValueType::boolean, "true",
                                 "Check the upstream's certificate; false is logged at every start",
                                 read_bool));
-  fields.push_back(value_field(
-      "proxy", of<T>(&UpstreamDoc::proxy), ValueType::text, "env",
-      "Egress proxy: a URL, none, or env for HTTPS_PROXY, http_proxy, ALL_PROXY and NO_PROXY",
-      read_proxy));
+  fields.push_back(proxy_field(of<T>(&UpstreamDoc::proxy)));
   fields.push_back(integer("max_connections", of<T>(&UpstreamDoc::max_connections), 1, 100'000,
                            "Connections of one worker to this upstream")
                        .unit("per worker"));
@@ -154,34 +134,6 @@ void read_deployment_text(Reader& reader, const Node& node, const std::string& p
   out.model = text->substr(slash + 1);
 }
 
-std::vector<Field<PriceDoc>> price_fields() {
-  using P = PriceDoc;
-  return {
-      usd_per_mtok("input", &P::input, "Input tokens").example("2.5"),
-      usd_per_mtok("output", &P::output, "Output tokens").example("10"),
-      usd_per_mtok("cache_read", &P::cache_read,
-                   "Input tokens read from the provider's cache; absent = as input")
-          .example("1.25"),
-      usd_per_mtok("cache_write", &P::cache_write,
-                   "Input tokens written to the cache; absent = as input")
-          .example("2.5"),
-      usd_per_mtok("cache_write_1h", &P::cache_write_1h,
-                   "Input tokens written to the 1-hour cache; absent = as cache_write")
-          .example("5"),
-      usd("per_call", &P::per_call, "Added to every call").example("0"),
-  };
-}
-
-template <class T>
-std::vector<Field<T>> window_fields() {
-  return {integer("context_window", &T::context_window, 0, 1'000'000'000,
-                  "Tokens the model can read; 0 = as the catalogue says")
-              .unit("tokens"),
-          integer("max_output", &T::max_output, 0, 1'000'000'000,
-                  "Tokens the model can write in one answer; 0 = as the catalogue says")
-              .unit("tokens")};
-}
-
 const Table<DeploymentDoc>& deployment_table() {
   using D = DeploymentDoc;
   static const Table<D> table = [] {
@@ -198,6 +150,7 @@ const Table<DeploymentDoc>& deployment_table() {
         object("price", &D::price, price_table(), "Price instead of the catalogue's"),
     };
     for (auto& field : window_fields<D>()) fields.push_back(std::move(field));
+    for (auto& field : counting_fields<D>()) fields.push_back(std::move(field));
     return Table<D>("Deployments", "One provider's model behind an alias.", std::move(fields))
         .shorthand("`provider/model`", read_deployment_text);
   }();
@@ -206,21 +159,21 @@ const Table<DeploymentDoc>& deployment_table() {
 
 }  // namespace
 
-const Table<PriceDoc>& price_table() {
-  static const Table<PriceDoc> table("Price", "Exact decimal prices. input and output go together.",
-                                     price_fields());
-  return table;
-}
-
-const Table<PriceDoc>& catalogue_table() {
-  static const Table<PriceDoc> table = [] {
-    auto fields = price_fields();
-    for (auto& field : window_fields<PriceDoc>()) fields.push_back(std::move(field));
-    return Table<PriceDoc>(
-        "Catalogue rows", "Price and size of one model, in the price file and in prices.overrides.",
-        std::move(fields));
-  }();
-  return table;
+std::optional<ProxyChoice> read_proxy(Reader& reader, const Node& node, const std::string& path) {
+  constexpr std::string_view kForm = "env, none or a URL such as \"http://proxy.example:3128\"";
+  const auto text = reader.expanded(node, path, kForm);
+  if (!text) return std::nullopt;
+  if (*text == "env") return ProxyChoice{};
+  if (*text == "none") return ProxyChoice{false, std::nullopt};
+  std::string why;
+  auto url = parse_url(*text, {.userinfo = true, .query = false}, why);
+  if (url && url->scheme != "http") why = "has another scheme than http", url.reset();
+  if (url && !url->path.empty() && url->path != "/") why = "has a path", url.reset();
+  if (!url) {
+    reader.problem(node.at, path, "the proxy URL " + why, std::string(kForm));
+    return std::nullopt;
+  }
+  return ProxyChoice{false, std::move(url)};
 }
 
 const Table<ProviderDoc>& provider_table() {
@@ -245,23 +198,35 @@ const Table<ProviderDoc>& provider_table() {
                 "entry's name")
                .default_is("by kind")
                .example("openai"),
+           name("default_modifier", &P::default_modifier,
+                "What this account's calls are served as when they ask for nothing else, such as "
+                "\"priority\"; its price is held for")
+               .default_is("as usual")
+               .example("flex")
+               .commented(),
+           enumeration("output_cap_field", &P::output_cap_field,
+                       "The field of chat completions in which it knows an output cap: a cap that "
+                       "the agent sends as max_completion_tokens alone is renamed for a host that "
+                       "knows max_tokens, which may ignore the other. For OpenAI's or Azure's "
+                       "reasoning models behind openai_compatible: max_completion_tokens")
+               .default_is("max_completion_tokens for openai, else max_tokens")
+               .example("max_tokens")
+               .commented(),
            object("timeouts", &P::timeouts, provider_timeouts_table(), "Timeouts of this provider"),
-           list_of("budgets", &P::budgets, budget_table(),
-                   "Caps on all spending at this provider")}));
+           budgets_field<P>("this provider"), rate_limits_field<P>("this provider")}));
   return table;
 }
 
 const Table<ModelDoc>& model_table() {
   using M = ModelDoc;
   static const Table<M> table =
-      Table<M>(
-          "Models", "What agents may ask for: an alias and the deployments behind it.",
-          {list_of("deployments", &M::deployments, deployment_table(),
-                   "Where calls go, by priority and weight")
-               .required(),
-           texts("guardrails", &M::guardrails, is_name, "the name of a guardrail",
-                 "Guardrails for calls to this model"),
-           list_of("budgets", &M::budgets, budget_table(), "Caps on all spending on this alias")})
+      Table<M>("Models", "What agents may ask for: an alias and the deployments behind it.",
+               {list_of("deployments", &M::deployments, deployment_table(),
+                        "Where calls go, by priority and weight")
+                    .required(),
+                texts("guardrails", &M::guardrails, is_name, "the name of a guardrail",
+                      "Guardrails for calls to this model"),
+                budgets_field<M>("this alias"), rate_limits_field<M>("this alias")})
           .shorthand("`provider/model`, or a list of deployments",
                      [](Reader& reader, const Node& node, const std::string& path, M& out) {
                        if (node.is_scalar())
@@ -322,27 +287,6 @@ const Table<A2aAgentDoc>& a2a_agent_table() {
           {text("card_path", &A::card_path, "Path of its agent card on the same host"),
            usd("price_per_call", &A::price_per_call,
                "Price of one message/send or message/stream")}));
-  return table;
-}
-
-const Table<PricesDoc>& prices_table() {
-  static const Table<PricesDoc> table(
-      "Prices", "Where model prices come from.",
-      {path("file", &PricesDoc::file, "The price file; its own head explains it"),
-       price_sections("overrides", &PricesDoc::overrides,
-                      "Rows that replace or add to the file's, by section and model; model \"*\" "
-                      "stands for all others")});
-  return table;
-}
-
-const Table<PriceFileDoc>& price_file_table() {
-  using P = PriceFileDoc;
-  static const Table<P> table(
-      "Price file", "config/prices.yaml.",
-      {integer("version", &P::version, 1, 1, "Always 1").required(),
-       text("vintage", &P::vintage, "Day the figures were read").required(),
-       text("unit", &P::unit, "Unit of the figures").required(),
-       price_sections("prices", &P::prices, "Section, model, row").required()});
   return table;
 }
 

@@ -60,10 +60,17 @@ void RequestContext::reset() {
   plan.skipped.clear();
   rules = nullptr;
   secrets = nullptr;
+  loop_ticket.reset();
   bound = {};
+  bound_is_estimate = false;
   hold_plan = {};
-  held_candidate = 0;
+  who = {};
+  session_scope.clear();
+  end_user_scope.clear();
+  rates = {};
+  held_candidate = kNotHeld;
   largest_hold = {};
+  attempts = 0;
   free_of_charge = true;
   hold_awaited = false;
   priced.reset();

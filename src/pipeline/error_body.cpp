@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <chrono>
 #include <iterator>
 
+#include "tollgate/base/time_format.hpp"
 #include "tollgate/domain/keys/key_format.hpp"
 #include "tollgate/json/writer.hpp"
 #include "tollgate/pipeline/chain.hpp"
@@ -23,7 +25,7 @@ void append_retry_headers(const base::Error& error, std::string& out) {
   // SDKs retry 408, 409, 429 and 5xx by themselves. What cannot get better by trying again says so.
   const int status = error.http_status();
   if (status == 402 || (status == 429 && !error.retry_after_s()) ||
-      error.code() == ErrorCode::internal_error)
+      error.code() == ErrorCode::internal_error || error.code() == ErrorCode::loop_detected)
     out += "x-should-retry: false\r\n";
 }
 
@@ -85,6 +87,44 @@ std::string fault_body(const RequestContext& context) {
 
 }  // namespace
 
+namespace {
+
+/// As OpenAI writes a span: "1s", "6m0s", "120ms".
+std::string span_text(std::chrono::microseconds span) {
+  const auto ms = std::chrono::ceil<std::chrono::milliseconds>(span).count();
+  if (ms < 1'000) return fmt::format("{}ms", ms);
+  const std::int64_t seconds = (ms + 999) / 1'000;
+  if (seconds < 60) return fmt::format("{}s", seconds);
+  if (seconds < 3'600) return fmt::format("{}m{}s", seconds / 60, seconds % 60);
+  return fmt::format("{}h{}m{}s", seconds / 3'600, seconds / 60 % 60, seconds % 60);
+}
+
+void append_rate(const RequestContext& context, const domain::budget::RateStatus::One& rate,
+                 std::string_view what, std::string& out) {
+  if (!rate.is_limited) return;
+  const auto to = std::back_inserter(out);
+  if (context.route.dialect == Dialect::anthropic) {
+    const base::WallTime reset =
+        context.services->clock.wall() + std::chrono::ceil<std::chrono::seconds>(rate.reset);
+    fmt::format_to(to,
+                   "anthropic-ratelimit-{0}-limit: {1}\r\nanthropic-ratelimit-{0}-remaining: "
+                   "{2}\r\nanthropic-ratelimit-{0}-reset: {3}\r\n",
+                   what, rate.limit, rate.remaining, base::format_rfc3339(reset));
+    return;
+  }
+  fmt::format_to(to,
+                 "x-ratelimit-limit-{0}: {1}\r\nx-ratelimit-remaining-{0}: "
+                 "{2}\r\nx-ratelimit-reset-{0}: {3}\r\n",
+                 what, rate.limit, rate.remaining, span_text(rate.reset));
+}
+
+}  // namespace
+
+void append_rate_headers(const RequestContext& context, std::string& header_lines) {
+  append_rate(context, context.rates.requests, "requests", header_lines);
+  append_rate(context, context.rates.tokens, "tokens", header_lines);
+}
+
 void render_error(RequestContext& context, const base::Error& error, int& status,
                   std::string& header_lines, std::string& body) {
   status = status_of(context, error);
@@ -92,6 +132,7 @@ void render_error(RequestContext& context, const base::Error& error, int& status
   header_lines = "Content-Type: application/json\r\n";
   fmt::format_to(std::back_inserter(header_lines), "x-request-id: {}\r\n", context.request_id);
   append_retry_headers(error, header_lines);
+  append_rate_headers(context, header_lines);
   if (status == 401) header_lines += "WWW-Authenticate: Bearer\r\n";
   if (status == 405)
     fmt::format_to(std::back_inserter(header_lines), "Allow: {}\r\n",

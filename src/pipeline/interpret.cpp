@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "pipeline/multipart.hpp"
 #include "tollgate/domain/keys/key_format.hpp"
 #include "tollgate/pipeline/context.hpp"
@@ -19,6 +21,7 @@ using protocol::llm::RequestKind;
 namespace {
 
 constexpr std::size_t kMaxIdBytes = 128;
+constexpr std::uint32_t kMostDepth = 1'000'000;
 
 /// An id a caller sends for correlation: visible ASCII, bounded, else ignored.
 std::string correlation_id(std::string_view value) {
@@ -28,6 +31,17 @@ std::string correlation_id(std::string_view value) {
   return std::string(value);
 }
 
+/// A depth of delegation: decimal digits and nothing else, else ignored; what is beyond any limit
+/// counts as the most there is.
+std::uint32_t delegation_depth(std::string_view value) {
+  std::uint32_t depth = 0;
+  for (const char c : value) {
+    if (c < '0' || c > '9') return 0;
+    depth = std::min(kMostDepth, depth * 10 + static_cast<std::uint32_t>(c - '0'));
+  }
+  return depth;
+}
+
 /// "00-<32 hex>-<16 hex>-<2 hex>" (W3C Trace Context): trace and parent id.
 void read_trace(const protocol::http::RequestHead& head, Payload& payload) {
   const std::string_view parent = head.value(HeaderId::traceparent);
@@ -35,6 +49,8 @@ void read_trace(const protocol::http::RequestHead& head, Payload& payload) {
     payload.trace_id = correlation_id(parent.substr(3, 32));
     payload.parent_id = correlation_id(parent.substr(36, 16));
   }
+  if (head.headers.has(HeaderId::x_tollgate_depth))
+    payload.depth = delegation_depth(head.value(HeaderId::x_tollgate_depth));
   // Whatever the agent's framework calls its session; the first that is there.
   for (const HeaderId id :
        {HeaderId::x_session_id, HeaderId::x_claude_code_session_id, HeaderId::session_id}) {

@@ -54,6 +54,7 @@ WorkerHost::WorkerHost(unsigned index, const Shared& shared, pipeline::RuntimePt
                 shared.ledger,
                 shared.store,
                 shared.retry_budget,
+                shared.loops,
                 shared.alerts,
                 shared.throttle,
                 shared.in_flight,

@@ -47,10 +47,6 @@ FailureKind to_domain(TransportFailure failure) {
   return FailureKind::cancelled;
 }
 
-std::int64_t micros(std::chrono::nanoseconds span) {
-  return std::chrono::duration_cast<std::chrono::microseconds>(span).count();
-}
-
 }  // namespace
 
 base::ErrorCode code_of_break(TransportFailure failure) noexcept {
@@ -85,16 +81,19 @@ Attempt::Attempt(RequestContext& context, domain::routing::AttemptLoop& loop, st
       index_(context.record ? context.record->attempts.size() : 0),
       number_(loop.attempts() + 1),
       started_(context.services->clock.mono()) {
+  ++context.attempts;
   if (number_ > 1) {
     context.usage = {};
     context.usage_is_final = false;
     context.served_model.clear();
     context.payload.output_text_bytes = 0;
+    context.payload.told_on_the_way = context.payload.last_told = 0;
+    context.payload.silent_tokens = 0;
   }
   if (!context.record) return;
   auto& row = context.record->attempts.emplace_back();
   row.deployment = target().deployment->id;
-  row.started_us = micros(started_ - context.received_at);
+  row.started_us = base::to_micros(started_ - context.received_at);
 }
 
 base::MonoTime Attempt::end(std::string_view outcome, int status, telemetry::AttemptResult result,
@@ -115,7 +114,7 @@ base::MonoTime Attempt::end(base::MonoTime now, std::string_view outcome, int st
   row.outcome = outcome;
   row.http_status = status;
   if (!error_code.empty()) row.error_code = error_code;
-  row.duration_us = micros(now - started_);
+  row.duration_us = base::to_micros(now - started_);
   return now;
 }
 
@@ -156,7 +155,7 @@ void Attempt::gave_nothing(int status, base::MonoTime at) {
 
 AttemptEnd Attempt::discarded(int status, base::MonoTime at, std::uint64_t answer_bytes) {
   const base::MonoTime now = end_unreadable(status, at);
-  keep_abandoned(context_, index_, Received{answer_bytes, false});
+  keep_abandoned(context_, index_, Received{answer_bytes, 0, false});
   const auto verdict = loop_.on_outcome(AttemptOutcome::unreadable(), false, now);
   return verdict == domain::routing::Verdict::final ? AttemptEnd::over : AttemptEnd::next;
 }
@@ -169,10 +168,14 @@ AttemptEnd Attempt::failed(const UpstreamExchange& exchange, int status, Transpo
   if (failure == TransportFailure::pool_exhausted)
     context_.services->metrics.limit_hits(telemetry::LimitHit::max_connections).inc();
   if (failure == TransportFailure::cancelled || context_.cancel.cancelled()) {
+    if (exchange.sent_at() == base::MonoTime{}) return AttemptEnd::client_gone;
+    const std::int64_t silent = silent_output(context_.config().spending, now - exchange.sent_at());
     if (context_.served_by != nullptr) {
-      context_.payload.output_text_bytes = answer_bytes;  // settled as the answer it was to be
-    } else if (exchange.sent_at() != base::MonoTime{}) {
-      keep_abandoned(context_, index_, {});
+      // Settled as the answer it was to be.
+      context_.payload.output_text_bytes = answer_bytes;
+      context_.payload.silent_tokens = silent;
+    } else {
+      keep_abandoned(context_, index_, Received{0, silent, false});
     }
     return AttemptEnd::client_gone;
   }
@@ -182,7 +185,7 @@ AttemptEnd Attempt::failed(const UpstreamExchange& exchange, int status, Transpo
           ? exchange.sent_at() != base::MonoTime{}
           : pipeline::may_have_been_sent(failure) && failure != TransportFailure::stale_connection;
   if (is_sent) {
-    const Received received{answer_bytes, failure == TransportFailure::too_large};
+    const Received received{answer_bytes, 0, failure == TransportFailure::too_large};
     keep_abandoned(context_, index_, received);
   }
   const auto verdict = loop_.on_outcome(AttemptOutcome::failure(to_domain(failure)), false, now);
@@ -198,9 +201,12 @@ void Attempt::broke_off(int status, TransportFailure failure) {
   static_cast<void>(final);  // nothing follows what the agent has begun to read
 }
 
-void Attempt::cancelled(int status) {
+void Attempt::cancelled(const UpstreamExchange& exchange, int status) {
   const base::MonoTime now =
       end("cancelled", status, telemetry::attempt_failure(FailureKind::cancelled));
+  const base::MonoTime said = context_.first_content_at;
+  context_.payload.silent_tokens = silent_output(
+      context_.config().spending, (said == base::MonoTime{} ? now : said) - exchange.sent_at());
   // It did answer: of its health this says what a success says.
   const auto final = loop_.on_outcome(AttemptOutcome::status(status), true, now);
   static_cast<void>(final);

@@ -63,7 +63,7 @@ class Attempt {
   /// The answer broke off after something of it had gone to the agent.
   void broke_off(int status, pipeline::TransportFailure failure);
   /// The agent left, or the gateway was told to stop, while the answer was under way.
-  void cancelled(int status);
+  void cancelled(const pipeline::UpstreamExchange& exchange, int status);
 
  private:
   base::MonoTime end_unreadable(int status, base::MonoTime at);

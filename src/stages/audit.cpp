@@ -15,10 +15,6 @@ using pipeline::RequestContext;
 using pipeline::Verdict;
 using store::AuditRecord;
 
-std::int64_t micros(std::chrono::nanoseconds span) {
-  return std::chrono::duration_cast<std::chrono::microseconds>(span).count();
-}
-
 store::Outcome outcome_of(const RequestContext& context) {
   if (context.client_gone()) return store::Outcome::client_closed;
   if (context.stopped_by_gateway()) return store::Outcome::failed;
@@ -146,6 +142,7 @@ class AuditStage final : public pipeline::Stage {
     set(record.trace_id, payload.trace_id);
     set(record.session_id, payload.session_id);
     set(record.parent_id, payload.parent_id);
+    set(record.end_user, payload.fields.end_user);
     record.started = context.started;
     set(record.principal.key_id, key.id);
     set(record.principal.agent, key.agent);
@@ -171,9 +168,9 @@ class AuditStage final : public pipeline::Stage {
       set(record.deployment, deployment.id);
     }
     const auto& counts = payload.final_counts;
-    record.tokens.input = counts.input;
-    record.tokens.output = counts.output;
-    record.tokens.cache_read = counts.cache_read;
+    record.tokens.input = counts.input + counts.audio_input;
+    record.tokens.output = counts.output + counts.audio_output;
+    record.tokens.cache_read = counts.cache_read + counts.audio_cache_read;
     record.tokens.cache_write = counts.cache_write_5m;
     record.tokens.cache_write_1h = counts.cache_write_1h;
     record.tokens.reasoning = context.usage.reasoning;
@@ -182,13 +179,14 @@ class AuditStage final : public pipeline::Stage {
     record.held = context.largest_hold;
     set(record.price_source, price_source(context));
     record.output_cap_lowered = context.hold_plan.is_lowered;
-    record.total_us = micros(context.finished_at - context.received_at);
-    if (context.gateway_time.count() > 0) record.gateway_us = micros(context.gateway_time);
-    if (context.upstream_time.count() > 0) record.upstream_us = micros(context.upstream_time);
+    record.total_us = base::to_micros(context.finished_at - context.received_at);
+    if (context.gateway_time.count() > 0) record.gateway_us = base::to_micros(context.gateway_time);
+    if (context.upstream_time.count() > 0)
+      record.upstream_us = base::to_micros(context.upstream_time);
     const base::MonoTime first = context.is_stream && context.first_content_at != base::MonoTime{}
                                      ? context.first_content_at
                                      : context.first_byte_at;
-    if (first != base::MonoTime{}) record.ttft_us = micros(first - context.received_at);
+    if (first != base::MonoTime{}) record.ttft_us = base::to_micros(first - context.received_at);
     record.outcome = outcome_of(context);
     record.status = context.status != 0 ? context.status : (context.client_gone() ? 499 : 0);
     if (context.refusal)
@@ -205,7 +203,7 @@ class AuditStage final : public pipeline::Stage {
     set(record.config_digest, context.config().source_digest);
     // Agents choose these texts, and some put their key there; no column may hold a credential.
     for (std::string* text :
-         {&record.session_id, &record.method, &record.path, &record.model_asked,
+         {&record.session_id, &record.end_user, &record.method, &record.path, &record.model_asked,
           &record.model_served, &record.rpc_method, &record.tool, &record.task_id})
       if (domain::keys::can_hold_key(*text)) domain::keys::redact_keys(*text);
     capture_bodies(context, record);

@@ -4,7 +4,9 @@
 
 #include "tollgate/base/time_format.hpp"
 #include "tollgate/config/names.hpp"
+#include "tollgate/domain/budget/row_json.hpp"
 #include "tollgate/json/writer.hpp"
+#include "tollgate/pipeline/error_body.hpp"
 
 namespace tollgate::stages {
 
@@ -66,25 +68,11 @@ void describe_me(const RequestContext& context, std::string& body) {
   if (key.expires) out.member("expires", base::format_rfc3339(*key.expires));
   out.end_object();
   out.key("budgets").begin_array();
-  for (const auto& row : context.services->ledger.snapshot_of(key.scopes)) {
-    out.begin_object();
-    out.member("scope", config::name_of(row.scope)).member("id", row.scope_id);
-    out.member("budget", row.budget).member("window", config::name_of(row.window));
-    out.member("time_zone", row.time_zone);
-    out.member("limit_usd", to_string(row.limit).substr(1));
-    out.member("spent_usd", to_string(row.spent).substr(1));
-    out.member("held_usd", to_string(row.held).substr(1));
-    out.member("limit_nusd", row.limit.value).member("spent_nusd", row.spent.value);
-    out.member("held_nusd", row.held.value);
-    out.key("resets_at");
-    if (row.reset_at) {
-      out.string(base::format_rfc3339(*row.reset_at));
-    } else {
-      out.null();
-    }
-    out.key("closed").boolean(row.is_closed);
-    out.end_object();
-  }
+  auto& ledger = context.services->ledger;
+  for (const auto& row : ledger.snapshot_of(key.scopes)) domain::budget::write_row(out, row);
+  out.end_array();
+  out.key("rate_limits").begin_array();
+  for (const auto& row : ledger.rates_of(key.scopes)) domain::budget::write_row(out, row);
   out.end_array().end_object();
 }
 
@@ -104,6 +92,7 @@ base::Task<Verdict> answer_locally(RequestContext& context) {
   header_lines += "x-request-id: ";
   header_lines += context.request_id;
   header_lines += "\r\n";
+  pipeline::append_rate_headers(context, header_lines);
   context.status = 200;
   context.response_bytes = body.size();
   const std::string_view piece = body;

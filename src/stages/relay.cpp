@@ -10,7 +10,6 @@
 namespace tollgate::stages {
 
 using base::Error;
-using base::ErrorCode;
 using pipeline::BodyChunk;
 using pipeline::Payload;
 using pipeline::RequestContext;
@@ -18,7 +17,7 @@ using pipeline::TransportFailure;
 using protocol::llm::EventClass;
 
 namespace {
-json::ParseLimits event_limits() {
+json::ParseLimits model_event_limits() {
   json::ParseLimits limits;
   limits.max_depth = 256;
   limits.allow_lone_surrogates = true;
@@ -39,7 +38,8 @@ Relay::Relay(RequestContext& context, pipeline::UpstreamExchange& exchange, bool
       first_event_by_(context.payload.dialect != nullptr ? first_event_by
                                                          : base::Deadline::never()),
       header_lines_(std::move(header_lines)),
-      parser_(context.config().limits.sse_event_bytes) {
+      parser_(context.config().limits.sse_event_bytes),
+      output_limit_(context) {
   exchange_.limit_reads(first_event_by_);
 }
 
@@ -73,9 +73,9 @@ bool Relay::take(const BodyChunk& chunk) {
   for (const std::string_view piece : chunk.pieces) {
     parser_.feed(piece);
     drain_parser();
-    if (stopped_ || error_first_ || failure_ != TransportFailure::none || parser_.failed()) break;
+    if (is_cut_short() || failure_ != TransportFailure::none || parser_.failed()) break;
   }
-  if (chunk.end && !stopped_ && !error_first_ && failure_ == TransportFailure::none) {
+  if (chunk.end && !is_cut_short() && failure_ == TransportFailure::none) {
     parser_.finish();
     drain_parser();
     if (is_model() && is_open_mark(parser_.rest())) {
@@ -83,6 +83,7 @@ bool Relay::take(const BodyChunk& chunk) {
       drain_parser();
     }
   }
+  if (!end_at_cap_.empty()) return true;
   if (parser_.failed() && !stopped_) {
     failure_ = TransportFailure::too_large;
     context_.services->metrics.limit_hits(telemetry::LimitHit::sse_event_bytes).inc();
@@ -104,14 +105,18 @@ base::Task<RelayEnd> Relay::finish_stream() {
   // The answer is whole. How its connection ends is no matter of the agent's.
   if (mark_seen_ && !stopped_ && failure_ != TransportFailure::cancelled)
     failure_ = TransportFailure::none;
-  if (failure_ == TransportFailure::none && !stopped_ && ended_early())
+  if (failure_ == TransportFailure::none && !is_cut_short() && ended_early())
     failure_ = TransportFailure::cut;
   if (failure_ != TransportFailure::none && nothing_yet()) co_return RelayEnd::not_started;
   if (!stopped_) {
     event_.reset();
     context_.chain->on_stream_end(context_, event_);
     out_ += event_.before;
-    if (event_.end_with) end_with(*event_.end_with);
+    if (event_.end_with) {
+      end_with(*event_.end_with);
+    } else {
+      out_ += end_at_cap_;
+    }
   }
   if (failure_ != TransportFailure::none && !stopped_) {
     // The two that are the gateway's own doing are no cut of the upstream's.
@@ -170,11 +175,10 @@ bool Relay::ended_early() const {
 }
 
 void Relay::drain_parser() {
-  while (!stopped_ && failure_ == TransportFailure::none && !is_over()) {
+  while (!is_cut_short() && failure_ == TransportFailure::none && !is_over()) {
     const protocol::sse::Event* const event = parser_.next();
     if (event == nullptr) return;
     take_event(*event);
-    if (error_first_) return;
   }
 }
 
@@ -217,7 +221,7 @@ void Relay::relay_event(const protocol::sse::Event& event, bool has_credential) 
     event_.has_document = event_.llm.is_json;
   } else if (event.has_data && !event.data.empty()) {
     // A primed JSON-RPC stream may carry events with empty data: those pass as they are.
-    event_.has_document = !event_.document.parse(event.data, event_limits()).has_error();
+    event_.has_document = !event_.document.parse(event.data, model_event_limits()).has_error();
   }
   if (event.has_data && !event.data.empty() && !event_.has_document && event.data != "[DONE]") {
     // Readers are laxer than this parser (a key twice, deep nesting): what no stage can read, the
@@ -226,7 +230,13 @@ void Relay::relay_event(const protocol::sse::Event& event, bool has_credential) 
     return;
   }
   if (!any_event_) exchange_.limit_reads(base::Deadline::never());
-  if (is_model() && !observe()) return;
+  if (is_model()) {
+    if (!observe()) return;
+    if (output_limit_.is_broken_by(event_.llm, context_.usage)) {
+      stop_at_cap(event);
+      return;
+    }
+  }
   if (payload.kind == Payload::Kind::rpc) observe_rpc(event);
   any_event_ = true;
   if (event_.has_document) event_.edits.reset(event.data);
@@ -257,10 +267,7 @@ bool Relay::observe() {
     failure_ = TransportFailure::cut;
     return false;
   }
-  for (const auto& piece : said.pieces) {
-    if (piece.channel.index != protocol::llm::kWholeText)
-      context_.payload.output_text_bytes += piece.node.raw().size() - 2;
-  }
+  context_.payload.note_output(protocol::llm::token_quarters(said.pieces), context_.usage.output);
   if (said.kind == EventClass::done) {
     mark_seen_ = true;
     drained_by_ = base::Deadline::after(context_.services->clock.mono(), kDrain);
@@ -331,6 +338,18 @@ void Relay::append(const protocol::sse::Event& event) {
     protocol::sse::append_with_data(out_, event, event_.rewritten);
   } else {
     protocol::sse::append_with_edits(out_, event, event_.edits);
+  }
+}
+
+/// The provider goes on behind the cap it was sent: with this event the stream is over.
+[[gnu::cold, gnu::noinline]] void Relay::stop_at_cap(const protocol::sse::Event& event) {
+  context_.answer_unmeasured = true;
+  context_.usage_is_final = false;
+  context_.services->metrics.limit_hits(telemetry::LimitHit::output_cap).inc();
+  if (context_.config().spending.on_ignored_cap == config::IgnoredCap::error) {
+    end_with(error_of_ignored_cap(context_));
+  } else {
+    append_end_at_cap(context_, event.data, finished_, end_at_cap_);
   }
 }
 

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "stages/output_limit.hpp"
 #include "stages/wire.hpp"
 #include "tollgate/pipeline/context.hpp"
 #include "tollgate/pipeline/stream_event.hpp"
@@ -47,11 +48,16 @@ class Relay {
  private:
   [[nodiscard]] bool take(const pipeline::BodyChunk& chunk);
   [[nodiscard]] bool nothing_yet() const noexcept { return !any_event_ && !started_; }
+  /// Nothing that comes is for the agent any more.
+  [[nodiscard]] bool is_cut_short() const noexcept {
+    return stopped_ || error_first_ || !end_at_cap_.empty();
+  }
   void drain_parser();
   void take_event(const protocol::sse::Event& event);
   void relay_event(const protocol::sse::Event& event, bool has_credential);
   [[nodiscard]] bool observe();
   void observe_rpc(const protocol::sse::Event& event);
+  void stop_at_cap(const protocol::sse::Event& event);
   [[nodiscard]] bool is_model() const noexcept;
   [[nodiscard]] bool is_over() const noexcept;
   [[nodiscard]] bool ended_early() const;
@@ -82,6 +88,8 @@ class Relay {
       false;  ///< events have ids: an MCP server may end the stream and go on later
   bool provider_said_so_ = false;  ///< the stream broke with an error event, which was passed on
   std::vector<std::uint32_t> finished_;  ///< choices that said why they ended
+  OutputLimit output_limit_;
+  std::string end_at_cap_;  ///< the stream's end instead of all that is to come
   protocol::llm::Usage unpriced_usage_;
   std::string redacted_;
   bool stopped_ = false;

@@ -50,7 +50,7 @@ base::Task<AttemptEnd> relay_stream(Attempt& attempt, UpstreamExchange& exchange
     co_return attempt.failed(exchange, head.status, failure);
   }
   if (end == RelayEnd::cancelled) {
-    attempt.cancelled(head.status);
+    attempt.cancelled(exchange, head.status);
     co_return AttemptEnd::client_gone;
   }
   if (end == RelayEnd::cut) {
@@ -135,7 +135,7 @@ base::Task<AttemptEnd> pass_binary(Attempt& attempt, UpstreamExchange& exchange)
     const bool finished = co_await context.downstream->finish();
     co_return finished ? AttemptEnd::answered : AttemptEnd::client_gone;
   }
-  attempt.cancelled(status);
+  attempt.cancelled(exchange, status);
   co_return AttemptEnd::client_gone;
 }
 

@@ -84,7 +84,7 @@ class RouterStage final : public pipeline::Stage {
       }
       const std::size_t candidate = loop.candidate();
       const bool is_covered = context.hold && context.held_candidate == candidate && !is_outgrown;
-      if (!context.free_of_charge && !is_covered) {
+      if (!is_covered) {
         auto held = hold_for(context, candidate);
         if (held.has_error()) {
           const bool unpriced = held.error().code() == ErrorCode::unpriced_model;
@@ -109,8 +109,11 @@ class RouterStage final : public pipeline::Stage {
   /// Masks may have made the body longer than the one the money was held for: then the bound is
   /// that of the bytes that will be sent, and the hold must be made to cover it.
   static bool outgrew_bound(RequestContext& context) {
-    if (context.free_of_charge || context.edits.size() <= context.body.size()) return false;
+    if (context.free_of_charge || context.edits.empty()) return false;
+    // What a mask put there may have more tokens than what was estimated, and no more bytes.
+    if (context.edits.size() <= context.body.size()) return context.bound_is_estimate;
     context.bound = context.payload.bound(context.edits.size());
+    context.bound_is_estimate = false;
     return true;
   }
 
@@ -374,8 +377,13 @@ class RouterStage final : public pipeline::Stage {
     texts_.clear();
     payload.dialect->response_texts(document, texts_);
     for (const auto& text : texts_)
-      if (!protocol::llm::is_tag(text))
-        payload.output_text_bytes += text.ref.end_offset() - text.ref.begin_offset() - 2;
+      if (!protocol::llm::is_tag(text)) {
+        const std::string_view raw =
+            std::string_view(*answer.body)
+                .substr(text.ref.begin_offset() + 1,
+                        text.ref.end_offset() - text.ref.begin_offset() - 2);
+        payload.output_text_bytes += protocol::llm::token_quarters(raw);
+      }
     return std::nullopt;
   }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "tollgate/domain/keys/key_format.hpp"
+#include "tollgate/pipeline/error_body.hpp"
 #include "tollgate/pipeline/mcp_session.hpp"
 #include "tollgate/protocol/http/forwarding.hpp"
 #include "tollgate/protocol/http/head_writer.hpp"
@@ -18,6 +19,8 @@ using protocol::http::LineAppender;
 using protocol::llm::CapField;
 
 namespace {
+
+constexpr std::size_t kDepthDigits = 24;  ///< of the longest number, and what a line has besides
 
 bool holds_credential(const RequestContext& context, std::string_view text) {
   return context.secrets != nullptr && context.secrets->in(text);
@@ -74,7 +77,7 @@ void AttemptRequest::build(RequestContext& context, std::size_t candidate) {
   const config::Provider& provider = *target.provider;
   const config::Snapshot& config = context.config();
   build_path(context, provider);
-  const bool changes_body = build_body(context, *target.deployment, provider.kind);
+  const bool changes_body = build_body(context, *target.deployment, provider.output_cap_field);
   build_headers(context, context.alias->of(context.plan.candidates[candidate]), changes_body);
   wire.method = context.head->method_text;
   wire.path_and_query = path_;
@@ -145,10 +148,16 @@ void AttemptRequest::build_headers(const RequestContext& context,
       !to.header_names.has(HeaderId::content_type))
     headers_ += "Content-Type: application/json\r\n";
   headers_ += to.header_lines.reveal();
+  // Servers and agents may call on through the gateway; how deep they are is ours to count.
+  if (context.peer != nullptr && !to.header_names.has(HeaderId::x_tollgate_depth)) {
+    constexpr protocol::http::FieldName kDepth("x-tollgate-depth");
+    LineAppender(headers_, kDepth.text().size() + kDepthDigits)
+        .field(kDepth, std::uint64_t{context.payload.depth} + 1);
+  }
 }
 
 bool AttemptRequest::build_body(const RequestContext& context, const config::Deployment& deployment,
-                                config::ProviderKind kind) {
+                                config::OutputCapField cap_field) {
   pieces_.clear();
   usage_injected = false;
   if (context.body.empty()) return false;
@@ -159,12 +168,13 @@ bool AttemptRequest::build_body(const RequestContext& context, const config::Dep
   if (payload.dialect != nullptr && !payload.model.empty()) {
     if (deployment.model != payload.model)
       payload.dialect->set_model(payload.fields, edits_, deployment.model);
-    if (context.hold_plan.output_cap_to_forward) {
-      const CapField absent = kind == config::ProviderKind::openai ? CapField::max_completion_tokens
-                                                                   : CapField::max_tokens;
+    const CapField known = cap_field == config::OutputCapField::max_tokens
+                               ? CapField::max_tokens
+                               : CapField::max_completion_tokens;
+    payload.dialect->name_output_cap(payload.fields, edits_, known);
+    if (context.hold_plan.output_cap_to_forward)
       payload.dialect->set_output_cap(payload.fields, edits_,
-                                      *context.hold_plan.output_cap_to_forward, absent);
-    }
+                                      *context.hold_plan.output_cap_to_forward, known);
     if (payload.wants_stream && context.route.surface == Surface::chat)
       usage_injected = payload.dialect->include_usage(payload.fields, edits_);
   }
@@ -204,6 +214,8 @@ void build_answer_headers(RequestContext& context, const protocol::http::Respons
   options.replaces_mcp_session_id = is_mcp;
   options.withholds_locations = context.peer != nullptr;
   options.changes_body = changes_body || context.route.agent_card;
+  options.replaces_rate_limits =
+      context.rates.requests.is_limited || context.rates.tokens.is_limited;
   protocol::http::append_downstream_fields(head.headers, options, out);
   const auto* session = is_mcp ? head.headers.find(HeaderId::mcp_session_id) : nullptr;
   if (session != nullptr && protocol::http::passes_downstream(*session, head.headers))
@@ -214,6 +226,7 @@ void build_answer_headers(RequestContext& context, const protocol::http::Respons
   const std::string_view deployment = context.peer == nullptr && context.served_by != nullptr
                                           ? std::string_view(context.served_by->deployment->id)
                                           : std::string_view{};
+  if (options.replaces_rate_limits) pipeline::append_rate_headers(context, out);
   constexpr std::size_t kOwnNames = 128;  // and the figures
   LineAppender lines(out, context.request_id.size() + deployment.size() + kOwnNames);
   constexpr protocol::http::FieldName kId("x-request-id"), kDeployment("x-tollgate-deployment"),

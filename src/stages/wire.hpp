@@ -26,7 +26,7 @@ class AttemptRequest {
                      bool changes_body);
   /// Both say whether it is another body than the agent's.
   bool build_body(const pipeline::RequestContext& context, const config::Deployment& deployment,
-                  config::ProviderKind kind);
+                  config::OutputCapField cap_field);
   bool build_opaque_body(const pipeline::RequestContext& context,
                          const config::Deployment& deployment);
 

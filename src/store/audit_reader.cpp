@@ -7,20 +7,18 @@
 #include <system_error>
 
 #include "store/audit_row.hpp"
+#include "store/journal_epoch.hpp"
 #include "store/key_rows.hpp"
 #include "store/reader_connection.hpp"
 #include "store/schema.hpp"
 #include "store/segments.hpp"
 #include "store/spend_query.hpp"
+#include "tollgate/config/names.hpp"
 
 namespace tollgate::store {
 namespace {
 
 constexpr std::size_t kMaxRows = 10'000;
-
-std::int64_t micros(base::WallTime t) {
-  return t.time_since_epoch().count();
-}
 
 /// The WHERE clause of a filter and what to bind to it, in step.
 class Conditions {
@@ -53,6 +51,12 @@ class Conditions {
   std::string sql_;
   std::vector<std::variant<std::int64_t, std::string>> values_;
 };
+
+std::optional<config::ScopeKind> scope_from_text(std::string_view text) {
+  for (const auto& entry : config::names(config::ScopeKind()))
+    if (entry.name == text) return entry.value;
+  return std::nullopt;
+}
 
 base::Result<std::vector<StoredCall>> collect(AuditReader::Connection& connection, Statement& row) {
   std::vector<StoredCall> calls;
@@ -124,8 +128,8 @@ base::Result<std::vector<StoredCall>> AuditReader::query(const CallFilter& filte
     // Only the spans that can have such calls, the newest first, so that the limit ends the walk.
     // Without the + SQLite would first build an index on the key, for this one query.
     using Limits = std::numeric_limits<std::int64_t>;
-    where.number("started_us>=?1", filter.since ? micros(*filter.since) : Limits::min());
-    where.number("started_us<?2", filter.until ? micros(*filter.until) : Limits::max());
+    where.number("started_us>=?1", filter.since ? base::to_micros(*filter.since) : Limits::min());
+    where.number("started_us<?2", filter.until ? base::to_micros(*filter.until) : Limits::max());
     where.text("+key_id=?3", filter.key);
     where.number("span<?", filter.before_seq);
     std::string spans = "SELECT first_seq FROM audit_span WHERE newest_us>=?1 AND oldest_us<?2";
@@ -174,21 +178,43 @@ base::Result<std::string> AuditReader::read_body(const AuditBody& body, const Bo
   return bytes;
 }
 
-base::Result<base::NanoUsd> AuditReader::spend_since(config::ScopeKind scope, std::string_view id,
-                                                     base::WallTime since) {
+base::Result<domain::budget::Sums> AuditReader::spend_since(config::ScopeKind scope,
+                                                            std::string_view id,
+                                                            base::WallTime since) {
   const Connection::Limited limited(*connection_);
-  base::NanoUsd sum;
-  if (const int rc = sum_since(connection_->db, scope, id, micros(since), sum.value)) {
+  domain::budget::Sums sums;
+  if (const int rc = sums_since(connection_->db, scope, id, base::to_micros(since), sums)) {
     return connection_->error(rc);
   }
-  return sum;
+  return sums;
+}
+
+base::Result<std::vector<std::string>> AuditReader::live_scopes_since(config::ScopeKind scope,
+                                                                      base::WallTime since,
+                                                                      std::size_t most) {
+  const Connection::Limited limited(*connection_);
+  std::vector<std::string> ids;
+  if (const int rc =
+          store::live_scopes_since(connection_->db, scope, base::to_micros(since), most, ids)) {
+    return connection_->error(rc);
+  }
+  return ids;
+}
+
+base::Result<bool> AuditReader::is_on_record(config::ScopeKind scope, std::string_view id) {
+  const Connection::Limited limited(*connection_);
+  bool found = false;
+  if (const int rc = store::is_on_record(connection_->db, scope, id, found))
+    return connection_->error(rc);
+  return found;
 }
 
 base::Result<bool> AuditReader::has_overrun_since(config::ScopeKind scope, std::string_view id,
                                                   base::WallTime since) {
   const Connection::Limited limited(*connection_);
   bool found = false;
-  if (const int rc = store::has_overrun_since(connection_->db, scope, id, micros(since), found)) {
+  if (const int rc =
+          store::has_overrun_since(connection_->db, scope, id, base::to_micros(since), found)) {
     return connection_->error(rc);
   }
   return found;
@@ -198,7 +224,7 @@ base::Result<std::vector<ScopeSpend>> AuditReader::spend_by_scope(config::ScopeK
                                                                   base::WallTime since) {
   const Connection::Limited limited(*connection_);
   std::vector<ScopeSpend> sums;
-  if (const int rc = sums_by_scope(connection_->db, scope, micros(since), sums)) {
+  if (const int rc = sums_by_scope(connection_->db, scope, base::to_micros(since), sums)) {
     return connection_->error(rc);
   }
   return sums;
@@ -210,6 +236,38 @@ base::Result<std::optional<base::WallTime>> AuditReader::newest_charge() {
   if (const int rc = store::newest_charge(connection_->db, us)) return connection_->error(rc);
   if (!us) return std::optional<base::WallTime>();
   return std::optional(base::WallTime(std::chrono::microseconds(*us)));
+}
+
+base::Result<std::vector<AuditEvent>> AuditReader::events(base::WallTime since,
+                                                          std::string_view kind,
+                                                          std::size_t limit) {
+  const Connection::Limited limited(*connection_);
+  Statement row;
+  if (const int rc = connection_->db.prepare(
+          "SELECT at_us,kind,scope_kind,scope_id,budget,detail FROM event WHERE at_us>=?1 "
+          "AND ?2 IN (kind, '') ORDER BY id DESC LIMIT ?3",
+          row)) {
+    return connection_->error(rc);
+  }
+  row.bind(1, base::to_micros(since));
+  row.bind(2, kind);
+  row.bind(3, static_cast<std::int64_t>(std::min(limit, kMaxRows)));
+  std::vector<AuditEvent> out;
+  int rc = SQLITE_OK;
+  while ((rc = row.step()) == SQLITE_ROW) {
+    out.push_back({base::WallTime(std::chrono::microseconds(row.integer(0))),
+                   std::string(row.text(1)), scope_from_text(row.text(2)), std::string(row.text(3)),
+                   std::string(row.text(4)), std::string(row.text(5))});
+  }
+  if (rc != SQLITE_DONE) return connection_->error(rc);
+  return out;
+}
+
+base::Result<std::optional<std::uint64_t>> AuditReader::journal_epoch() {
+  const Connection::Limited limited(*connection_);
+  std::optional<std::uint64_t> epoch;
+  TG_CHECK(read_journal_epoch(connection_->db, epoch));
+  return epoch;
 }
 
 base::Result<std::vector<StoredKey>> AuditReader::keys() {
@@ -232,7 +290,7 @@ base::Result<std::vector<UnauthenticatedCount>> AuditReader::unauthenticated(bas
           row)) {
     return connection_->error(rc);
   }
-  row.bind(1, micros(since) / 1'000'000);
+  row.bind(1, base::to_micros(since) / 1'000'000);
   row.bind(2, static_cast<std::int64_t>(std::min(limit, kMaxRows)));
   std::vector<UnauthenticatedCount> out;
   int rc = SQLITE_OK;

@@ -16,13 +16,15 @@ std::string_view to_string(Outcome outcome) noexcept {
       return "client_closed";
     case Outcome::upstream_cut:
       return "upstream_cut";
+    case Outcome::interrupted:
+      return "interrupted";
   }
   return "failed";
 }
 
 Outcome outcome_from_text(std::string_view text) noexcept {
-  for (const Outcome outcome :
-       {Outcome::ok, Outcome::refused, Outcome::client_closed, Outcome::upstream_cut}) {
+  for (const Outcome outcome : {Outcome::ok, Outcome::refused, Outcome::client_closed,
+                                Outcome::upstream_cut, Outcome::interrupted}) {
     if (to_string(outcome) == text) return outcome;
   }
   return Outcome::failed;
@@ -38,6 +40,8 @@ std::string_view to_string(LedgerKind kind) noexcept {
       return "interrupted";
     case LedgerKind::aggregate:
       return "aggregate";
+    case LedgerKind::adjusted:
+      return "adjusted";
   }
   return "call";
 }
@@ -55,9 +59,16 @@ void LedgerCharge::clear() noexcept {
   provider.clear();
   model.clear();
   amount = {};
+  tokens = calls = 0;
+  slot = kNoSlot;
   estimated = overrun = false;
   kind = LedgerKind::call;
   charged_at = {};
+}
+
+void AuditScope::clear() noexcept {
+  kind = config::ScopeKind::tag;
+  id.clear();
 }
 
 void AuditRecord::clear() noexcept {
@@ -66,15 +77,17 @@ void AuditRecord::clear() noexcept {
         &principal.agent, &principal.team, &principal.org, &client_address, &surface,
         &method,          &path,           &model_asked,   &model_served,   &provider,
         &deployment,      &rpc_method,     &rpc_target,    &tool,           &task_id,
-        &price_source,    &error_code,     &config_digest}) {
+        &price_source,    &error_code,     &config_digest, &end_user,       &service_tier}) {
     text->clear();
   }
   principal.tags.clear();
   attempts.clear();
   verdicts.clear();
   charges.clear();
+  scopes.clear();
   started = held_at = {};
   tokens = {};
+  server_tool_calls = 0;
   estimated = overrun = stream = output_cap_lowered = false;
   cost = held = {};
   total_us = 0;

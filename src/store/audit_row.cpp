@@ -13,6 +13,9 @@ std::string_view as_text(std::span<const std::uint8_t> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
+/// The columns that version 1 covers, `hash` not among them.
+constexpr std::size_t kColumnsOfVersion1 = 60;
+
 /// Every column but `hash`, once, in the table's order, with what of a record it holds: `visit`
 /// takes the names, writes the values or reads them back.
 template <class Visitor, class Seq, class Record, class Place>
@@ -71,6 +74,12 @@ void visit_columns(Visitor& visit, Seq& seq, Record& r, Place& request, Place& r
              "request_body_offset", "request_body_stored", r.request_body, request);
   visit.body("response_body_bytes", "response_body_sha256", "response_body_segment",
              "response_body_offset", "response_body_stored", r.response_body, response);
+  // From here on of version 2.
+  visit.text("end_user", r.end_user);
+  visit.text("service_tier", r.service_tier);
+  visit.count("audio_input_tokens", r.tokens.audio_input);
+  visit.count("audio_output_tokens", r.tokens.audio_output);
+  visit.count("server_tool_calls", r.server_tool_calls);
 }
 
 RowValue::Type value_type(char type) noexcept {
@@ -94,6 +103,7 @@ class Names {
   void integer(const char* name, const auto&) { add(name); }
   void derived(const char* name, std::int64_t) { add(name); }
   void not_negative(const char* name, const auto&) { add(name); }
+  void count(const char* name, const auto&) { add(name); }
   void time(const char* name, const auto&) { add(name); }
   void text(const char* name, const auto&) { add(name); }
   void list(const char* name, const auto&) { add(name); }
@@ -127,6 +137,7 @@ class Source {
     out = static_cast<Number>(row_.integer(column_++));
   }
   void derived(const char*, std::int64_t) { ++column_; }
+  void count(const char* name, std::int64_t& out) { integer(name, out); }
   void not_negative(const char*, std::int64_t& out) {
     const int column = column_++;
     out = row_.is_null(column) ? -1 : row_.integer(column);
@@ -172,6 +183,7 @@ class CallColumns {
   void not_negative(const char*, std::int64_t value) {
     value < 0 ? out_.null() : out_.integer(value);
   }
+  void count(const char*, std::int64_t value) { value == 0 ? out_.null() : out_.integer(value); }
   void time(const char*, base::WallTime value) { out_.integer(value.time_since_epoch().count()); }
   void text(const char*, std::string_view value) {  // empty = NULL
     value.empty() ? out_.null() : out_.bytes('T', value);
@@ -191,16 +203,32 @@ class CallColumns {
       out_.null();
       out_.null();
     }
-    if (first_part_ == 0) first_part_ = out_.size();
+    (gaps_.request == 0 ? gaps_.request : gaps_.response) = out_.size();
   }
-  /// The size of the columns up to the place of the first body.
-  [[nodiscard]] std::size_t first_part() const noexcept { return first_part_; }
+  [[nodiscard]] const PlaceGaps& gaps() const noexcept { return gaps_; }
 
  private:
   CanonicalForm& out_;
   std::string& list_;
-  std::size_t first_part_ = 0;
+  PlaceGaps gaps_;
 };
+
+void append_column(const Statement& row, int column, CanonicalForm& out) {
+  switch (sqlite3_column_type(row.raw(), column)) {
+    case SQLITE_NULL:
+      out.null();
+      break;
+    case SQLITE_INTEGER:
+      out.integer(row.integer(column));
+      break;
+    case SQLITE_BLOB:
+      out.bytes('B', row.text(column));
+      break;
+    default:
+      out.bytes('T', row.text(column));
+      break;
+  }
+}
 
 /// The columns of a body's place.
 void append_place(CanonicalForm& out, const BodyPlace& place) {
@@ -216,7 +244,8 @@ void append_place(CanonicalForm& out, const BodyPlace& place) {
 }  // namespace
 
 std::size_t hashed_columns(std::int64_t row_version) noexcept {
-  return row_version == 1 ? kAuditColumns - 1 : 0;
+  if (row_version == 1) return kColumnsOfVersion1;
+  return row_version == kRowVersion ? kAuditColumns - 1 : 0;
 }
 
 std::span<const std::string_view> audit_columns() noexcept {
@@ -233,10 +262,16 @@ std::span<const std::string_view> audit_columns() noexcept {
 }
 
 std::string audit_insert_sql(std::string_view source) {
+  // As the table has them: SQLite copies the values once more when names are in another order.
   std::string names;
-  for (const std::string_view column : audit_columns()) {
+  const auto add = [&](std::string_view column) {
     if (!names.empty()) names += ',';
     names += column;
+  };
+  const auto columns = audit_columns();
+  for (std::size_t i = 0; i < kAuditColumns - 1; ++i) {
+    if (i == kColumnsOfVersion1) add(columns.back());
+    add(columns[i]);
   }
   // OR ROLLBACK: the transaction is given up whole, so SQLite need not copy every page it changes
   // in case the statement alone has to be undone.
@@ -252,11 +287,11 @@ std::string audit_select_sql(std::string_view from) {
   return sql.append(" FROM ").append(from) + ' ';
 }
 
-std::size_t append_call_columns(CanonicalForm& out, std::string& list, const AuditRecord& record) {
+PlaceGaps append_call_columns(CanonicalForm& out, std::string& list, const AuditRecord& record) {
   CallColumns columns(out, list);
   constexpr Later later;
   visit_columns(columns, later, record, later, later);
-  return columns.first_part();
+  return columns.gaps();
 }
 
 const base::Sha256Digest& AuditRowWriter::form(std::int64_t seq, const PackedRecord& record,
@@ -268,17 +303,19 @@ const base::Sha256Digest& AuditRowWriter::form(std::int64_t seq, const PackedRec
   append_place(canonical_, request);
   canonical_.append(record.response_columns);
   append_place(canonical_, response);
+  canonical_.append(record.last_columns);
   hash_ = base::sha256(canonical_.view());
   RowValue* value = values_.data();
+  RowValue* const hash = value + kColumnsOfVersion1;
   CanonicalForm::each(canonical_.view().substr(previous.size()),
                       [&](char type, std::int64_t integer, std::string_view bytes) {
                         value->type = value_type(type);
                         value->integer = integer;
                         value->bytes = bytes;
-                        ++value;
+                        if (++value == hash) ++value;
                       });
-  value->type = RowValue::Type::blob;
-  value->bytes = as_text(hash_);
+  hash->type = RowValue::Type::blob;
+  hash->bytes = as_text(hash_);
   return hash_;
 }
 
@@ -295,22 +332,10 @@ bool hash_audit_row(const Statement& row, const base::Sha256Digest& previous, Ca
   const std::size_t count = hashed_columns(row.integer(1));
   if (count == 0) return false;
   buffer.start(previous);
-  for (int i = 0; i < static_cast<int>(count); ++i) {
-    switch (sqlite3_column_type(row.raw(), i)) {
-      case SQLITE_NULL:
-        buffer.null();
-        break;
-      case SQLITE_INTEGER:
-        buffer.integer(row.integer(i));
-        break;
-      case SQLITE_BLOB:
-        buffer.bytes('B', row.text(i));
-        break;
-      default:
-        buffer.bytes('T', row.text(i));
-        break;
-    }
-  }
+  for (int i = 0; i < static_cast<int>(count); ++i) append_column(row, i, buffer);
+  // What a version does not cover its rows do not have: else a version set back would hide it.
+  for (int i = static_cast<int>(count); i < static_cast<int>(kAuditColumns) - 1; ++i)
+    if (!row.is_null(i)) append_column(row, i, buffer);
   out = base::sha256(buffer.view());
   return true;
 }

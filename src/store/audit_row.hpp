@@ -16,23 +16,29 @@
 namespace tollgate::store {
 
 /// The form of the hash: which columns it covers. A migration that adds columns adds a version.
-inline constexpr std::int64_t kRowVersion = 1;
+inline constexpr std::int64_t kRowVersion = 2;
 /// Columns covered by a row version, from the first; 0 for an unknown version.
 [[nodiscard]] std::size_t hashed_columns(std::int64_t row_version) noexcept;
 
-/// All columns in order; the last is `hash`.
-inline constexpr std::size_t kAuditColumns = 61;
+/// All columns in the order of the hash, which comes last here (in the table it stands before those
+/// of version 2).
+inline constexpr std::size_t kAuditColumns = 66;
 [[nodiscard]] std::span<const std::string_view> audit_columns() noexcept;
-/// "INSERT OR ROLLBACK INTO audit(seq,...) SELECT * FROM <source>" and "SELECT seq,... FROM
-/// <from>", where `from` may join other tables whose columns have other names.
+/// "INSERT OR ROLLBACK INTO audit(seq,...) SELECT * FROM <source>", in the table's order, and
+/// "SELECT seq,... FROM <from>", where `from` may join other tables whose columns have other names.
 [[nodiscard]] std::string audit_insert_sql(std::string_view source);
 [[nodiscard]] std::string audit_select_sql(std::string_view from = "audit");
 
-/// The columns of a record that its worker knows, in canonical form: from `row_version` to
-/// `request_body_sha256`, then `response_body_bytes` and `response_body_sha256`.
-/// @param list  memory for columns that are JSON. @return the size of the first part.
-[[nodiscard]] std::size_t append_call_columns(CanonicalForm& out, std::string& list,
-                                              const AuditRecord& record);
+/// Where the columns that only the writer knows, those of the bodies' places, belong among the
+/// others.
+struct PlaceGaps {
+  std::size_t request = 0;   ///< after `request_body_sha256`
+  std::size_t response = 0;  ///< after `response_body_sha256`
+};
+/// The columns of a record that its worker knows, in canonical form, from `row_version` on.
+/// @param list  memory for columns that are JSON.
+[[nodiscard]] PlaceGaps append_call_columns(CanonicalForm& out, std::string& list,
+                                            const AuditRecord& record);
 
 /// Turns packed records into rows: the value of every column, and the hash.
 ///
@@ -43,7 +49,8 @@ class AuditRowWriter {
   const base::Sha256Digest& form(std::int64_t seq, const PackedRecord& record,
                                  const BodyPlace& request, const BodyPlace& response,
                                  const base::Sha256Digest& previous);
-  /// The kAuditColumns values of the row formed last; they point into this object.
+  /// The kAuditColumns values of the row formed last, as audit_insert_sql() takes them; they point
+  /// into this object.
   [[nodiscard]] const RowValue* row() const noexcept { return values_.data(); }
 
  private:

@@ -1,6 +1,7 @@
 #include "tollgate/store/audit_store.hpp"
 
 #include "store/engine.hpp"
+#include "store/journal_epoch.hpp"
 #include "store/key_rows.hpp"
 
 namespace tollgate::store {
@@ -66,6 +67,10 @@ void AuditStore::note_unauthenticated(std::string_view reason, std::string_view 
   engine_->note_unauthenticated(reason, address);
 }
 
+void AuditStore::note_event(AuditEvent event) noexcept {
+  engine_->note_event(std::move(event));
+}
+
 StoreState AuditStore::state() const noexcept {
   return engine_->state();
 }
@@ -87,6 +92,22 @@ std::future<base::Result<void>> AuditStore::revoke_key(Revocation revocation) {
 }
 std::vector<Revocation> AuditStore::unwritten_revocations() const {
   return engine_->unwritten_revocations();
+}
+
+base::Result<RecoveredCalls> AuditStore::recover(std::span<const AuditRecord> calls) {
+  return engine_->recover(calls);
+}
+base::Result<void> AuditStore::set_journal_epoch(std::uint64_t epoch) {
+  return engine_->post_work([epoch](Database& db) { return write_journal_epoch(db, epoch); }).get();
+}
+base::Result<std::optional<std::uint64_t>> AuditStore::journal_epoch() {
+  std::optional<std::uint64_t> epoch;
+  TG_CHECK(
+      engine_->post_work([&epoch](Database& db) { return read_journal_epoch(db, epoch); }).get());
+  return epoch;
+}
+const std::string& AuditStore::wal_path() const noexcept {
+  return engine_->wal_path();
 }
 
 bool AuditStore::flush_now() {

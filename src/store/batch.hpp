@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "store/packed_record.hpp"
+#include "tollgate/store/audit_event.hpp"
 
 namespace tollgate::store {
 
@@ -21,16 +22,22 @@ struct UnauthenticatedSum {
 };
 using UnauthenticatedSums = std::map<std::pair<std::int64_t, std::string>, UnauthenticatedSum>;
 
-/// Money of calls that ran unrecorded, per set of scopes and quarter of an hour.
+/// What calls that ran unrecorded come to, per set of scopes and quarter of an hour.
 struct UnrecordedKey {
   std::string key, agent, team, org, model, provider;
+  std::vector<std::pair<config::ScopeKind, std::string>> scopes;  ///< AuditRecord::scopes
   std::int64_t quarter_us = 0;
   auto operator<=>(const UnrecordedKey&) const = default;
 };
 struct UnrecordedSum {
-  std::string call_id;  ///< of the ledger row these calls share
+  std::string call_id;                      ///< of the ledger row these calls share
+  std::string scopes_json;                  ///< of its column `scopes`
+  std::vector<PackedRecord::Scope> scopes;  ///< views into the key
   std::int64_t nusd = 0;
+  std::int64_t tokens = 0;
   std::int64_t calls = 0;
+  /// Slots of the crash journal, which has only so many: however long the disk is full.
+  std::vector<std::uint32_t> slots;
   bool estimated = false;
   bool overrun = false;
 };
@@ -42,9 +49,10 @@ struct Batch {
   std::uint64_t body_bytes = 0;
   UnauthenticatedSums unauthenticated;
   UnrecordedSums unrecorded;
+  std::vector<AuditEvent> events;
   bool gives_way = false;  ///< see give_way()
   [[nodiscard]] bool empty() const noexcept {
-    return records.empty() && unauthenticated.empty() && unrecorded.empty();
+    return records.empty() && unauthenticated.empty() && unrecorded.empty() && events.empty();
   }
   /// Lets those run who wait for this processor. Writing a batch is a burst of a millisecond, and
   /// whoever is woken on the same processor (a worker, the agent, an upstream) waits for its end,
@@ -61,6 +69,7 @@ struct Batch {
     body_bytes = 0;
     unauthenticated.clear();
     unrecorded.clear();
+    events.clear();
     gives_way = false;
   }
 };

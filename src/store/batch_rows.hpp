@@ -57,10 +57,10 @@ class AuditRows final : public RowSource {
 };
 
 /// Rows of `ledger`: the charges of all records, then the sums of calls that ran unrecorded. Adds
-/// each to the sums per scope.
+/// each to the sums per scope, and notes the journal's slots of all, also of those without a row.
 class LedgerRows final : public RowSource {
  public:
-  static constexpr std::size_t kColumns = 14;
+  static constexpr std::size_t kColumns = 17;
 
   void start(const Batch& batch, const std::vector<RecordPlace>& places) {
     batch_ = &batch;
@@ -74,15 +74,25 @@ class LedgerRows final : public RowSource {
   /// The latest instant of a charge read so far; 0 = none.
   [[nodiscard]] std::int64_t newest_us() const noexcept { return newest_us_; }
   [[nodiscard]] std::uint64_t count() const noexcept { return count_; }
+  [[nodiscard]] std::span<const std::uint32_t> slots() const noexcept { return slots_; }
+  /// The quarters of an hour that the charges read so far belong to, each at least once.
+  [[nodiscard]] std::span<const std::int64_t> quarters() const noexcept { return quarters_; }
 
  private:
   struct Row {
     std::string_view call_id;
-    std::int64_t charge, charged_us, nusd, calls;
+    std::int64_t charge, charged_us;
+    SpendSums::Amounts amounts;
     LedgerKind kind;
     bool estimated, overrun;
     ChargeScopes scopes;
+    std::string_view scopes_json;
   };
+  /// The start of a charge's quarter, nearly always that of the charge before.
+  [[nodiscard]] std::int64_t quarter_of(std::int64_t charged_us);
+  void note(std::uint32_t slot) {
+    if (slot != kNoSlot) slots_.push_back(slot);
+  }
   const RowValue* give(const Row& row);
 
   const Batch* batch_ = nullptr;
@@ -94,12 +104,14 @@ class LedgerRows final : public RowSource {
   SpendSums sums_;
   std::int64_t newest_us_ = 0;
   std::uint64_t count_ = 0;
+  std::vector<std::uint32_t> slots_;
+  std::vector<std::int64_t> quarters_;
 };
 
 /// Rows to add to `spend_quarter`.
 class SpendRows final : public RowSource {
  public:
-  static constexpr std::size_t kColumns = 5;
+  static constexpr std::size_t kColumns = 6;
   /// The sums may be filled until the rows are read.
   explicit SpendRows(const SpendSums& sums) : sums_(sums) {}
   void rewind() noexcept override { at_ = 0; }

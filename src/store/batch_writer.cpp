@@ -6,19 +6,22 @@
 #include <system_error>
 #include <unordered_set>
 
+#include "store/schema.hpp"
+#include "tollgate/config/names.hpp"
+
 namespace tollgate::store {
 namespace {
 
+// All columns in the table's order, `id` as the NULL that stands for the next: else SQLite copies
+// the values once more.
 constexpr std::string_view kInsertLedger =
-    "INSERT OR ROLLBACK INTO ledger(call_id,charge,charged_us,nusd,calls,kind,estimated,overrun,"
-    "key_id,agent,team,org,model,provider) SELECT * FROM ledger_rows_to_write";
-// Saturates: an overflow would turn the sum into a REAL and fail the batch for ever.
+    "INSERT OR ROLLBACK INTO ledger(id,call_id,charge,charged_us,nusd,calls,kind,estimated,overrun,"
+    "key_id,agent,team,org,model,provider,tokens,scopes) SELECT * FROM ledger_rows_to_write";
 constexpr std::string_view kAddSpend =
-    "INSERT OR ROLLBACK INTO spend_quarter(scope_kind,scope_id,quarter_us,nusd,calls) "
-    "SELECT * FROM spend_rows_to_write WHERE true "
-    "ON CONFLICT DO UPDATE SET calls = calls + excluded.calls, nusd = CASE "
-    "WHEN nusd > 9223372036854775807 - excluded.nusd THEN 9223372036854775807 "
-    "ELSE nusd + excluded.nusd END";
+    "INSERT OR ROLLBACK INTO spend_quarter(scope_kind,scope_id,quarter_us,nusd,calls,tokens) "
+    "SELECT * FROM spend_rows_to_write WHERE true ON CONFLICT DO UPDATE SET ";
+constexpr std::string_view kAddEvent =
+    "INSERT INTO event(at_us,kind,scope_kind,scope_id,budget,detail) VALUES(?,?,?,?,?,?)";
 constexpr std::string_view kAddUnauthenticated =
     "INSERT INTO unauthenticated(second,reason,count,first_address) VALUES(?,?,?,?) "
     "ON CONFLICT DO UPDATE SET count = count + excluded.count";
@@ -80,7 +83,9 @@ base::Result<void> BatchWriter::prepare() {
       {"COMMIT", &commit_},
       {audit_insert_sql("audit_rows_to_write"), &insert_audit_},
       {std::string(kInsertLedger), &insert_ledger_},
-      {std::string(kAddSpend), &add_spend_},
+      {std::string(kAddSpend) + add_amounts_sql(), &add_spend_},
+      {std::string(kAddEvent), &add_event_},
+      {"INSERT OR IGNORE INTO ledger_quarter(quarter_us,first_id) VALUES(?,?)", &add_quarter_},
       {std::string(kAddUnauthenticated), &add_unauthenticated_},
       {"UPDATE mark SET at=?, hash=? WHERE name='chain_head'", &set_head_},
       {"UPDATE mark SET at=max(at, ?) WHERE name='ledger_newest'", &set_newest_},
@@ -187,11 +192,27 @@ CommitResult BatchWriter::commit(const Batch& batch, const Limits& limits) {
     if (cursor_.id != 0) closed_.push_back(cursor_.id);
     last_segment_ = cursor.id;
   }
+  cursor_ = cursor;
+  move_on(result);
+  return result;
+}
+
+CommitResult BatchWriter::recover(const Batch& batch) {
+  CommitResult result;
+  SegmentCursor cursor = cursor_;
+  place_bodies(batch, cursor);
+  int rc = write(batch, cursor_);
+  if (is_about_rows(rc) && reject_repeated(batch, result)) rc = write(batch, cursor_);
+  // No money without its row: the next try would not find the call on record, and charge it again.
+  if (rc != SQLITE_OK) return failed(rc);
+  move_on(result);
+  return result;
+}
+
+void BatchWriter::move_on(CommitResult& result) {
   result.audit_rows = static_cast<std::uint64_t>(audit_rows_.head().seq - chain_.seq);
   result.ledger_rows = ledger_rows_.count();
-  cursor_ = cursor;
   chain_ = audit_rows_.head();
-  return result;
 }
 
 int BatchWriter::write(const Batch& batch, const SegmentCursor& cursor) {
@@ -200,9 +221,11 @@ int BatchWriter::write(const Batch& batch, const SegmentCursor& cursor) {
   int rc = begin_.run();
   if (rc == SQLITE_OK) rc = insert_audit_.run();
   if (rc == SQLITE_OK) rc = insert_ledger_.run();
+  if (rc == SQLITE_OK) rc = write_quarters();
   if (rc == SQLITE_OK) rc = spans_.write(chain_.seq, audit_rows_.spans());
   if (rc == SQLITE_OK) rc = write_sums();
   if (rc == SQLITE_OK) rc = write_unauthenticated(batch);
+  if (rc == SQLITE_OK) rc = write_events(batch);
   if (rc == SQLITE_OK) rc = write_marks(cursor, audit_rows_.head());
   batch.give_way();
   if (rc == SQLITE_OK) rc = commit_.run();
@@ -266,6 +289,18 @@ int BatchWriter::try_rows(const Batch& batch) {
   return rc;
 }
 
+int BatchWriter::write_quarters() {
+  // Right after the charges: one statement gives its rows ids in a row.
+  const std::int64_t first =
+      sqlite3_last_insert_rowid(db_.raw()) - static_cast<std::int64_t>(ledger_rows_.count()) + 1;
+  for (const std::int64_t quarter : ledger_rows_.quarters()) {
+    add_quarter_.bind(1, quarter);
+    add_quarter_.bind(2, first);
+    if (const int rc = add_quarter_.run(); rc != SQLITE_OK) return rc;
+  }
+  return SQLITE_OK;
+}
+
 int BatchWriter::write_sums() {
   if (ledger_rows_.count() == 0) return SQLITE_OK;
   if (const int rc = add_spend_.run(); rc != SQLITE_OK) return rc;
@@ -280,6 +315,19 @@ int BatchWriter::write_unauthenticated(const Batch& batch) {
     add_unauthenticated_.bind(3, sum.count);
     add_unauthenticated_.bind_or_null(4, sum.first_address);
     if (const int rc = add_unauthenticated_.run(); rc != SQLITE_OK) return rc;
+  }
+  return SQLITE_OK;
+}
+
+int BatchWriter::write_events(const Batch& batch) {
+  for (const AuditEvent& event : batch.events) {
+    add_event_.bind(1, event.at.time_since_epoch().count());
+    add_event_.bind(2, event.kind);
+    add_event_.bind_or_null(3, event.scope ? config::name_of(*event.scope) : std::string_view());
+    add_event_.bind_or_null(4, event.scope_id);
+    add_event_.bind_or_null(5, event.budget);
+    add_event_.bind_or_null(6, event.detail);
+    if (const int rc = add_event_.run(); rc != SQLITE_OK) return rc;
   }
   return SQLITE_OK;
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -39,6 +40,13 @@ class BatchWriter {
     bool sync_bodies;
   };
   [[nodiscard]] CommitResult commit(const Batch& batch, const Limits& limits);
+  /// The same for calls without bodies that may be on record already, which is no fault of theirs:
+  /// all that are not get their rows, or nothing is written.
+  [[nodiscard]] CommitResult recover(const Batch& batch);
+  /// The journal's slots of the batch committed last, also of records without a row.
+  [[nodiscard]] std::span<const std::uint32_t> slots() const noexcept {
+    return ledger_rows_.slots();
+  }
 
   /// Segments closed by commits since the last call (and at start: all not yet compressed).
   [[nodiscard]] std::vector<std::int64_t> take_closed();
@@ -50,8 +58,10 @@ class BatchWriter {
   void place_bodies(const Batch& batch, SegmentCursor& cursor);
   /// One transaction; an error has rolled it back.
   [[nodiscard]] int write(const Batch& batch, const SegmentCursor& cursor);
+  [[nodiscard]] int write_quarters();
   [[nodiscard]] int write_sums();
   [[nodiscard]] int write_unauthenticated(const Batch& batch);
+  [[nodiscard]] int write_events(const Batch& batch);
   [[nodiscard]] int write_marks(const SegmentCursor& cursor, const ChainHead& chain);
   /// Looks for the records that a transaction failed for: each finds no row to be written for it
   /// any more, and is told in `result`. Both say whether they found any.
@@ -61,6 +71,8 @@ class BatchWriter {
   /// @return SQLite's extended result code.
   [[nodiscard]] int try_rows(const Batch& batch);
   [[nodiscard]] CommitResult failed(int rc) const;
+  /// After a commit: what it wrote, and the chain's new head.
+  void move_on(CommitResult& result);
 
   Database& db_;
   FileSystem& files_;
@@ -78,7 +90,8 @@ class BatchWriter {
   LedgerRows ledger_rows_;
   SpendRows spend_rows_{ledger_rows_.sums()};
   SpanWriter spans_;
-  Statement begin_, commit_, insert_audit_, insert_ledger_, add_spend_, add_unauthenticated_;
+  Statement begin_, commit_, insert_audit_, insert_ledger_, add_spend_, add_unauthenticated_,
+      add_event_, add_quarter_;
   Statement set_head_, set_newest_, set_segment_, close_segment_;
 };
 

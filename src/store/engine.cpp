@@ -11,17 +11,15 @@
 #include <filesystem>
 #include <system_error>
 
+#include "store/record_json.hpp"
 #include "store/schema.hpp"
+#include "store/unavailable.hpp"
 
 namespace tollgate::store {
 namespace {
 
 constexpr std::size_t kMaxReason = 32;
 constexpr std::size_t kMaxUnauthenticated = 4'096;
-
-base::Error unavailable(std::string message, std::string detail = {}) {
-  return {base::ErrorCode::audit_unavailable, std::move(message), std::move(detail)};
-}
 
 std::string directory_of(const std::string& path) {
   const std::size_t slash = path.rfind('/');
@@ -136,6 +134,9 @@ base::Result<void> AuditStore::Engine::open_database() {
         return SQLITE_OK;
       },
       this);
+  // SQLite's own name for it: links in the path are followed.
+  if (const char* file = sqlite3_db_filename(db_.raw(), "main"); file != nullptr)
+    wal_path_ = sqlite3_filename_wal(file);
   struct stat info {};
   if (::stat(path.c_str(), &info) == 0) file_inode_ = info.st_ino;
   return {};
@@ -198,21 +199,30 @@ void AuditStore::Engine::record(const AuditRecord& record, RecordPacker& packer)
 
 void AuditStore::Engine::record_unreserved(const AuditRecord& r) noexcept {
   stats.records_dropped.fetch_add(1, std::memory_order_relaxed);
+  std::vector<std::pair<config::ScopeKind, std::string>> scopes;
+  for (const AuditScope& scope : r.scopes) scopes.emplace_back(scope.kind, scope.id);
   const std::lock_guard lock(side_mutex_);
-  bool counted = false;
+  bool has_any = false;
   each_charge(r, [&](const LedgerCharge& charge, std::size_t) {
     const std::int64_t at = charge_time(r, charge).time_since_epoch().count();
-    UnrecordedSum& sum =
-        unrecorded_[{r.principal.key_id, r.principal.agent, r.principal.team, r.principal.org,
-                     std::string(model_of(r, charge)), std::string(provider_of(r, charge)),
-                     floor_to(at, kQuarterUs)}];
+    const auto [found, is_new] = unrecorded_.try_emplace(
+        {r.principal.key_id, r.principal.agent, r.principal.team, r.principal.org,
+         std::string(model_of(r, charge)), std::string(provider_of(r, charge)), scopes,
+         floor_to(at, kQuarterUs)});
+    UnrecordedSum& sum = found->second;
+    if (is_new && !scopes.empty()) {
+      append_json(sum.scopes_json, {r.scopes.begin(), r.scopes.size()});
+      for (const auto& [kind, id] : found->first.scopes) sum.scopes.push_back({id, kind});
+    }
     sum.nusd = add_saturated(sum.nusd, charge.amount.value);
-    sum.calls += counted ? 0 : 1;
+    sum.tokens = add_saturated(sum.tokens, charge.tokens);
+    sum.calls += charge.calls;
     sum.estimated |= charge.estimated;
     sum.overrun |= charge.overrun;
-    counted = true;
+    if (charge.slot != kNoSlot) sum.slots.push_back(charge.slot);
+    has_any = true;
   });
-  if (counted) has_side_.store(true, std::memory_order_release);
+  if (has_any) has_side_.store(true, std::memory_order_release);
 }
 
 void AuditStore::Engine::note_unauthenticated(std::string_view reason,
@@ -227,6 +237,17 @@ void AuditStore::Engine::note_unauthenticated(std::string_view reason,
   }
   UnauthenticatedSum& sum = unauthenticated_[std::move(key)];
   if (sum.count++ == 0) sum.first_address = address;
+  has_side_.store(true, std::memory_order_release);
+}
+
+void AuditStore::Engine::note_event(AuditEvent event) noexcept {
+  if (event.at == base::WallTime{}) event.at = clock_.wall();
+  const std::lock_guard lock(side_mutex_);
+  if (events_.size() >= options.queued_events) {
+    stats.events_dropped.fetch_add(1, std::memory_order_relaxed);
+    return;
+  }
+  events_.push_back(std::move(event));
   has_side_.store(true, std::memory_order_release);
 }
 

@@ -5,6 +5,7 @@
 #include <functional>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <thread>
 
 #include "store/batch.hpp"
@@ -34,6 +35,7 @@ class AuditStore::Engine {
   void record(const AuditRecord& record, RecordPacker& packer) noexcept;
   void record_unreserved(const AuditRecord& record) noexcept;
   void note_unauthenticated(std::string_view reason, std::string_view address) noexcept;
+  void note_event(AuditEvent event) noexcept;
   void wake_sleeper() noexcept;
   void reload(const config::Audit& audit);
   [[nodiscard]] StoreState state() const noexcept { return state_.load(std::memory_order_acquire); }
@@ -54,6 +56,8 @@ class AuditStore::Engine {
   bool flush_now();
   bool step();
   bool compress_now() { return compressor_.step(); }
+  [[nodiscard]] base::Result<RecoveredCalls> recover(std::span<const AuditRecord> calls);
+  [[nodiscard]] const std::string& wal_path() const noexcept { return wal_path_; }
 
   StoreStats stats;
   StoreOptions options;
@@ -80,6 +84,7 @@ class AuditStore::Engine {
   [[nodiscard]] base::Result<void> transact(const Work& work);
   base::Result<void> write_revocations();
   void note_result(const CommitResult& result);
+  void note_commit(const CommitResult& result);
 
   // Writer only (engine_upkeep.cpp).
   [[nodiscard]] bool upkeep();
@@ -98,6 +103,7 @@ class AuditStore::Engine {
   const base::Clock& clock_;
   FileSystem& files_;
   std::string directory_;
+  std::string wal_path_;
   int lock_fd_ = -1;
   int file_fd_ = -1;  ///< the database, for its lock
   bool opened_ = false;
@@ -111,6 +117,7 @@ class AuditStore::Engine {
   mutable std::mutex side_mutex_;  ///< the members below; held for a map insertion at most
   UnauthenticatedSums unauthenticated_;
   UnrecordedSums unrecorded_;
+  std::vector<AuditEvent> events_;
   std::atomic<bool> has_side_{false};
   struct Unwritten {
     Revocation revocation;

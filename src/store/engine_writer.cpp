@@ -170,12 +170,13 @@ void AuditStore::Engine::gather(bool everything) {
   batch_.gives_way = batch_.records.size() + queue_.size() < kManyRecords;
   if (!has_side_.load(std::memory_order_acquire)) return;
   const std::lock_guard lock(side_mutex_);
-  // Counts of failed authentication alone are worth one transaction a second.
+  // Counts of failed authentication, and events, alone are worth one transaction a second.
   const base::MonoTime now = clock_.mono();
   if (batch_.records.empty() && unrecorded_.empty() && !everything && now < next_side_) return;
   next_side_ = now + std::chrono::seconds(1);
   batch_.unauthenticated.swap(unauthenticated_);
   batch_.unrecorded.swap(unrecorded_);
+  batch_.events.swap(events_);
   has_side_.store(false, std::memory_order_relaxed);
   for (auto& [who, sum] : batch_.unrecorded) sum.call_id = ids_.next("agg_", clock_.wall());
 }
@@ -192,6 +193,7 @@ bool AuditStore::Engine::commit_batch(bool now) {
   }
   note_result(result);
   if (result.state != StoreState::ready) return false;
+  if (options.on_committed && !writer_->slots().empty()) options.on_committed(writer_->slots());
   const std::size_t records = batch_.records.size();
   stats.queue_body_bytes.fetch_sub(batch_.body_bytes, std::memory_order_relaxed);
   pool_.give_back(batch_.records);
@@ -205,22 +207,52 @@ void AuditStore::Engine::note_result(const CommitResult& result) {
   write_state_ = result.state;
   write_detail_ = result.detail;
   if (result.state == StoreState::ready) {
-    stats.rows_written.fetch_add(result.audit_rows, std::memory_order_relaxed);
-    stats.ledger_rows.fetch_add(result.ledger_rows, std::memory_order_relaxed);
     stats.rows_rejected.fetch_add(result.rejected, std::memory_order_relaxed);
     if (result.rejected > 0 && options.on_rejected) {
       options.on_rejected(result.rejected, result.rejected_why);
     }
-    stats.batches.fetch_add(1, std::memory_order_relaxed);
-    stats.last_commit_us.store(clock_.wall().time_since_epoch().count(), std::memory_order_relaxed);
-    stats.wal_bytes.store(static_cast<std::uint64_t>(wal_pages_ * page_size_),
-                          std::memory_order_relaxed);
-    is_checkpointed_ = false;
+    stats.events_written.fetch_add(batch_.events.size(), std::memory_order_relaxed);
+    note_commit(result);
   } else {
     stats.writer_errors.fetch_add(1, std::memory_order_relaxed);
     next_try_ = clock_.mono() + options.retry_interval;
   }
   publish_state();
+}
+
+void AuditStore::Engine::note_commit(const CommitResult& result) {
+  stats.rows_written.fetch_add(result.audit_rows, std::memory_order_relaxed);
+  stats.ledger_rows.fetch_add(result.ledger_rows, std::memory_order_relaxed);
+  stats.batches.fetch_add(1, std::memory_order_relaxed);
+  stats.last_commit_us.store(clock_.wall().time_since_epoch().count(), std::memory_order_relaxed);
+  stats.wal_bytes.store(static_cast<std::uint64_t>(wal_pages_ * page_size_),
+                        std::memory_order_relaxed);
+  is_checkpointed_ = false;
+}
+
+base::Result<RecoveredCalls> AuditStore::Engine::recover(std::span<const AuditRecord> calls) {
+  const auto failed = [](const std::string& detail) {
+    return base::Error(base::ErrorCode::audit_unavailable,
+                       "the calls found open after a crash cannot be written", detail);
+  };
+  {
+    const std::lock_guard lock(post_mutex_);
+    if (posting_ != Posting::inline_) return failed("the store's writer runs");
+  }
+  if (calls.empty()) return RecoveredCalls{};
+  if (!drain()) return failed(write_detail_);
+  if (disk_state_ == StoreState::file_replaced) return failed(disk_detail_);
+  // A batch of its own: one that fails is not to be tried again behind the caller's back.
+  Batch batch;
+  RecordPacker packer;
+  for (const AuditRecord& call : calls) batch.records.push_back(packer.pack(call, false, pool_));
+  const CommitResult result = writer_->recover(batch);
+  if (result.state != StoreState::ready) {
+    stats.writer_errors.fetch_add(1, std::memory_order_relaxed);
+    return failed(result.detail);
+  }
+  note_commit(result);
+  return RecoveredCalls{result.audit_rows, result.rejected};
 }
 
 bool AuditStore::Engine::drain() {

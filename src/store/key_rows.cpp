@@ -14,10 +14,6 @@ base::Error failed(const Database& db) {
 base::WallTime wall(std::int64_t us) {
   return base::WallTime(std::chrono::microseconds(us));
 }
-std::int64_t micros(base::WallTime t) {
-  return t.time_since_epoch().count();
-}
-
 bool digest_from(std::string_view blob, base::Sha256Digest& out) {
   if (blob.size() != out.size()) return false;
   std::memcpy(out.data(), blob.data(), out.size());
@@ -50,11 +46,11 @@ base::Result<void> insert_key(Database& db, const StoredKey& stored) {
   insert.bind(8, guardrails);
   insert.bind(9, allow);
   if (key.expires) {
-    insert.bind(10, micros(*key.expires));
+    insert.bind(10, base::to_micros(*key.expires));
   } else {
     insert.bind_null(10);
   }
-  insert.bind(11, micros(stored.created));
+  insert.bind(11, base::to_micros(stored.created));
   const int rc = insert.run();
   if (rc == SQLITE_OK) return {};
   if ((rc & 0xff) == SQLITE_CONSTRAINT) {
@@ -77,9 +73,9 @@ base::Result<void> insert_revocation(Database& db, const Revocation& revocation)
   }
   insert.bind(1, std::span<const std::uint8_t>(revocation.digest));
   insert.bind_or_null(2, revocation.key_id);
-  insert.bind(3, micros(revocation.revoked_at));
+  insert.bind(3, base::to_micros(revocation.revoked_at));
   insert.bind_or_null(4, revocation.reason);
-  mark.bind(1, micros(revocation.revoked_at));
+  mark.bind(1, base::to_micros(revocation.revoked_at));
   mark.bind(2, std::span<const std::uint8_t>(revocation.digest));
   if (insert.run() != SQLITE_OK || mark.run() != SQLITE_OK) return failed(db);
   return {};

@@ -4,6 +4,7 @@
 #include <new>
 
 #include "store/audit_row.hpp"
+#include "store/record_json.hpp"
 #include "store/record_pool.hpp"
 
 namespace tollgate::store {
@@ -28,7 +29,7 @@ class Layout {
 
 PackedPtr RecordPacker::pack(const AuditRecord& r, bool with_bodies, RecordPool& pool) {
   columns_.clear();
-  const std::size_t call_size = append_call_columns(columns_, list_, r);
+  const PlaceGaps gaps = append_call_columns(columns_, list_, r);
   const std::string_view columns = columns_.view();
 
   std::size_t charges = 0;
@@ -37,6 +38,13 @@ PackedPtr RecordPacker::pack(const AuditRecord& r, bool with_bodies, RecordPool&
     ++charges;
     charge_texts += model_of(r, charge).size() + provider_of(r, charge).size();
   });
+  // A scope costs its row in the sums and its bytes in the ledger's: nothing when nothing is
+  // charged.
+  const std::size_t scopes = charges == 0 ? 0 : r.scopes.size();
+  std::size_t scope_texts = 0;
+  scopes_.clear();
+  for (std::size_t i = 0; i < scopes; ++i) scope_texts += r.scopes[i].id.size();
+  if (scopes > 0) append_json(scopes_, {r.scopes.begin(), scopes});
   const auto stored = [&](const AuditBody& body) {
     return with_bodies && body.captured ? body.stored : std::string_view();
   };
@@ -44,14 +52,18 @@ PackedPtr RecordPacker::pack(const AuditRecord& r, bool with_bodies, RecordPool&
   const std::string_view response = stored(r.response_body);
   const AuditPrincipal& who = r.principal;
   const std::size_t texts = r.request_id.size() + who.key_id.size() + who.agent.size() +
-                            who.team.size() + who.org.size() + charge_texts;
+                            who.team.size() + who.org.size() + charge_texts + scope_texts +
+                            scopes_.size();
   static_assert(sizeof(PackedRecord) % alignof(PackedRecord::Charge) == 0);
-  const std::size_t size = sizeof(PackedRecord) + charges * sizeof(PackedRecord::Charge) + texts +
-                           columns.size() + request.size() + response.size();
+  static_assert(sizeof(PackedRecord::Charge) % alignof(PackedRecord::Scope) == 0);
+  const std::size_t size = sizeof(PackedRecord) + charges * sizeof(PackedRecord::Charge) +
+                           scopes * sizeof(PackedRecord::Scope) + texts + columns.size() +
+                           request.size() + response.size();
 
   PackedPtr packed = block(size, pool);
   auto* const charge_memory = reinterpret_cast<char*>(packed.get() + 1);
-  Layout layout(charge_memory + charges * sizeof(PackedRecord::Charge));
+  char* const scope_memory = charge_memory + charges * sizeof(PackedRecord::Charge);
+  Layout layout(scope_memory + scopes * sizeof(PackedRecord::Scope));
   packed->started_us = r.started.time_since_epoch().count();
   packed->request_id = layout.put(r.request_id);
   packed->key_id = layout.put(who.key_id);
@@ -63,17 +75,28 @@ PackedPtr RecordPacker::pack(const AuditRecord& r, bool with_bodies, RecordPool&
     void* const at = next == nullptr ? static_cast<void*>(charge_memory) : next + 1;
     next = new (at)
         PackedRecord::Charge{.nusd = charge.amount.value,
+                             .tokens = charge.tokens,
+                             .calls = charge.calls,
                              .charged_us = charge_time(r, charge).time_since_epoch().count(),
                              .model = layout.put(model_of(r, charge)),
                              .provider = layout.put(provider_of(r, charge)),
                              .number = static_cast<std::int64_t>(number),
+                             .slot = charge.slot,
                              .kind = charge.kind,
                              .estimated = charge.estimated,
                              .overrun = charge.overrun};
   });
   packed->charges = {next == nullptr ? nullptr : next + 1 - charges, charges};
-  packed->call_columns = layout.put(columns.substr(0, call_size));
-  packed->response_columns = layout.put(columns.substr(call_size));
+  PackedRecord::Scope* scope = nullptr;
+  for (std::size_t i = 0; i < scopes; ++i) {
+    void* const at = scope == nullptr ? static_cast<void*>(scope_memory) : scope + 1;
+    scope = new (at) PackedRecord::Scope{layout.put(r.scopes[i].id), r.scopes[i].kind};
+  }
+  packed->scopes = {scope == nullptr ? nullptr : scope + 1 - scopes, scopes};
+  packed->scopes_json = layout.put(scopes_);
+  packed->call_columns = layout.put(columns.substr(0, gaps.request));
+  packed->response_columns = layout.put(columns.substr(gaps.request, gaps.response - gaps.request));
+  packed->last_columns = layout.put(columns.substr(gaps.response));
   packed->request_body = layout.put(request);
   packed->response_body = layout.put(response);
   return packed;

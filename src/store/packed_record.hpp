@@ -20,25 +20,38 @@ namespace tollgate::store {
 /// for the same when it gets the record back; this is read from front to back, which the processor
 /// sees coming. Never moves: its views point into it.
 struct PackedRecord {
-  /// One row of the ledger (amount > 0).
+  /// What the ledger gets of a call: a row, when there is anything to count, and the word that a
+  /// slot of the crash journal is done with.
   struct Charge {
     std::int64_t nusd = 0;
+    std::int64_t tokens = 0;
+    std::int64_t calls = 0;
     std::int64_t charged_us = 0;
     std::string_view model, provider;
     std::int64_t number = 0;  ///< among the call's charges
+    std::uint32_t slot = kNoSlot;
     LedgerKind kind = LedgerKind::call;
     bool estimated = false;
     bool overrun = false;
+    [[nodiscard]] bool has_row() const noexcept { return nusd != 0 || tokens != 0 || calls != 0; }
+  };
+  struct Scope {
+    std::string_view id;
+    config::ScopeKind kind = config::ScopeKind::tag;
   };
 
-  std::size_t capacity = 0;  ///< bytes of the whole piece
+  // By the line of the cache: what a batch is gathered and its bodies are placed by, what rows are
+  // made of, what few calls have.
+  std::string_view request_body, response_body;  ///< as stored; the second follows the first
+  std::size_t capacity = 0;                      ///< bytes of the whole piece
   std::int64_t started_us = 0;
   std::string_view request_id, key_id, agent, team, org;
   std::span<const Charge> charges;
   /// The columns of the row in canonical form, without those that only the writer knows: from
-  /// `row_version` to `request_body_sha256`, then `response_body_bytes` and `..._sha256`.
-  std::string_view call_columns, response_columns;
-  std::string_view request_body, response_body;  ///< as stored; the second follows the first
+  /// `row_version` to `request_body_sha256`, `response_body_bytes` and `..._sha256`, and the rest.
+  std::string_view call_columns, response_columns, last_columns;
+  std::span<const Scope> scopes;  ///< those without a member
+  std::string_view scopes_json;   ///< column `scopes` of each charge's row; empty = NULL
 
   [[nodiscard]] std::string_view bodies() const noexcept {
     return {request_body.data(), request_body.size() + response_body.size()};
@@ -71,7 +84,8 @@ class RecordPacker {
   [[nodiscard]] PackedPtr block(std::size_t size, RecordPool& pool);
 
   CanonicalForm columns_;
-  std::string list_;  ///< a column that is JSON
+  std::string list_;    ///< a column that is JSON
+  std::string scopes_;  ///< another, which the ledger has
   std::vector<PackedPtr> spare_;
 };
 
@@ -83,14 +97,20 @@ class RecordPacker {
   return record.held_at != kUnset ? record.held_at : record.started;
 }
 
-/// Calls `take(const LedgerCharge&, number)` for each row that the ledger gets of a call.
+/// Calls `take(const LedgerCharge&, number)` for each charge of a call with something to count or a
+/// slot.
 template <class Take>
 void each_charge(const AuditRecord& record, Take&& take) {
-  for (std::size_t i = 0; i < record.charges.size(); ++i)
-    if (record.charges[i].amount.value > 0) take(record.charges[i], i);
+  for (std::size_t i = 0; i < record.charges.size(); ++i) {
+    const LedgerCharge& charge = record.charges[i];
+    if (charge.amount.value != 0 || charge.tokens != 0 || charge.calls != 0 ||
+        charge.slot != kNoSlot)
+      take(charge, i);
+  }
   if (!record.charges.empty() || record.cost.value <= 0) return;
   LedgerCharge whole;
   whole.amount = record.cost;
+  whole.calls = 1;
   whole.estimated = record.estimated;
   whole.overrun = record.overrun;
   take(whole, std::size_t{0});

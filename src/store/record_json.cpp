@@ -4,14 +4,16 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "tollgate/config/names.hpp"
+
 namespace tollgate::store {
 namespace {
 
 using nlohmann::json;
 
-void append_text(std::string& out, std::string_view text) {
+/// What stands for a text between its quotes.
+void append_escaped(std::string& out, std::string_view text) {
   static constexpr char kHex[] = "0123456789abcdef";
-  out.push_back('"');
   std::size_t run = 0;  // start of what needs no escape: nearly always the whole
   for (std::size_t i = 0; i < text.size(); ++i) {
     const auto byte = static_cast<unsigned char>(text[i]);
@@ -27,6 +29,11 @@ void append_text(std::string& out, std::string_view text) {
     }
   }
   out.append(text, run);
+}
+
+void append_text(std::string& out, std::string_view text) {
+  out.push_back('"');
+  append_escaped(out, text);
   out.push_back('"');
 }
 
@@ -145,6 +152,18 @@ void append_json(std::string& out, const config::Allow& allow) {
   append_lists(out, "mcp", allow.mcp);
   append_lists(out, "a2a", allow.a2a);
   out.push_back('}');
+}
+
+void append_json(std::string& out, std::span<const AuditScope> scopes) {
+  out.push_back('[');
+  for (std::size_t i = 0; i < scopes.size(); ++i) {
+    out += i == 0 ? "\"" : ",\"";
+    out += config::name_of(scopes[i].kind);
+    out.push_back(':');
+    append_escaped(out, scopes[i].id);
+    out.push_back('"');
+  }
+  out.push_back(']');
 }
 
 std::vector<std::string> texts_from_json(std::string_view text) {

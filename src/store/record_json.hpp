@@ -17,6 +17,8 @@ void append_json(std::string& out, const std::vector<std::string>& texts);
 void append_json(std::string& out, std::span<const AuditAttempt> attempts);
 void append_json(std::string& out, const std::vector<AuditVerdict>& verdicts);
 void append_json(std::string& out, const config::Allow& allow);
+/// As texts "kind:id".
+void append_json(std::string& out, std::span<const AuditScope> scopes);
 
 /// Each leaves out what it cannot read: a damaged column must not hide the rest of the row.
 [[nodiscard]] std::vector<std::string> texts_from_json(std::string_view json);

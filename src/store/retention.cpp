@@ -46,6 +46,7 @@ Retention::Step Retention::step(base::WallTime now, const Limits& limits, std::i
       oldest <= now_us && db_.scalar("SELECT at FROM mark WHERE name='chain_anchor'") > 0;
   if (step.rc == SQLITE_OK && removes) step.rc = delete_ledger(oldest - kLedgerSlackUs, step);
   if (step.rc == SQLITE_OK) step.rc = delete_unauthenticated(cutoff, step);
+  if (step.rc == SQLITE_OK) step.rc = delete_events(cutoff, step);
   if (step.rc == SQLITE_OK) step.rc = roll_up_quarters(now_us, step);
   if (step.rc == SQLITE_OK) step.rc = db_.exec("COMMIT");
   if (step.rc == SQLITE_OK) step.rc = delete_segments(busy_segment, open_segment, step);
@@ -116,6 +117,7 @@ int Retention::delete_ledger(std::int64_t cutoff_us, Step& step) {
   const std::int64_t edge = floor_to(cutoff_us, kQuarterUs);
   // The mark first: from here on the quarters before it are known by their sums only.
   int rc = run("UPDATE mark SET at = max(at, ?1) WHERE name='ledger_rows_from'", edge);
+  if (rc == SQLITE_OK) rc = run("DELETE FROM ledger_quarter WHERE quarter_us < ?1", edge);
   if (rc != SQLITE_OK) return rc;
   // The old end of the table, without an index on time: rows are in the order of settlement.
   rc =
@@ -136,6 +138,16 @@ int Retention::delete_unauthenticated(std::int64_t cutoff_us, Step& step) {
   return rc;
 }
 
+int Retention::delete_events(std::int64_t cutoff_us, Step& step) {
+  if (cutoff_us < 0) return SQLITE_OK;
+  // The old end of the table, as of the ledger.
+  const int rc = run(
+      "DELETE FROM event WHERE at_us < ?1 AND id IN (SELECT id FROM event ORDER BY id LIMIT ?2)",
+      cutoff_us, kRowsPerStep);
+  step.more = step.more || sqlite3_changes(db_.raw()) == kRowsPerStep;
+  return rc;
+}
+
 int Retention::roll_up_quarters(std::int64_t now_us, Step& step) {
   // Whole days only, so that a day is either in quarters or in one sum.
   const std::int64_t edge = floor_to(now_us - kQuarterDays * kDayUs, kDayUs);
@@ -152,12 +164,12 @@ int Retention::roll_up_quarters(std::int64_t now_us, Step& step) {
   const int taken = sqlite3_changes(db_.raw());
   if (rc == SQLITE_OK) {
     rc =
-        run("INSERT INTO ledger_daily SELECT scope_kind, scope_id, "
-            "quarter_us - quarter_us % 86400000000, nusd, calls FROM spend_quarter WHERE "
+        run("INSERT INTO ledger_daily(scope_kind, scope_id, day_us, nusd, calls, tokens) "
+            "SELECT scope_kind, scope_id, "
+            "quarter_us - quarter_us % 86400000000, nusd, calls, tokens FROM spend_quarter WHERE "
             "(scope_kind, scope_id, quarter_us) IN (SELECT * FROM rolled) "
-            "ON CONFLICT DO UPDATE SET calls = calls + excluded.calls, nusd = CASE "
-            "WHEN nusd > 9223372036854775807 - excluded.nusd THEN 9223372036854775807 "
-            "ELSE nusd + excluded.nusd END",
+            "ON CONFLICT DO UPDATE SET " +
+                add_amounts_sql(),
             0);
   }
   if (rc == SQLITE_OK) {

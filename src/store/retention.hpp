@@ -53,6 +53,7 @@ class Retention {
                                        std::int64_t cutoff_us);
   [[nodiscard]] int delete_ledger(std::int64_t cutoff_us, Step& step);
   [[nodiscard]] int delete_unauthenticated(std::int64_t cutoff_us, Step& step);
+  [[nodiscard]] int delete_events(std::int64_t cutoff_us, Step& step);
   [[nodiscard]] int roll_up_quarters(std::int64_t now_us, Step& step);
   [[nodiscard]] int delete_segments(std::int64_t busy_segment, std::int64_t open_segment,
                                     Step& step);

@@ -33,8 +33,9 @@ class RowSource {
   [[nodiscard]] virtual const RowValue* next() noexcept = 0;
 };
 
-/// Makes `source` readable as table `name` with the given number of columns on one connection, for
-/// as long as that is open. It needs no row in the schema, and no other connection sees it.
+/// Makes `source` readable as table `name` with the given number of columns (c0, c1, ...) on one
+/// connection, for as long as that is open. It needs no row in the schema, and no other connection
+/// sees it.
 /// @return SQLite's result code.
 int register_source(Database& db, const char* name, int columns, RowSource& source);
 

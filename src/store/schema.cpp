@@ -1,5 +1,7 @@
 #include "store/schema.hpp"
 
+#include <fmt/format.h>
+
 #include <array>
 #include <string>
 
@@ -199,8 +201,42 @@ DROP INDEX audit_started;
 DROP INDEX audit_key;
 )sql";
 
+// 5: tokens and calls beside money, charges of scopes without a column, events; columns of version
+// 2 of a row. They stand behind `hash`, so those that version 1 covers are still the first ones.
+constexpr std::string_view kAmounts = R"sql(
+ALTER TABLE audit ADD COLUMN end_user TEXT;
+ALTER TABLE audit ADD COLUMN service_tier TEXT;
+ALTER TABLE audit ADD COLUMN audio_input_tokens INTEGER;
+ALTER TABLE audit ADD COLUMN audio_output_tokens INTEGER;
+ALTER TABLE audit ADD COLUMN server_tool_calls INTEGER;
+
+ALTER TABLE ledger ADD COLUMN tokens INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE ledger ADD COLUMN scopes TEXT;
+ALTER TABLE spend_quarter ADD COLUMN tokens INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE ledger_daily ADD COLUMN tokens INTEGER NOT NULL DEFAULT 0;
+
+-- Rows of a quarter have an id from here on: a window that begins inside one reads those, not the
+-- table.
+CREATE TABLE ledger_quarter (
+  quarter_us INTEGER PRIMARY KEY,
+  first_id INTEGER NOT NULL
+) STRICT;
+INSERT INTO ledger_quarter
+  SELECT charged_us - charged_us % 900000000, min(id) FROM ledger GROUP BY 1;
+
+CREATE TABLE event (
+  id INTEGER PRIMARY KEY,
+  at_us INTEGER NOT NULL,
+  kind TEXT NOT NULL,
+  scope_kind TEXT,
+  scope_id TEXT,
+  budget TEXT,
+  detail TEXT
+) STRICT;
+)sql";
+
 constexpr std::array kMigrations{Migration{1, kCalls}, Migration{2, kMoney}, Migration{3, kKeys},
-                                 Migration{4, kSpans}};
+                                 Migration{4, kSpans}, Migration{5, kAmounts}};
 
 base::Error failed(const Database& db, std::string what) {
   return {base::ErrorCode::audit_unavailable, std::move(what) + ": " + db.error_text()};
@@ -213,6 +249,20 @@ std::span<const Migration> migrations() noexcept {
 }
 int newest_schema() noexcept {
   return kMigrations.back().version;
+}
+
+std::string add_amounts_sql() {
+  const std::string most = "9223372036854775807";
+  const std::string least = "(-9223372036854775807 - 1)";  // its digits alone would be a REAL
+  std::string sql = "calls = calls + excluded.calls";
+  for (const char* const column : {"nusd", "tokens"}) {
+    sql += fmt::format(
+        ", {0} = CASE WHEN excluded.{0} >= 0 AND {0} > {1} - excluded.{0} THEN {1} "
+        "WHEN excluded.{0} < 0 AND {0} < {2} - excluded.{0} THEN {2} "
+        "ELSE {0} + excluded.{0} END",
+        column, most, least);
+  }
+  return sql;
 }
 
 int prepare_empty_file(Database& db) noexcept {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "store/sqlite.hpp"
@@ -29,6 +30,11 @@ int prepare_empty_file(Database& db) noexcept;
 /// Runs the missing steps up to `target`, each in a transaction with its version.
 /// Errors (audit_unavailable): as check_schema, and SQLite's.
 [[nodiscard]] base::Result<void> migrate(Database& db, int target);
+
+/// What `ON CONFLICT DO UPDATE SET` needs to add the amounts of a row of `spend_quarter` or
+/// `ledger_daily` to those that are there. Saturates: an overflow would turn a sum into a REAL,
+/// which the table refuses for ever.
+[[nodiscard]] std::string add_amounts_sql();
 
 /// Length of a bucket of `spend_quarter`: every time zone in use is off UTC by a multiple of it, so
 /// every calendar window starts on a bucket.

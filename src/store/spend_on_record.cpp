@@ -19,11 +19,18 @@ base::Result<AuditReader*> SpendOnRecord::reader() {
   return reader_.get();
 }
 
-base::Result<base::NanoUsd> SpendOnRecord::settled_since(config::ScopeKind kind,
-                                                         std::string_view scope_id,
-                                                         base::WallTime since) {
+base::Result<domain::budget::Sums> SpendOnRecord::settled_since(config::ScopeKind kind,
+                                                                std::string_view scope_id,
+                                                                base::WallTime since) {
   TG_TRY(AuditReader* const reader, this->reader());
   return reader->spend_since(kind, scope_id, since);
+}
+
+base::Result<std::vector<std::string>> SpendOnRecord::live_scopes_since(config::ScopeKind kind,
+                                                                        base::WallTime since,
+                                                                        std::size_t most) {
+  TG_TRY(AuditReader* const reader, this->reader());
+  return reader->live_scopes_since(kind, since, most);
 }
 
 base::Result<bool> SpendOnRecord::has_overrun_since(config::ScopeKind kind,

@@ -5,12 +5,12 @@
 #include <map>
 #include <string>
 
+#include "store/record_json.hpp"
 #include "store/schema.hpp"
 #include "store/spend_sums.hpp"
 #include "tollgate/config/names.hpp"
 
 namespace tollgate::store {
-namespace {
 
 std::string_view ledger_column(config::ScopeKind scope) noexcept {
   switch (scope) {
@@ -26,20 +26,57 @@ std::string_view ledger_column(config::ScopeKind scope) noexcept {
       return "model";
     case config::ScopeKind::provider:
       return "provider";
+    case config::ScopeKind::tag:
+    case config::ScopeKind::session:
+    case config::ScopeKind::end_user:
+      break;
   }
-  return "key_id";
+  return {};
 }
+
+std::string scope_element(config::ScopeKind scope, std::string_view id) {
+  const AuditScope one{scope, std::string(id)};
+  std::string json;
+  append_json(json, {&one, 1});
+  return json.substr(1, json.size() - 2);
+}
+
+std::string has_element(const std::string& parameter) {
+  return "(instr(scopes, '[' || " + parameter + ") = 1 OR instr(scopes, ',' || " + parameter +
+         ") > 0)";
+}
+
+namespace {
 
 /// One part of the time since an instant: which table has it, from when on (and until when).
 struct Part {
-  std::string sql;  ///< selects scope id, nusd, calls; ?1 scope kind, ?2 from, ?3 until, ?4 id
+  /// Selects scope id, nusd, tokens, calls; ?1 scope kind, ?2 from, ?3 until, ?4 id, ?5 element.
+  std::string sql;
   std::int64_t from = 0;
   std::int64_t until = std::numeric_limits<std::int64_t>::max();
 };
 
-/// @param one  restrict to the scope id bound to ?4.
+/// Part::sql of the ledger's rows.
+std::string rows_sql(config::ScopeKind scope, bool one) {
+  // None of the quarter, none to read: then the bound is NULL.
+  const std::string in_time =
+      "ledger.id>=(SELECT first_id FROM ledger_quarter WHERE quarter_us=?2 - ?2 % 900000000) AND "
+      "charged_us>=?2 AND charged_us<?3 AND ";
+  if (const std::string column(ledger_column(scope)); !column.empty()) {
+    return "SELECT " + column + ", nusd, tokens, calls FROM ledger WHERE ?1 IS NOT NULL AND " +
+           in_time + column + (one ? "=?4" : " IS NOT NULL");
+  }
+  if (one) {
+    return "SELECT ?4, nusd, tokens, calls FROM ledger WHERE ?1 IS NOT NULL AND " + in_time +
+           has_element("?5");
+  }
+  return "SELECT substr(s.value, length(?1) + 2), nusd, tokens, calls FROM ledger, "
+         "json_each(ledger.scopes) AS s WHERE " +
+         in_time + "substr(s.value, 1, length(?1) + 1)=?1 || ':'";
+}
+
+/// @param one  restrict to the scope id bound to ?4 and ?5.
 std::vector<Part> parts_since(Database& db, config::ScopeKind scope, std::int64_t since, bool one) {
-  const std::string column(ledger_column(scope));
   const std::string only = one ? " AND scope_id=?4" : "";
   const std::int64_t rows_from = db.scalar("SELECT at FROM mark WHERE name='ledger_rows_from'");
   const std::int64_t quarter = floor_to(since, kQuarterUs);
@@ -47,22 +84,16 @@ std::vector<Part> parts_since(Database& db, config::ScopeKind scope, std::int64_
   const bool by_rows = quarter != since && quarter >= rows_from;
   std::vector<Part> parts;
   parts.push_back(
-      {"SELECT scope_id, nusd, calls FROM ledger_daily WHERE scope_kind=?1 AND day_us>=?2"
+      {"SELECT scope_id, nusd, tokens, calls FROM ledger_daily WHERE scope_kind=?1 AND day_us>=?2"
        " AND day_us<?3" +
            only,
        floor_to(since, kDayUs)});
   parts.push_back(
-      {"SELECT scope_id, nusd, calls FROM spend_quarter WHERE scope_kind=?1 AND "
+      {"SELECT scope_id, nusd, tokens, calls FROM spend_quarter WHERE scope_kind=?1 AND "
        "quarter_us>=?2 AND quarter_us<?3" +
            only,
        by_rows ? quarter + kQuarterUs : quarter});
-  if (by_rows) {
-    parts.push_back({"SELECT " + column +
-                         ", nusd, calls FROM ledger WHERE ?1 IS NOT NULL AND "
-                         "charged_us>=?2 AND charged_us<?3 AND " +
-                         column + (one ? "=?4" : " IS NOT NULL"),
-                     since, quarter + kQuarterUs});
-  }
+  if (by_rows) parts.push_back({rows_sql(scope, one), since, quarter + kQuarterUs});
   return parts;
 }
 
@@ -75,6 +106,7 @@ int for_each_row(Database& db, config::ScopeKind scope, std::string_view id, std
   if (own) {
     if (const int rc = db.exec("BEGIN"); rc != SQLITE_OK) return rc;
   }
+  const std::string element = scope_element(scope, id);
   int rc = SQLITE_OK;
   for (const Part& part : parts_since(db, scope, since, one)) {
     Statement row;
@@ -84,6 +116,7 @@ int for_each_row(Database& db, config::ScopeKind scope, std::string_view id, std
     row.bind(2, part.from);
     row.bind(3, part.until);
     if (one) row.bind(4, id);
+    if (one) row.bind(5, element);
     while ((rc = row.step()) == SQLITE_ROW) each(row);
     if (rc != SQLITE_DONE) break;
     rc = SQLITE_OK;
@@ -94,11 +127,14 @@ int for_each_row(Database& db, config::ScopeKind scope, std::string_view id, std
 
 }  // namespace
 
-int sum_since(Database& db, config::ScopeKind scope, std::string_view id, std::int64_t since_us,
-              std::int64_t& nusd) {
-  nusd = 0;
-  return for_each_row(db, scope, id, since_us, true,
-                      [&](const Statement& row) { nusd = add_saturated(nusd, row.integer(1)); });
+int sums_since(Database& db, config::ScopeKind scope, std::string_view id, std::int64_t since_us,
+               domain::budget::Sums& sums) {
+  sums = {};
+  return for_each_row(db, scope, id, since_us, true, [&](const Statement& row) {
+    sums.usd.value = add_saturated(sums.usd.value, row.integer(1));
+    sums.tokens = add_saturated(sums.tokens, row.integer(2));
+    sums.requests = add_saturated(sums.requests, row.integer(3));
+  });
 }
 
 int sums_by_scope(Database& db, config::ScopeKind scope, std::int64_t since_us,
@@ -108,7 +144,8 @@ int sums_by_scope(Database& db, config::ScopeKind scope, std::int64_t since_us,
     auto found = sums.find(row.text(0));
     if (found == sums.end()) found = sums.emplace(std::string(row.text(0)), ScopeSpend()).first;
     found->second.spent.value = add_saturated(found->second.spent.value, row.integer(1));
-    found->second.calls += row.integer(2);
+    found->second.tokens = add_saturated(found->second.tokens, row.integer(2));
+    found->second.calls = add_saturated(found->second.calls, row.integer(3));
   });
   out.clear();
   for (auto& [id, sum] : sums) {
@@ -120,20 +157,68 @@ int sums_by_scope(Database& db, config::ScopeKind scope, std::int64_t since_us,
   return rc;
 }
 
-int has_overrun_since(Database& db, config::ScopeKind scope, std::string_view id,
-                      std::int64_t since_us, bool& found) {
+int live_scopes_since(Database& db, config::ScopeKind scope, std::int64_t since_us,
+                      std::size_t most, std::vector<std::string>& ids) {
+  ids.clear();
+  const std::int64_t since = floor_to(std::max<std::int64_t>(since_us, 0), kQuarterUs);
+  // By time, which the index has together with all that is asked for: a key's order would lead
+  // through every session there ever was.
+  std::string sql =
+      "SELECT scope_id, quarter_us AS at FROM spend_quarter INDEXED BY spend_quarter_time "
+      "WHERE quarter_us>=?2 AND scope_kind=?1";
+  if (since < db.scalar("SELECT at FROM mark WHERE name='ledger_quarters_from'"))
+    sql +=
+        " UNION ALL SELECT scope_id, day_us FROM ledger_daily WHERE day_us>=?3 AND scope_kind=?1";
+  Statement row;
+  if (const int rc = db.prepare("SELECT scope_id FROM (" + sql +
+                                    ") GROUP BY scope_id ORDER BY max(at) DESC, scope_id LIMIT ?4",
+                                row)) {
+    return rc;
+  }
+  row.bind(1, config::name_of(scope));
+  row.bind(2, since);
+  row.bind(3, floor_to(since, kDayUs));
+  row.bind(4, static_cast<std::int64_t>(
+                  std::min<std::size_t>(most, std::numeric_limits<std::int32_t>::max())));
+  int rc = SQLITE_OK;
+  while ((rc = row.step()) == SQLITE_ROW) ids.emplace_back(row.text(0));
+  return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+int is_on_record(Database& db, config::ScopeKind scope, std::string_view id, bool& found) {
   found = false;
   Statement row;
-  // From the newest row back: an overrun that broke a limit stands near the end, since little is
-  // charged to a scope after it.
+  // The sums, which have keys that begin with the scope and outlive the rows.
   if (const int rc =
-          db.prepare("SELECT 1 FROM ledger WHERE overrun<>0 AND charged_us>=?1 AND " +
-                         std::string(ledger_column(scope)) + "=?2 ORDER BY id DESC LIMIT 1",
+          db.prepare("SELECT 1 FROM spend_quarter WHERE scope_kind=?1 AND scope_id=?2 UNION ALL "
+                     "SELECT 1 FROM ledger_daily WHERE scope_kind=?1 AND scope_id=?2 LIMIT 1",
                      row)) {
     return rc;
   }
-  row.bind(1, since_us);
+  row.bind(1, config::name_of(scope));
   row.bind(2, id);
+  const int rc = row.step();
+  found = rc == SQLITE_ROW;
+  return found || rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+int has_overrun_since(Database& db, config::ScopeKind scope, std::string_view id,
+                      std::int64_t since_us, bool& found) {
+  found = false;
+  const std::string column(ledger_column(scope));
+  const std::string element = scope_element(scope, id);
+  Statement row;
+  // From the newest row back: an overrun that broke a limit stands near the end, since little is
+  // charged to a scope after it.
+  if (const int rc = db.prepare(
+          "SELECT 1 FROM ledger WHERE id>=(SELECT min(first_id) FROM ledger_quarter WHERE "
+          "quarter_us>=?1 - ?1 % 900000000) AND overrun<>0 AND charged_us>=?1 AND " +
+              (column.empty() ? has_element("?2") : column + "=?2") + " ORDER BY id DESC LIMIT 1",
+          row)) {
+    return rc;
+  }
+  row.bind(1, std::max<std::int64_t>(since_us, 0));
+  row.bind(2, column.empty() ? std::string_view(element) : id);
   const int rc = row.step();
   found = rc == SQLITE_ROW;
   return found || rc == SQLITE_DONE ? SQLITE_OK : rc;

@@ -4,28 +4,33 @@
 #include <cstdint>
 #include <functional>
 #include <limits>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
 
+#include "store/packed_record.hpp"
 #include "store/schema.hpp"
 #include "tollgate/config/snapshot.hpp"
 
 namespace tollgate::store {
 
-/// Sums stop at the largest amount instead of wrapping into credit.
+/// Sums stop at the largest and the least amount instead of wrapping into credit.
 [[nodiscard]] constexpr std::int64_t add_saturated(std::int64_t a, std::int64_t b) noexcept {
-  constexpr std::int64_t kMax = std::numeric_limits<std::int64_t>::max();
-  return b > 0 && a > kMax - b ? kMax : a + b;
+  using Limits = std::numeric_limits<std::int64_t>;
+  if (b > 0) return a > Limits::max() - b ? Limits::max() : a + b;
+  return a < Limits::min() - b ? Limits::min() : a + b;
 }
 
-/// The six owners and targets a charge counts against, as views.
+/// The six owners and targets a charge counts against, and those that most calls have none of, as
+/// views.
 struct ChargeScopes {
   std::string_view key, agent, team, org, model, provider;
+  std::span<const PackedRecord::Scope> others;
 };
 
-/// Money per scope and quarter of an hour, summed over a batch before it goes to `spend_quarter`:
+/// Amounts per scope and quarter of an hour, summed over a batch before it goes to `spend_quarter`:
 /// the calls of a batch share nearly all their scopes. Views must outlive the batch. Keeps its
 /// memory.
 class SpendSums {
@@ -36,21 +41,26 @@ class SpendSums {
     std::int64_t quarter_us;
     bool operator==(const Bucket&) const = default;
   };
-  struct Entry {
-    Bucket bucket;
+  struct Amounts {
     std::int64_t nusd = 0;
+    std::int64_t tokens = 0;
     std::int64_t calls = 0;
   };
+  struct Entry {
+    Bucket bucket;
+    Amounts amounts;
+  };
 
-  void add(const ChargeScopes& s, std::int64_t charged_us, std::int64_t nusd, std::int64_t calls) {
-    const std::int64_t quarter = floor_to(charged_us, kQuarterUs);
+  void add(const ChargeScopes& s, std::int64_t quarter, const Amounts& amounts) {
     using enum config::ScopeKind;
-    add_one({key, s.key, quarter}, nusd, calls);
-    add_one({agent, s.agent, quarter}, nusd, calls);
-    add_one({team, s.team, quarter}, nusd, calls);
-    add_one({org, s.org, quarter}, nusd, calls);
-    add_one({model, s.model, quarter}, nusd, calls);
-    add_one({provider, s.provider, quarter}, nusd, calls);
+    add_one({key, s.key, quarter}, amounts);
+    add_one({agent, s.agent, quarter}, amounts);
+    add_one({team, s.team, quarter}, amounts);
+    add_one({org, s.org, quarter}, amounts);
+    add_one({model, s.model, quarter}, amounts);
+    add_one({provider, s.provider, quarter}, amounts);
+    for (const PackedRecord::Scope& other : s.others)
+      add_one({other.kind, other.id, quarter}, amounts);
   }
   void clear() noexcept {
     entries_.clear();
@@ -68,22 +78,23 @@ class SpendSums {
              (static_cast<std::size_t>(b.quarter_us / kQuarterUs) << 7);
     }
   };
-  void add_one(const Bucket& bucket, std::int64_t nusd, std::int64_t calls) {
+  void add_one(const Bucket& bucket, const Amounts& amounts) {
     if (bucket.id.empty()) return;
     // Nearly always the bucket of the charge before: a comparison instead of a hash.
     std::size_t& latest = latest_[static_cast<std::size_t>(bucket.kind)];
     if (latest >= entries_.size() || entries_[latest].bucket != bucket) {
       const auto [found, is_new] = places_.try_emplace(bucket, entries_.size());
-      if (is_new) entries_.push_back({bucket});
+      if (is_new) entries_.push_back({bucket, {}});
       latest = found->second;
     }
-    Entry& sum = entries_[latest];
-    sum.nusd = add_saturated(sum.nusd, nusd);
-    sum.calls += calls;
+    Amounts& sum = entries_[latest].amounts;
+    sum.nusd = add_saturated(sum.nusd, amounts.nusd);
+    sum.tokens = add_saturated(sum.tokens, amounts.tokens);
+    sum.calls += amounts.calls;
   }
   std::vector<Entry> entries_;
   std::unordered_map<Bucket, std::size_t, Hash> places_;
-  std::array<std::size_t, 6> latest_{};  ///< per kind of scope
+  std::array<std::size_t, config::kScopeKinds> latest_{};  ///< per kind of scope
 };
 
 }  // namespace tollgate::store

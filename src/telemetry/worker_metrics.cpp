@@ -46,7 +46,8 @@ CoreSeries::CoreSeries(Registry& registry, std::span<const std::string_view> sur
       budget_overruns_(registry.counter(Family::budget_overruns)),
       connections_(registry.gauge(Family::connections)),
       in_flight_(registry.gauge(Family::in_flight)),
-      hold_waiting_(registry.gauge(Family::hold_waiting)) {
+      hold_waiting_(registry.gauge(Family::hold_waiting)),
+      loop_delayed_(registry.gauge(Family::loop_delayed)) {
   for (std::size_t s = 0; s < surface_count_; ++s) {
     const std::string_view surface = s < surfaces.size() ? surfaces[s] : "none";
     for (std::size_t o = 0; o < CallOutcome::count(); ++o)

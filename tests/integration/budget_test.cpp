@@ -220,7 +220,7 @@ TEST(Budget, AnEstimateOfOursNeverBreaksTheCap) {
   };
   upstream.on("POST", kPath,
               {Answer::json(200, silent_about_usage(std::string(2'000, 'x'))),
-               Answer::json(200, silent_about_usage("12345678"))});
+               Answer::json(200, silent_about_usage("two word"))});
   Daemon daemon(
       std::string(kOneProvider) + "    budgets: [{name: cap, limit: 0.003, window: day}]\n",
       {.variables = {{"UP", upstream.url()}}});
@@ -260,11 +260,11 @@ TEST(Budget, WhatAProviderDoesNotCountIsEstimated) {
       {R"({"prompt_tokens":99999999999999999999,"completion_tokens":5})", {}, 5, true}};
   std::vector<Answer> answers;
   for (const Case& c : cases) {
-    std::string answer = completion("12345678");
+    std::string answer = completion("two word");
     const std::size_t at = answer.find("\"usage\":") + 8;
     answer.replace(at, answer.find('}', at) + 1 - at, c.usage);
     answers.push_back(Answer::json(200, answer));
-    std::vector<std::string> events = chat_stream({"1234", "5678"}, false);
+    std::vector<std::string> events = chat_stream({"two ", "word"}, false);
     events.insert(events.end() - 1, sse_data(R"({"id":"c","choices":[],"usage":)" + c.usage + "}"));
     answers.push_back(Answer::sse(std::move(events)));
   }

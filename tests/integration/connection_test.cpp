@@ -332,7 +332,7 @@ TEST_F(Connection, ASlowReaderIsCutWhenItsCallsTimeIsUp) {
                 {.variables = {{"UP", upstream.url()}}});
   RawClient client = daemon.connect();
   client.send(
-      daemon.post_bytes(kPath, chat_request("m", "hi", R"(,"max_tokens":9,"stream":true)")));
+      daemon.post_bytes(kPath, chat_request("m", "hi", R"(,"max_tokens":9000,"stream":true)")));
   ASSERT_TRUE(upstream.wait_for_requests(1));
   const auto start = std::chrono::steady_clock::now();
   // What the sockets hold reaches the agent later; that the gateway gave up, the upstream sees.

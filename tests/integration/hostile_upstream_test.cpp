@@ -35,6 +35,7 @@ guardrails: {mail: {detectors: {email: mask}}}
 default_guardrails: [default, mail]
 limits: {sse_event_bytes: 1MiB}
 routing: {retries_per_deployment: 0}
+spending: {on_ignored_cap: pass}
 )";
 
 class HostileUpstream : public ::testing::Test {

@@ -124,7 +124,7 @@ TEST(Reload, AStreamInFlightGoesOn) {
   Daemon daemon(kOneProvider, {.variables = {{"UP", upstream.url()}}});
   RawClient client = daemon.connect();
   client.send(
-      daemon.post_bytes(kPath, chat_request("m", "hi", R"(,"max_tokens":50,"stream":true)")));
+      daemon.post_bytes(kPath, chat_request("m", "hi", R"(,"max_tokens":50000,"stream":true)")));
   ASSERT_EQ(client.read_head().status, 200);
   daemon.reload(
       "providers: {demo: {kind: demo}}\nmodels: {other: demo/echo}\nkeys: [{id: k1, digest: "
@@ -142,7 +142,7 @@ TEST(Drain, SigtermFinishesWhatRunsThenExitsZero) {
   Daemon daemon(kOneProvider, {.variables = {{"UP", upstream.url()}}});
   RawClient stream = daemon.connect();
   stream.send(
-      daemon.post_bytes(kPath, chat_request("m", "hi", R"(,"max_tokens":50,"stream":true)")));
+      daemon.post_bytes(kPath, chat_request("m", "hi", R"(,"max_tokens":50000,"stream":true)")));
   ASSERT_EQ(stream.read_head().status, 200);
   RawClient idle = daemon.connect();
   const std::uint16_t port = daemon.port();
@@ -193,7 +193,7 @@ TEST(Drain, TheDeadlineAndASecondSignalForceTheEnd) {
                   {.variables = {{"UP", upstream.url()}}});
     RawClient stream = daemon.connect();
     stream.send(
-        daemon.post_bytes(kPath, chat_request("m", "hi", R"(,"max_tokens":50,"stream":true)")));
+        daemon.post_bytes(kPath, chat_request("m", "hi", R"(,"max_tokens":50000,"stream":true)")));
     ASSERT_EQ(stream.read_head().status, 200);
     ASSERT_TRUE(stream.next_event().has_value());
     daemon.send(SIGTERM);
@@ -276,7 +276,7 @@ TEST(Drain, ASlowReaderDoesNotHoldUpAForcedEnd) {
                 {.variables = {{"UP", upstream.url()}}});
   RawClient stream = daemon.connect();
   stream.send(
-      daemon.post_bytes(kPath, chat_request("m", "hi", R"(,"max_tokens":50,"stream":true)")));
+      daemon.post_bytes(kPath, chat_request("m", "hi", R"(,"max_tokens":50000,"stream":true)")));
   ASSERT_EQ(stream.read_head().status, 200);
   std::this_thread::sleep_for(300ms);  // reads nothing more
   const auto start = std::chrono::steady_clock::now();

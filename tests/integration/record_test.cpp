@@ -243,7 +243,7 @@ TEST(ForcedStop, IsNoSuccessOnRecord) {
                 {.variables = {{"UP", upstream.url()}}});
   RawClient stream = daemon.connect();
   stream.send(
-      daemon.post_bytes(kPath, chat_request("m", "hi", R"(,"max_tokens":50,"stream":true)")));
+      daemon.post_bytes(kPath, chat_request("m", "hi", R"(,"max_tokens":50000,"stream":true)")));
   ASSERT_EQ(stream.read_head().status, 200);
   ASSERT_TRUE(stream.next_event().has_value());
   RawClient plain = daemon.connect();

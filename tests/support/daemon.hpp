@@ -103,6 +103,12 @@ class Daemon {
   /// All audit rows in the order the calls began, once there are at least `count` (or fewer after
   /// `limit`).
   std::vector<Row> rows(std::size_t count, milliseconds limit = milliseconds(5'000)) const;
+  /// Those of them that an SQL condition names.
+  std::vector<Row> rows_where(const std::string& condition, std::size_t count,
+                              milliseconds limit = milliseconds(5'000)) const;
+  /// Events of a kind, oldest first, once there are at least `count` (or fewer after `limit`).
+  std::vector<Row> events(const std::string& kind, std::size_t count,
+                          milliseconds limit = milliseconds(5'000)) const;
   /// Waits until no further row comes: `count` and not one more within 200 ms.
   std::vector<Row> exactly(std::size_t count) const;
 

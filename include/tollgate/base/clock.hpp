@@ -10,6 +10,14 @@ using MonoTime = std::chrono::time_point<std::chrono::steady_clock, std::chrono:
 /// Wall time, UTC, microseconds since 1970: for records and budget windows only.
 using WallTime = std::chrono::time_point<std::chrono::system_clock, std::chrono::microseconds>;
 
+/// Whole microseconds, as records have them.
+[[nodiscard]] constexpr std::int64_t to_micros(std::chrono::nanoseconds span) noexcept {
+  return std::chrono::duration_cast<std::chrono::microseconds>(span).count();
+}
+[[nodiscard]] constexpr std::int64_t to_micros(WallTime t) noexcept {
+  return t.time_since_epoch().count();
+}
+
 /// The only source of time for domain code; injected so that tests can cross midnight.
 /// Threads: implementations are safe from any thread.
 class Clock {

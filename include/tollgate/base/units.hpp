@@ -26,6 +26,16 @@ struct NanoUsd {
   static constexpr NanoUsd max() { return {std::numeric_limits<std::int64_t>::max()}; }
 };
 
+/// An amount of whatever a limit counts: nano-USD, tokens or requests. Its unit stands beside it.
+struct Quantity {
+  std::int64_t value = 0;
+  constexpr Quantity() = default;
+  constexpr Quantity(std::int64_t v) : value(v) {}
+  constexpr Quantity(NanoUsd usd) : value(usd.value) {}
+  friend constexpr auto operator<=>(Quantity, Quantity) = default;
+  friend constexpr bool operator==(Quantity, Quantity) = default;
+};
+
 /// A price in pico-USD per token. 1 USD per million tokens = 1'000'000.
 struct PicoUsdPerToken {
   std::int64_t value = 0;

@@ -3,6 +3,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "tollgate/config/snapshot.hpp"
 
@@ -19,15 +20,34 @@ struct Named {
 [[nodiscard]] std::span<const Named<ClientAuth>> names(ClientAuth) noexcept;
 [[nodiscard]] std::span<const Named<AcceptBalance>> names(AcceptBalance) noexcept;
 [[nodiscard]] std::span<const Named<ProviderKind>> names(ProviderKind) noexcept;
+[[nodiscard]] std::span<const Named<OutputCapField>> names(OutputCapField) noexcept;
 [[nodiscard]] std::span<const Named<WindowKind>> names(WindowKind) noexcept;
+[[nodiscard]] std::span<const Named<BudgetUnit>> names(BudgetUnit) noexcept;
+[[nodiscard]] std::span<const Named<RateUnit>> names(RateUnit) noexcept;
 [[nodiscard]] std::span<const Named<ScopeKind>> names(ScopeKind) noexcept;
 [[nodiscard]] std::span<const Named<UnpricedAction>> names(UnpricedAction) noexcept;
+[[nodiscard]] std::span<const Named<AbandonedAttempts>> names(AbandonedAttempts) noexcept;
+[[nodiscard]] std::span<const Named<Tokenizer>> names(Tokenizer) noexcept;
+[[nodiscard]] std::span<const Named<IgnoredCap>> names(IgnoredCap) noexcept;
 [[nodiscard]] std::span<const Named<GuardAction>> names(GuardAction) noexcept;
 [[nodiscard]] std::span<const Named<GuardDirection>> names(GuardDirection) noexcept;
 [[nodiscard]] std::span<const Named<RuleKind>> names(RuleKind) noexcept;
 [[nodiscard]] std::span<const Named<BodyCapture>> names(BodyCapture) noexcept;
 [[nodiscard]] std::span<const Named<AuditOnFull>> names(AuditOnFull) noexcept;
+[[nodiscard]] std::span<const Named<LoopMode>> names(LoopMode) noexcept;
+[[nodiscard]] std::span<const Named<LoopAction>> names(LoopAction) noexcept;
+[[nodiscard]] std::span<const Named<LoopStopScope>> names(LoopStopScope) noexcept;
+[[nodiscard]] std::span<const Named<AlertKind>> names(AlertKind) noexcept;
+[[nodiscard]] std::span<const Named<WebhookFormat>> names(WebhookFormat) noexcept;
 [[nodiscard]] std::span<const Named<LogLevel>> names(LogLevel) noexcept;
+
+/// The values alone.
+template <class E>
+[[nodiscard]] std::vector<E> values_of() {
+  std::vector<E> list;
+  for (const auto& entry : names(E{})) list.push_back(entry.value);
+  return list;
+}
 
 /// The name of one value; "?" for a value outside the enumeration.
 template <class E>

@@ -12,6 +12,7 @@
 #include "tollgate/domain/budget/ledger.hpp"
 #include "tollgate/domain/budget/pricing.hpp"
 #include "tollgate/domain/keys/key_registry.hpp"
+#include "tollgate/domain/loops/loop_breaker.hpp"
 #include "tollgate/domain/policy/rule_set.hpp"
 #include "tollgate/domain/routing/plan.hpp"
 #include "tollgate/json/document.hpp"
@@ -153,15 +154,27 @@ class RequestContext {
   const domain::policy::RuleSet* rules =
       nullptr;  ///< guardrails of this call; never null after auth
 
+  // ---- loops ----
+  /// The loop breaker let the call pass, and is to hear how it ended.
+  std::optional<domain::loops::Ticket> loop_ticket;
+
   // ---- budget ----
-  domain::budget::Hold hold;  ///< of the attempt that runs (or is about to)
-  domain::budget::CallBound bound;
+  domain::budget::ScopePath who;  ///< of the key, and the session and end user of the call
+  std::string session_scope, end_user_scope;  ///< as scopes call them; empty without
+  domain::budget::RateStatus rates;  ///< of the tightest rate limits, when it held its place
+  domain::budget::Hold hold;         ///< of the call, with the money of the attempt that runs
+  domain::budget::CallBound bound;   ///< on the deployment that was priced last
+  bool bound_is_estimate =
+      false;  ///< its text is held at an estimate, the strict bound not fitting
   domain::budget::HoldPlan hold_plan;
-  std::size_t held_candidate = 0;  ///< plan index the hold is priced for
+  static constexpr std::size_t kNotHeld = static_cast<std::size_t>(-1);
+  std::size_t held_candidate = kNotHeld;  ///< plan index the hold is priced for
   boost::container::small_vector<AbandonedAttempt, 1> abandoned;  ///< in the order of attempts
   base::NanoUsd largest_hold;
   bool free_of_charge = true;  ///< costs nothing whatever happens
-  bool hold_awaited = false;   ///< the call stood in line for its money (spending.hold_wait)
+  /// The call stood in line for its money (spending.hold_wait), or was slowed down before: it is
+  /// later than body_read_at.
+  bool hold_awaited = false;
   std::optional<config::Deployment>
       priced;  ///< the deployment with a tool's own price, if it has one
 
@@ -173,6 +186,7 @@ class RequestContext {
   // ---- router ----
   /// Credentials of the provider whose answer is at hand; null before the first attempt.
   const domain::policy::Secrets* secrets = nullptr;
+  std::uint32_t attempts = 0;        ///< made so far
   bool is_stream = false;            ///< the answer is an event stream
   bool upstream_cut = false;         ///< the answer broke after the commit point
   int status = 0;                    ///< HTTP status sent

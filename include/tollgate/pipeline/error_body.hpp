@@ -17,6 +17,10 @@ class RequestContext;
 void render_error(RequestContext& context, const base::Error& error, int& status,
                   std::string& header_lines, std::string& body);
 
+/// Adds what the caller's own rate limits still allow, in its dialect's words: `x-ratelimit-*` or
+/// `anthropic-ratelimit-*`. Nothing without such limits.
+void append_rate_headers(const RequestContext& context, std::string& header_lines);
+
 /// For a request too broken to have a caller: no id, no record, and HTTP's status in each dialect.
 void render_plain_error(const base::Error& error, Dialect dialect, std::string& header_lines,
                         std::string& body);

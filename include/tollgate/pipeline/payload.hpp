@@ -50,6 +50,9 @@ class Payload {
   bool safe_to_repeat = true;
 
   std::string trace_id, session_id, parent_id;
+  /// Agents that delegated to one another down to this call, as far as they tell of it
+  /// (x-tollgate-depth).
+  std::uint32_t depth = 0;
   /// The MCP server's own id of the session the agent named and its key opened; empty without one.
   std::string_view mcp_session;
 
@@ -64,9 +67,11 @@ class Payload {
   }
   void reset();
 
-  /// The most the call can use, for the hold. `body_bytes` of the body that is forwarded: a mask
-  /// can lengthen it.
+  /// The most the call can use, for the hold, its media aside: what those count depends on the
+  /// deployment. `body_bytes` of the body that is forwarded: a mask can lengthen it.
   [[nodiscard]] domain::budget::CallBound bound(std::size_t body_bytes) const;
+  /// What the provider told. Where it does not tell how the call was served, either as it asked or
+  /// as calls that ask for nothing are (`or_modifier`).
   [[nodiscard]] domain::budget::TokenCounts to_counts(const protocol::llm::Usage& usage) const;
   struct Use {
     domain::budget::TokenCounts counts;
@@ -77,8 +82,26 @@ class Payload {
   /// whole, else output told so far is only a part, and no input only not yet told.
   [[nodiscard]] Use use(const protocol::llm::Usage& usage, bool is_final,
                         std::size_t body_bytes) const;
-  /// Answer text seen (of an answer that broke off before it could be read: its bytes), for `use`.
+  /// Answer text seen since the provider last told a count, for `use`: four to a token; of an
+  /// answer that broke off before it could be read, its bytes.
   std::uint64_t output_text_bytes = 0;
+  std::int64_t told_on_the_way = 0;  ///< that count, of output; 0 when it told none of any text yet
+  std::int64_t last_told = 0;
+  /// Tokens made in silence, before the agent left, as far as time shows.
+  std::int64_t silent_tokens = 0;
+  /// An event's text was seen; `told`: all output that the provider has counted by now, 0 if none.
+  /// Providers that send a token an event are the most: what is less than two is one.
+  void note_output(std::uint64_t token_quarters, std::int64_t told) noexcept {
+    constexpr std::uint64_t kToken = 4;
+    if (token_quarters > 0)
+      output_text_bytes += token_quarters < 2 * kToken ? kToken : token_quarters;
+    if (told <= last_told) return;
+    last_told = told;
+    // What is told before any text is no count of it.
+    if (output_text_bytes == 0 && told_on_the_way == 0) return;
+    told_on_the_way = told;
+    output_text_bytes = 0;
+  }
 };
 
 class RequestContext;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 #include "tollgate/protocol/http/request_head.hpp"
@@ -24,14 +25,50 @@ enum class Surface : std::uint8_t {
 };
 [[nodiscard]] std::string_view to_string(Surface surface) noexcept;
 inline constexpr std::size_t kSurfaces = static_cast<std::size_t>(Surface::none) + 1;
+/// Whether budgets and rate limits of the caller stop it here. All but how a caller learns what has
+/// stopped it (`me`) and what needs no key; without default, so that a new surface has to say.
+[[nodiscard]] bool is_limited(Surface surface) noexcept;
 
 /// In whose words errors are told.
 enum class Dialect : std::uint8_t { openai, anthropic, jsonrpc };
+
+/// Which methods a path takes.
+enum class Methods : std::uint8_t {
+  get,   ///< and HEAD
+  post,  ///< its body is JSON
+  rpc,   ///< POST with JSON, GET of a stream, DELETE of a session
+  any,   ///< all but OPTIONS
+};
+[[nodiscard]] bool admits(Methods methods, protocol::http::Method method) noexcept;
+
+/// One row of the route table. Every request that is served matched one: what must hold on every
+/// path is tested over route_table().
+struct RouteRow {
+  /// How a path goes on behind `path`.
+  enum class Then : std::uint8_t {
+    nothing,
+    name,      ///< up to the next slash, and then `rest`
+    long_name  ///< whatever it holds
+  };
+  std::string_view path;
+  Then then = Then::nothing;
+  std::string_view rest = {};
+  Methods methods = Methods::post;
+  /// With another method the path may be that of a later row.
+  bool is_for_its_methods = false;
+  Surface surface = Surface::none;
+  Dialect dialect = Dialect::openai;
+  std::string_view upstream_path = {};  ///< of `other` it is the path as it came
+};
+
+/// Most specific first.
+[[nodiscard]] std::span<const RouteRow> route_table() noexcept;
 
 /// What one request asks for, read once from method, path and headers; authentication, dispatch and
 /// the log all use this object. Views point into the Target.
 class Route {
  public:
+  const RouteRow* row = nullptr;  ///< null for Surface::none
   Surface surface = Surface::none;
   Dialect dialect = Dialect::openai;
   bool method_allowed = false;
@@ -47,7 +84,7 @@ class Route {
   bool json_body = false;
 };
 
-/// The route table: one row per path, most specific first. Unknown paths give Surface::none.
+/// By the first row of the route table that fits. Unknown paths give Surface::none.
 [[nodiscard]] Route match_route(const protocol::http::RequestHead& head,
                                 const protocol::http::Target& target) noexcept;
 

@@ -4,7 +4,9 @@
 
 #include "tollgate/base/clock.hpp"
 #include "tollgate/base/id.hpp"
+#include "tollgate/domain/alerts/loop_finding.hpp"
 #include "tollgate/domain/budget/ledger.hpp"
+#include "tollgate/domain/loops/loop_breaker.hpp"
 #include "tollgate/domain/policy/scanner.hpp"
 #include "tollgate/domain/routing/retry_budget.hpp"
 #include "tollgate/domain/routing/rng.hpp"
@@ -14,12 +16,14 @@
 
 namespace tollgate::pipeline {
 
-/// Told of budget thresholds and overruns; writes the log line, counts, and queues the webhooks.
+/// Told of budget thresholds, overruns and loops; writes the log line, counts, and queues the
+/// webhooks.
 /// Threads: any. Must not block.
 class AlertSink {
  public:
   virtual ~AlertSink() = default;
   virtual void on_budget_event(const domain::budget::BudgetEvent& event) noexcept = 0;
+  virtual void on_loop(const domain::alerts::LoopFinding& finding) noexcept = 0;
 };
 
 /// Limits how often one client address may present bad keys; shared by all workers. Valid keys are
@@ -41,6 +45,7 @@ struct Services {
   domain::budget::Ledger& ledger;
   store::AuditStore& store;
   domain::routing::RetryBudget& retry_budget;
+  domain::loops::LoopBreaker& loops;
   AlertSink& alerts;
   AuthThrottle& throttle;
   std::atomic<std::int64_t>& in_flight;  ///< calls inside the pipeline, whole process

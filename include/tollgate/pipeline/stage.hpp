@@ -51,7 +51,7 @@ class StageState {
   virtual ~StageState() = default;
 };
 
-/// One of the five steps of the pipeline.
+/// One of the six steps of the pipeline.
 ///
 /// Lifetime: one object per worker, shared by its calls; all state of a call is in RequestContext.
 /// Threads:  the worker's only. Order: request hooks run in list order; answer and event hooks in

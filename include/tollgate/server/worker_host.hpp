@@ -78,6 +78,7 @@ class WorkerHost {
     domain::budget::Ledger& ledger;
     store::AuditStore& store;
     domain::routing::RetryBudget& retry_budget;
+    domain::loops::LoopBreaker& loops;
     pipeline::AlertSink& alerts;
     pipeline::AuthThrottle& throttle;
     std::atomic<std::int64_t>& in_flight;

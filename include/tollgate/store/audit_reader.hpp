@@ -12,8 +12,11 @@
 #include "tollgate/base/clock.hpp"
 #include "tollgate/base/result.hpp"
 #include "tollgate/config/snapshot.hpp"
+#include "tollgate/domain/budget/spend_history.hpp"
+#include "tollgate/store/audit_event.hpp"
 #include "tollgate/store/audit_record.hpp"
 #include "tollgate/store/file_system.hpp"
+#include "tollgate/store/ledger_rows.hpp"
 #include "tollgate/store/stored_key.hpp"
 
 namespace tollgate::store {
@@ -29,7 +32,7 @@ struct BodyPlace {
 /// A call as read back. The bodies' bytes stay on disk: AuditReader::read_body fetches them.
 struct StoredCall {
   std::int64_t seq = 0;  ///< position in the hash chain, without gaps
-  AuditRecord record;    ///< `charges` and `held_at` are in the ledger, not here
+  AuditRecord record;    ///< `charges`, `scopes` and `held_at` are in the ledger, not here
   BodyPlace request_place, response_place;
   base::Sha256Digest hash{};
 };
@@ -51,10 +54,11 @@ struct SqlTable {
   bool truncated = false;                   ///< there were more rows than asked for
 };
 
-/// Money of one scope in an interval.
+/// Spend of one scope in an interval.
 struct ScopeSpend {
   std::string scope_id;
   base::NanoUsd spent;
+  std::int64_t tokens = 0;
   std::int64_t calls = 0;
 };
 
@@ -108,13 +112,20 @@ class AuditReader {
   /// One SELECT of the user's. Anything that could write, attach or load is refused.
   [[nodiscard]] base::Result<SqlTable> sql(std::string_view text, std::size_t max_rows = 1'000);
 
-  /// Money charged to a scope at or after `since`, from committed rows.
+  /// What was charged to a scope at or after `since`, from committed rows.
   ///
   /// Exact for every `since` on a quarter of an hour (so for every calendar window in any time zone
   /// of today) and for any other while the ledger rows of that quarter are kept; then the whole
   /// quarter counts. Beyond 62 days back sums are per UTC day, and the whole day counts.
-  [[nodiscard]] base::Result<base::NanoUsd> spend_since(config::ScopeKind scope,
-                                                        std::string_view id, base::WallTime since);
+  [[nodiscard]] base::Result<domain::budget::Sums> spend_since(config::ScopeKind scope,
+                                                               std::string_view id,
+                                                               base::WallTime since);
+  /// As domain::budget::SpendHistory::live_scopes_since, from committed rows.
+  [[nodiscard]] base::Result<std::vector<std::string>> live_scopes_since(config::ScopeKind scope,
+                                                                         base::WallTime since,
+                                                                         std::size_t most);
+  /// Whether anything was ever charged to a scope, or corrected.
+  [[nodiscard]] base::Result<bool> is_on_record(config::ScopeKind scope, std::string_view id);
   /// Whether a ledger row of a scope, charged at or after `since`, says that more was billed than
   /// held. Knows of rows only, not of the sums that outlive them. Reads the ledger from its newest
   /// end, without an index on time: not for the path of a call.
@@ -126,6 +137,17 @@ class AuditReader {
   [[nodiscard]] base::Result<std::vector<ScopeSpend>> spend_by_scope(config::ScopeKind scope,
                                                                      base::WallTime since);
 
+  /// Events at or after `since`, newest first. `kind` empty: of every kind.
+  [[nodiscard]] base::Result<std::vector<AuditEvent>> events(base::WallTime since,
+                                                             std::string_view kind = {},
+                                                             std::size_t limit = 1'000);
+  /// Rows of the ledger, newest first.
+  [[nodiscard]] base::Result<std::vector<LedgerRow>> ledger_rows(const LedgerFilter& filter);
+  /// Whether ledger rows, audit rows and the sums per quarter of an hour agree. Reads all of them;
+  /// has no time limit.
+  [[nodiscard]] base::Result<LedgerReport> check_ledger();
+  /// As AuditStore::journal_epoch.
+  [[nodiscard]] base::Result<std::optional<std::uint64_t>> journal_epoch();
   [[nodiscard]] base::Result<std::vector<StoredKey>> keys();
   [[nodiscard]] base::Result<std::vector<Revocation>> revocations();
   [[nodiscard]] base::Result<std::vector<UnauthenticatedCount>> unauthenticated(

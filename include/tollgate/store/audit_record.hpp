@@ -9,6 +9,7 @@
 #include "tollgate/base/digest.hpp"
 #include "tollgate/base/kept_list.hpp"
 #include "tollgate/base/units.hpp"
+#include "tollgate/config/snapshot.hpp"
 
 /// What one call leaves behind: the value the audit stage fills and the store writes down.
 ///
@@ -24,8 +25,9 @@ enum class Outcome : std::uint8_t {
   failed,         ///< no deployment gave an answer, or the gateway failed
   client_closed,  ///< the caller left before the end
   upstream_cut,   ///< the upstream ended in the middle of an answer already begun
+  interrupted,    ///< the gateway itself ended: found open by the next start
 };
-/// "ok", "refused", "failed", "client_closed", "upstream_cut".
+/// "ok", "refused", "failed", "client_closed", "upstream_cut", "interrupted".
 [[nodiscard]] std::string_view to_string(Outcome outcome) noexcept;
 
 /// Why a ledger row exists.
@@ -34,6 +36,7 @@ enum class LedgerKind : std::uint8_t {
   abandoned,    ///< an attempt given up after its request was sent
   interrupted,  ///< a hold found without a settlement after a crash
   aggregate,    ///< several unrecorded calls of the same scopes (audit.on_full: drop)
+  adjusted,     ///< a correction by an operator, which alone may be below zero
 };
 [[nodiscard]] std::string_view to_string(LedgerKind kind) noexcept;
 
@@ -69,7 +72,7 @@ struct AuditVerdict {
 };
 
 /// Tokens by kind, as charged. `input` excludes both cache kinds; `reasoning` is a part of
-/// `output`.
+/// `output`, each audio kind of its side.
 struct AuditTokens {
   std::int64_t input = 0;
   std::int64_t output = 0;
@@ -77,6 +80,8 @@ struct AuditTokens {
   std::int64_t cache_write = 0;  ///< 5-minute writes, and writes of providers with one kind
   std::int64_t cache_write_1h = 0;
   std::int64_t reasoning = 0;
+  std::int64_t audio_input = 0;
+  std::int64_t audio_output = 0;
   bool operator==(const AuditTokens&) const = default;
 };
 
@@ -91,11 +96,28 @@ struct AuditBody {
   bool operator==(const AuditBody&) const = default;
 };
 
-/// One row of the ledger. A call with none gets one for its cost, when it cost anything.
+/// A scope besides the six that have members of their own: a tag, a session, an end user.
+struct AuditScope {
+  config::ScopeKind kind = config::ScopeKind::tag;
+  std::string id;
+  void clear() noexcept;
+  bool operator==(const AuditScope&) const = default;
+};
+
+/// LedgerCharge::slot of a charge that no slot stands for.
+inline constexpr std::uint32_t kNoSlot = 0xffffffff;
+
+/// One row of the ledger: what a hold settled at, in every unit that budgets count. One with
+/// nothing to count has no row. A call without charges gets one for its cost, when it cost
+/// anything, which counts as a call and no tokens.
 struct LedgerCharge {
   std::string provider;  ///< empty: the record's provider
   std::string model;     ///< alias; empty: the record's model_asked
-  base::NanoUsd amount;  ///< >= 0
+  base::NanoUsd amount;  ///< below 0 only when `adjusted`; so are the two below
+  std::int64_t tokens = 0;
+  std::int64_t calls = 0;  ///< 1 for the settlement of a call, 0 for its abandoned attempts
+  /// Slot of the crash journal that is told to StoreOptions::on_committed, row or no row.
+  std::uint32_t slot = kNoSlot;
   bool estimated = false;
   bool overrun = false;  ///< billed more than was held
   LedgerKind kind = LedgerKind::call;
@@ -109,7 +131,7 @@ struct LedgerCharge {
 /// One call. Plain, movable, reusable (`clear` keeps the strings' memory).
 struct AuditRecord {
   std::string request_id;  ///< unique across replicas; the call id of the ledger
-  std::string trace_id, session_id, parent_id;
+  std::string trace_id, session_id, parent_id, end_user;
   base::WallTime started{};
   AuditPrincipal principal;
   std::string client_address;
@@ -125,12 +147,15 @@ struct AuditRecord {
   base::KeptList<AuditAttempt> attempts;
   std::vector<AuditVerdict> verdicts;
   AuditTokens tokens;
-  bool estimated = false;    ///< tokens or cost are not the provider's own figures
-  base::NanoUsd cost;        ///< the sum of `charges`, when there are any
-  base::NanoUsd held;        ///< the largest hold
+  std::int64_t server_tool_calls = 0;  ///< tools the provider ran itself and bills
+  std::string service_tier;            ///< as served, in the provider's words; empty = not told
+  bool estimated = false;              ///< tokens or cost are not the provider's own figures
+  base::NanoUsd cost;                  ///< the sum of `charges`, when there are any
+  base::NanoUsd held;                  ///< the largest hold
   std::string price_source;  ///< "catalogue", "override", "per_call", "unpriced_hold", ...
   bool overrun = false;      ///< the cost was over the hold
   base::KeptList<LedgerCharge> charges;
+  base::KeptList<AuditScope> scopes;  ///< further ones that every charge counts against, each once
   /// When the hold was made (Settlement::charged_at), for charges that do not say. Zero: `started`.
   base::WallTime held_at{};
 

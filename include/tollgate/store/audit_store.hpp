@@ -6,6 +6,8 @@
 #include <functional>
 #include <future>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,6 +15,7 @@
 #include "tollgate/base/clock.hpp"
 #include "tollgate/base/result.hpp"
 #include "tollgate/config/snapshot.hpp"
+#include "tollgate/store/audit_event.hpp"
 #include "tollgate/store/audit_record.hpp"
 #include "tollgate/store/file_system.hpp"
 #include "tollgate/store/stored_key.hpp"
@@ -37,6 +40,8 @@ struct StoreOptions {
   std::chrono::milliseconds retention_interval{60'000};
   /// Bodies waiting in the queue; over it a record keeps lengths and digests and loses the bytes.
   std::uint64_t queue_body_bytes = 256ull << 20;
+  std::size_t queued_events =
+      4'096;                    ///< events not yet written; over it they are counted, and lost
   FileSystem* files = nullptr;  ///< null: posix_file_system()
   std::string vfs;              ///< SQLite VFS; empty: the default
   /// Called on the writer thread on every change of state, with a line for the log.
@@ -44,6 +49,11 @@ struct StoreOptions {
   /// Called on the writer thread after a commit that left records without a row, with a line for
   /// the log that names the first.
   std::function<void(std::uint64_t records, const std::string& first)> on_rejected;
+  /// Called on the writer thread right after a commit (on the caller's, when flush_now, step or
+  /// stop write), with the slots (LedgerCharge::slot) of all that it settled for good: of charges
+  /// on disk, and of those that never will have a row, since their call is on record or they are
+  /// empty. Not after a commit without any. The span is good during the call.
+  std::function<void(std::span<const std::uint32_t> slots)> on_committed;
   /// Called on the writer thread when a revocation that could not be written at first is on disk.
   std::function<void(const Revocation& revocation)> on_late_revocation;
 };
@@ -59,7 +69,9 @@ struct StoreStats {
   std::atomic<std::uint64_t> refusals{0};       ///< admissions refused for want of a slot or state
   std::atomic<std::uint64_t> writer_errors{0};  ///< transactions that failed and were kept
   std::atomic<std::uint64_t> unauthenticated{0};  ///< requests counted by note_unauthenticated
-  std::atomic<std::uint64_t> rows_expired{0};     ///< audit rows removed by retention
+  std::atomic<std::uint64_t> events_written{0};
+  std::atomic<std::uint64_t> events_dropped{0};  ///< lost to queued_events
+  std::atomic<std::uint64_t> rows_expired{0};    ///< audit rows removed by retention
   std::atomic<std::uint64_t> segments_compressed{0};
   std::atomic<std::uint64_t> slots_in_use{0};      ///< gauge: admitted and not yet committed
   std::atomic<std::uint64_t> queue_body_bytes{0};  ///< gauge
@@ -69,6 +81,13 @@ struct StoreStats {
   std::atomic<std::uint64_t> segment_bytes{0};     ///< gauge: on disk
   std::atomic<std::int64_t> last_commit_us{0};     ///< wall clock; 0 = none yet
   std::atomic<std::uint64_t> writer_cpu_us{0};     ///< CPU time of the writer thread
+};
+
+/// What recover() did with the calls it was given.
+struct RecoveredCalls {
+  std::uint64_t written = 0;
+  std::uint64_t on_record = 0;  ///< left out, since they were on record already (or have no id)
+  bool operator==(const RecoveredCalls&) const = default;
 };
 
 /// What admission decided for one call.
@@ -98,8 +117,9 @@ class RecordMemory {
 /// Lifetime:  open -> start -> stop. Without start() the owner drives it with step() or
 ///            flush_now(); the command line does so when no daemon runs.
 /// Threads:   admit, try_reserve, release, record, record_unreserved, note_unauthenticated,
-///            writable, state and stats from any thread, without a lock on the record's way. The
-///            rest from the owner; the futures of key requests may be waited for anywhere.
+///            note_event, writable, state, stats and wal_path from any thread, without a lock on
+///            the record's way. The rest from the owner; the futures of key requests may be waited
+///            for anywhere.
 /// Invariant: a record that took a slot is never refused and never lost while the process lives;
 ///            money of a call is committed in one transaction with its audit row, once per id. A
 ///            record whose id is on record is not written again; one that the table would refuse
@@ -144,6 +164,10 @@ class AuditStore {
   /// short names; the address kept is that of the second's first. Takes no slot.
   void note_unauthenticated(std::string_view reason, std::string_view address) noexcept;
 
+  /// Hands over an event, which is written with the next records or within a second. Takes no slot;
+  /// over StoreOptions::queued_events waiting ones it is counted and lost.
+  void note_event(AuditEvent event) noexcept;
+
   /// Whether new calls can be recorded: readiness, and admission under on_full: refuse.
   [[nodiscard]] bool writable() const noexcept { return state() == StoreState::ready; }
   [[nodiscard]] StoreState state() const noexcept;
@@ -165,6 +189,23 @@ class AuditStore {
   [[nodiscard]] std::future<base::Result<void>> revoke_key(Revocation revocation);
   /// Those not on disk (yet), oldest first; after stop(), those that never will be. Any thread.
   [[nodiscard]] std::vector<Revocation> unwritten_revocations() const;
+
+  // ---- the ledger's crash journal ----
+
+  /// Writes the calls that a crash left open, in one transaction: a row, charges and sums of each
+  /// whose request id is not on record yet, in their order, without bodies. Those on record are
+  /// left out with their charges, so that it may be repeated. Does not call on_committed. Before
+  /// start() only. Error (audit_unavailable): nothing of it was written.
+  [[nodiscard]] base::Result<RecoveredCalls> recover(std::span<const AuditRecord> calls);
+  /// Notes the identity of the journal that goes with this file, so that a journal that was lost
+  /// can be told from a first start. On disk when it returns, as far as any commit is.
+  [[nodiscard]] base::Result<void> set_journal_epoch(std::uint64_t epoch);
+  /// The identity noted last; absent before the first.
+  [[nodiscard]] base::Result<std::optional<std::uint64_t>> journal_epoch();
+  /// The database's write-ahead log: fdatasync of it by a descriptor of one's own makes all commits
+  /// before it survive a power failure. It stays the same file from open() to stop(). Never open
+  /// the database itself for that: closing it would end SQLite's locks, which are the process's.
+  [[nodiscard]] const std::string& wal_path() const noexcept;
 
   // ---- driving it ----
 

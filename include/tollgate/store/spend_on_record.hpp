@@ -23,9 +23,12 @@ class SpendOnRecord final : public domain::budget::SpendHistory {
   SpendOnRecord(AuditStore& store, std::string path, std::function<bool()> quiesce = {})
       : store_(store), path_(std::move(path)), quiesce_(std::move(quiesce)) {}
 
-  [[nodiscard]] base::Result<base::NanoUsd> settled_since(config::ScopeKind kind,
-                                                          std::string_view scope_id,
-                                                          base::WallTime since) override;
+  [[nodiscard]] base::Result<domain::budget::Sums> settled_since(config::ScopeKind kind,
+                                                                 std::string_view scope_id,
+                                                                 base::WallTime since) override;
+  [[nodiscard]] base::Result<std::vector<std::string>> live_scopes_since(config::ScopeKind kind,
+                                                                         base::WallTime since,
+                                                                         std::size_t most) override;
   [[nodiscard]] base::Result<bool> has_overrun_since(config::ScopeKind kind,
                                                      std::string_view scope_id,
                                                      base::WallTime since) override;

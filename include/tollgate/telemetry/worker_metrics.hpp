@@ -106,7 +106,7 @@ class CoreSeries {
   std::array<CounterId, kLimitHits> limit_hits_;
   std::array<CounterId, kAuthFailures> auth_failures_;
   CounterId connections_accepted_, retries_refused_, budget_overruns_;
-  GaugeId connections_, in_flight_, hold_waiting_;
+  GaugeId connections_, in_flight_, hold_waiting_, loop_delayed_;
 };
 
 /// Series of one model alias; resolve when a snapshot is built, keep beside the alias.
@@ -206,6 +206,7 @@ class WorkerMetrics {
   [[nodiscard]] BoundGauge connections() noexcept { return {lane_, series_.connections_}; }
   [[nodiscard]] BoundGauge in_flight() noexcept { return {lane_, series_.in_flight_}; }
   [[nodiscard]] BoundGauge hold_waiting() noexcept { return {lane_, series_.hold_waiting_}; }
+  [[nodiscard]] BoundGauge loop_delayed() noexcept { return {lane_, series_.loop_delayed_}; }
 
   [[nodiscard]] BoundCounter tokens(const AliasSeries& alias, TokenKind kind) noexcept {
     return {lane_, alias.tokens[static_cast<std::size_t>(kind)]};

@@ -12,6 +12,7 @@
 
 namespace tollgate::app::cli {
 namespace {
+namespace audit_command {
 
 using nlohmann::json;
 using store::AuditReader;
@@ -29,9 +30,9 @@ struct Options {
   int timeout_s = 10;
 };
 
-constexpr std::array kOutcomes = {store::Outcome::ok, store::Outcome::refused,
-                                  store::Outcome::failed, store::Outcome::client_closed,
-                                  store::Outcome::upstream_cut};
+constexpr std::array kOutcomes = {store::Outcome::ok,           store::Outcome::refused,
+                                  store::Outcome::failed,       store::Outcome::client_closed,
+                                  store::Outcome::upstream_cut, store::Outcome::interrupted};
 
 /// The reader of the configured store; there must be one.
 std::unique_ptr<AuditReader> reader_of(const Options& options) {
@@ -45,33 +46,11 @@ std::unique_ptr<AuditReader> reader_of(const Options& options) {
   return reader;
 }
 
-/// "2026-11-23T10:00:00Z", or "15m", "2h", "3d" ago.
-base::WallTime parse_when(const std::string& text, base::WallTime now) {
-  if (const auto at = base::parse_rfc3339(text)) return *at;
-  if (text.size() > 1) {
-    const auto amount = base::parse_u64(std::string_view(text).substr(0, text.size() - 1));
-    if (amount && *amount < 1'000'000) {
-      const auto n = static_cast<std::int64_t>(*amount);
-      switch (text.back()) {
-        case 's':
-          return now - std::chrono::seconds(n);
-        case 'm':
-          return now - std::chrono::minutes(n);
-        case 'h':
-          return now - std::chrono::hours(n);
-        case 'd':
-          return now - std::chrono::hours(24 * n);
-        default:
-          break;
-      }
-    }
-  }
-  throw std::runtime_error("expected a time like 2026-11-23T10:00:00Z, or 15m, 2h, 3d ago; got " +
-                           base::printable(text));
-}
-
 json text_or_null(const std::string& text) {
   return text.empty() ? json() : json(text);
+}
+json count_or_null(std::int64_t count) {
+  return count == 0 ? json() : json(count);
 }
 json number_or_null(std::int64_t number) {
   return number < 0 ? json() : json(number);
@@ -113,6 +92,7 @@ json to_json(const StoredCall& call) {
               {"trace_id", text_or_null(record.trace_id)},
               {"session_id", text_or_null(record.session_id)},
               {"parent_id", text_or_null(record.parent_id)},
+              {"end_user", text_or_null(record.end_user)},
               {"started_us", record.started.time_since_epoch().count()},
               {"key_id", text_or_null(record.principal.key_id)},
               {"agent", text_or_null(record.principal.agent)},
@@ -140,6 +120,10 @@ json to_json(const StoredCall& call) {
               {"cache_write_tokens", record.tokens.cache_write},
               {"cache_write_1h_tokens", record.tokens.cache_write_1h},
               {"reasoning_tokens", record.tokens.reasoning},
+              {"audio_input_tokens", count_or_null(record.tokens.audio_input)},
+              {"audio_output_tokens", count_or_null(record.tokens.audio_output)},
+              {"server_tool_calls", count_or_null(record.server_tool_calls)},
+              {"service_tier", text_or_null(record.service_tier)},
               {"estimated", record.estimated},
               {"cost_nusd", record.cost.value},
               {"held_nusd", record.held.value},
@@ -297,9 +281,11 @@ int verify(const Options& options) {
   return good ? kOk : kNo;
 }
 
+}  // namespace audit_command
 }  // namespace
 
 void add_audit(CLI::App& app, Action& action) {
+  using namespace audit_command;
   CLI::App* const audit =
       app.add_subcommand("audit", "The record of calls: docs/audit-schema.md has the columns");
   audit->require_subcommand(1);

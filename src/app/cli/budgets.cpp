@@ -8,10 +8,12 @@
 #include "tollgate/base/units.hpp"
 #include "tollgate/config/names.hpp"
 #include "tollgate/domain/budget/ledger.hpp"
+#include "tollgate/domain/budget/row_json.hpp"
 #include "tollgate/domain/budget/spend_history.hpp"
 
 namespace tollgate::app::cli {
 namespace {
+namespace budgets_command {
 
 using nlohmann::json;
 
@@ -26,11 +28,16 @@ class ReadOnlyHistory final : public domain::budget::SpendHistory {
  public:
   /// `reader` is null when there is no record yet.
   explicit ReadOnlyHistory(store::AuditReader* reader) : reader_(reader) {}
-  [[nodiscard]] base::Result<base::NanoUsd> settled_since(config::ScopeKind kind,
-                                                          std::string_view scope_id,
-                                                          base::WallTime since) override {
-    if (reader_ == nullptr) return base::NanoUsd{};
+  [[nodiscard]] base::Result<domain::budget::Sums> settled_since(config::ScopeKind kind,
+                                                                 std::string_view scope_id,
+                                                                 base::WallTime since) override {
+    if (reader_ == nullptr) return domain::budget::Sums{};
     return reader_->spend_since(kind, scope_id, since);
+  }
+  [[nodiscard]] base::Result<std::vector<std::string>> live_scopes_since(
+      config::ScopeKind kind, base::WallTime since, std::size_t most) override {
+    if (reader_ == nullptr) return std::vector<std::string>{};
+    return reader_->live_scopes_since(kind, since, most);
   }
   [[nodiscard]] base::Result<bool> has_overrun_since(config::ScopeKind kind,
                                                      std::string_view scope_id,
@@ -55,20 +62,17 @@ json from_record(const config::Snapshot& snapshot) {
   ReadOnlyHistory history(reader.get());
   for (const auto& done : {ledger.configure(snapshot, history), ledger.load(history)})
     if (done.has_error()) throw std::runtime_error(done.error().message());
-  json rows = json::array();
-  for (const auto& row : ledger.snapshot_all())
-    rows.push_back(
-        {{"scope", std::string(config::name_of(row.scope))},
-         {"id", std::string(row.scope_id)},
-         {"budget", std::string(row.budget)},
-         {"window", std::string(config::name_of(row.window))},
-         {"time_zone", std::string(row.time_zone)},
-         {"limit_nusd", row.limit.value},
-         {"spent_nusd", row.spent.value},
-         {"held_nusd", row.held.value},
-         {"resets_at", row.reset_at ? json(base::format_rfc3339(*row.reset_at)) : json()},
-         {"closed", row.is_closed}});
-  return {{"budgets", rows}};
+  return json::parse(domain::budget::report_json(ledger));
+}
+
+/// "$5.00", "1200 tokens": an amount in the unit of its budget.
+std::string amount(const json& row, const std::string& what) {
+  const std::string unit = row["unit"].get<std::string>();
+  const std::string member = what + "_" + (unit == "usd" ? "nusd" : unit);
+  const base::Quantity value(row[member].get<std::int64_t>());
+  for (const auto& entry : config::names(config::BudgetUnit{}))
+    if (entry.name == unit) return domain::budget::to_string(value, entry.value);
+  return {};
 }
 
 int show(const Options& options) {
@@ -76,36 +80,49 @@ int show(const Options& options) {
   const auto response = admin::control_call(snapshot->control_socket, "GET", "/budgets", {});
   if (response.status != 0 && response.status != 200) return print_answer(response, true, nullptr);
   const json body = response.status == 0 ? from_record(*snapshot) : json::parse(response.body);
-  json chosen = json::array();
-  for (const auto& row : body["budgets"]) {
-    if (!options.scope.empty() && row["scope"] != options.scope) continue;
-    if (!options.id.empty() && row["id"] != options.id) continue;
-    chosen.push_back(row);
-  }
+  const auto choose = [&options](const json& rows) {
+    json chosen = json::array();
+    for (const auto& row : rows) {
+      if (!options.scope.empty() && row["scope"] != options.scope) continue;
+      if (!options.id.empty() && row["id"] != options.id) continue;
+      chosen.push_back(row);
+    }
+    return chosen;
+  };
+  const json chosen = choose(body["budgets"]);
+  const json rates = choose(body["rate_limits"]);
   const bool filtered = !options.scope.empty() || !options.id.empty();
-  const int code = filtered && chosen.empty() ? kNo : kOk;
+  const int code = filtered && chosen.empty() && rates.empty() ? kNo : kOk;
   if (options.as_json) {
-    fmt::print("{}\n", json{{"budgets", chosen}}.dump(2));
+    fmt::print("{}\n", json{{"budgets", chosen}, {"rate_limits", rates}}.dump(2));
     return code;
   }
   fmt::print("{:<9} {:<24} {:<14} {:<6} {:>14} {:>14} {:>14}  {}\n", "SCOPE", "ID", "BUDGET",
              "WINDOW", "LIMIT", "SPENT", "HELD", "RESETS");
-  const auto usd = [](const json& row, const char* field) {
-    return to_string(base::NanoUsd{row[field].get<std::int64_t>()});
-  };
   for (const auto& row : chosen)
     fmt::print("{:<9} {:<24} {:<14} {:<6} {:>14} {:>14} {:>14}  {}{}\n",
                row["scope"].get<std::string>(), row["id"].get<std::string>(),
                row["budget"].get<std::string>(), row["window"].get<std::string>(),
-               usd(row, "limit_nusd"), usd(row, "spent_nusd"), usd(row, "held_nusd"),
+               amount(row, "limit"), amount(row, "spent"), amount(row, "held"),
                row["resets_at"].is_null() ? "never" : row["resets_at"].get<std::string>(),
                row["closed"].get<bool>() ? " (closed by an overrun)" : "");
+  if (rates.empty()) return code;
+  fmt::print("\n{:<9} {:<24} {:<14} {:<12} {:>14} {:>14}\n", "SCOPE", "ID", "RATE LIMIT", "PER",
+             "LIMIT", "USED");
+  for (const auto& row : rates)
+    fmt::print("{:<9} {:<24} {:<14} {:<12} {:>14} {:>14}\n", row["scope"].get<std::string>(),
+               row["id"].get<std::string>(), row["name"].get<std::string>(),
+               row.contains("per_ms") ? fmt::format("{} ms", row["per_ms"].get<std::int64_t>())
+                                      : "at once",
+               row["limit"].get<std::int64_t>(), row["used"].get<std::int64_t>());
   return code;
 }
 
+}  // namespace budgets_command
 }  // namespace
 
 void add_budgets(CLI::App& app, Action& action) {
+  using namespace budgets_command;
   CLI::App* const command = app.add_subcommand(
       "budgets",
       "Every budget: limit, spent, held, reset (from a running gateway, else the record)");

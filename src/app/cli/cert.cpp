@@ -21,6 +21,7 @@
 
 namespace tollgate::app::cli {
 namespace {
+namespace cert_command {
 
 struct Free {
   void operator()(EVP_PKEY* p) const { EVP_PKEY_free(p); }
@@ -173,9 +174,11 @@ struct Options {
   bool force = false;
 };
 
+}  // namespace cert_command
 }  // namespace
 
 void add_cert(CLI::App& app, Action& action) {
+  using namespace cert_command;
   CLI::App* const cert = app.add_subcommand("cert", "Certificates for development");
   cert->require_subcommand(1);
   CLI::App* const dev = cert->add_subcommand(

@@ -8,6 +8,7 @@
 
 namespace tollgate::app::cli {
 namespace {
+namespace check_command {
 
 nlohmann::json to_json(const config::Problem& problem) {
   return {{"file", problem.file},
@@ -45,9 +46,11 @@ int check(const std::string& path, bool as_json, bool dump) {
   return code;
 }
 
+}  // namespace check_command
 }  // namespace
 
 void add_check(CLI::App& app, Action& action) {
+  using namespace check_command;
   CLI::App* const command = app.add_subcommand(
       "check", "Read a configuration and print every problem as file:line:col: path: ...");
   struct Options {

@@ -6,6 +6,8 @@
 #include <stdexcept>
 
 #include "app/cli/commands.hpp"
+#include "tollgate/base/strings.hpp"
+#include "tollgate/base/time_format.hpp"
 
 namespace tollgate::app::cli {
 
@@ -42,6 +44,30 @@ std::unique_ptr<store::AuditReader> open_reader(const config::Snapshot& snapshot
                                                 const store::ReaderOptions& options) {
   if (!has_store(snapshot)) return nullptr;
   return unwrap(store::AuditReader::open(snapshot.audit.path, options));
+}
+
+base::WallTime parse_when(const std::string& text, base::WallTime now) {
+  if (const auto at = base::parse_rfc3339(text)) return *at;
+  if (text.size() > 1) {
+    const auto amount = base::parse_u64(std::string_view(text).substr(0, text.size() - 1));
+    if (amount && *amount < 1'000'000) {
+      const auto n = static_cast<std::int64_t>(*amount);
+      switch (text.back()) {
+        case 's':
+          return now - std::chrono::seconds(n);
+        case 'm':
+          return now - std::chrono::minutes(n);
+        case 'h':
+          return now - std::chrono::hours(n);
+        case 'd':
+          return now - std::chrono::hours(24 * n);
+        default:
+          break;
+      }
+    }
+  }
+  throw std::runtime_error("expected a time like 2026-11-23T10:00:00Z, or 15m, 2h, 3d ago; got " +
+                           base::printable(text));
 }
 
 int print_answer(const admin::Response& response, bool as_json,

@@ -35,6 +35,9 @@ template <class T>
   return std::move(*result);
 }
 
+/// "2026-11-23T10:00:00Z", or "15m", "2h", "3d" ago.
+[[nodiscard]] base::WallTime parse_when(const std::string& text, base::WallTime now);
+
 /// Prints an answer of the control socket: `print` for people, the JSON as it is, or the error.
 /// @return kOk; kNo when the gateway refused; kFailed when it could not.
 [[nodiscard]] int print_answer(const admin::Response& response, bool as_json,

@@ -5,6 +5,7 @@
 
 namespace tollgate::app::cli {
 namespace {
+namespace health_command {
 
 struct Options {
   std::string config = "config/tollgate.yaml";
@@ -33,9 +34,11 @@ int health(const Options& options) {
   return ready ? kOk : kNo;
 }
 
+}  // namespace health_command
 }  // namespace
 
 void add_health(CLI::App& app, Action& action) {
+  using namespace health_command;
   CLI::App* const command = app.add_subcommand(
       "health", "Ask the running gateway whether it is ready (for container health checks)");
   auto options = std::make_shared<Options>();

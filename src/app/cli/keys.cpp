@@ -10,6 +10,7 @@
 
 namespace tollgate::app::cli {
 namespace {
+namespace keys_command {
 
 using nlohmann::json;
 
@@ -199,9 +200,11 @@ int list_keys(const Options& options) {
   return print_answer(response, options.as_json, print_list);
 }
 
+}  // namespace keys_command
 }  // namespace
 
 void add_keys(CLI::App& app, Action& action) {
+  using namespace keys_command;
   CLI::App* const keys = app.add_subcommand(
       "keys", "Virtual keys: through the control socket of a running gateway, else in the store");
   keys->require_subcommand(1);

@@ -21,6 +21,7 @@
 
 namespace tollgate::app::cli {
 namespace {
+namespace serve_command {
 
 /// Lets what large bodies took go back to the system when they end. Left alone, glibc serves blocks
 /// of up to 32 MB from its arenas once it has seen one freed, and keeps the holes: 128 MB counted
@@ -128,9 +129,11 @@ int serve(const std::string& path) {
   return code;
 }
 
+}  // namespace serve_command
 }  // namespace
 
 void add_serve(CLI::App& app, Action& action) {
+  using namespace serve_command;
   CLI::App* const command = app.add_subcommand(
       "serve", "Run the gateway. SIGHUP reloads the configuration, SIGTERM drains and stops");
   command->footer(

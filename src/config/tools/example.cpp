@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <set>
 
 #include "config/tools/docgen.hpp"
@@ -25,7 +26,7 @@ class ExampleWriter {
     out_ = kHead;
     for (const auto& field : root.fields) {
       out_ += '\n';
-      write_field(field, 0, "");
+      write_field(root, field, 0, "");
     }
     return std::move(out_);
   }
@@ -40,13 +41,20 @@ class ExampleWriter {
     }
   }
 
-  static std::string meaning(const FieldInfo& field) {
+  static bool is_one_of(const SectionInfo& section, const FieldInfo& field) {
+    const auto& keys = section.exactly_one;
+    return std::find(keys.begin(), keys.end(), field.key) != keys.end();
+  }
+
+  static std::string meaning(const SectionInfo& section, const FieldInfo& field) {
     std::string facts = field.required ? "required" : "";
     const auto add = [&](const std::string& fact) { facts += (facts.empty() ? "" : "; ") + fact; };
     if (!field.unit.empty()) add(field.unit);
     if (!field.choices.empty() && field.type == ValueType::enumeration) add(one_of(field.choices));
     const bool container = field.type == ValueType::object;
-    if (!field.required && !container)
+    if (is_one_of(section, field))
+      add("one of " + one_of(section.exactly_one));
+    else if (!field.required && !container)
       add("default " + (field.default_text.empty() ? "none" : field.default_text));
     if (field.restart_only) add("restart");
     return facts.empty() ? fmt::format("# {}.", field.doc)
@@ -54,19 +62,31 @@ class ExampleWriter {
   }
 
   /// `dash` is "- " for the first key of a list item.
-  void write_field(const FieldInfo& field, std::size_t indent, std::string_view dash) {
-    const bool starts_comment = field.commented && !everything_ && !comment_at_;
-    line(indent, meaning(field));
+  void write_field(const SectionInfo& section, const FieldInfo& field, std::size_t indent,
+                   std::string_view dash) {
+    // Of keys that exclude each other the first is in force, also when all others are.
+    const bool excluded = is_one_of(section, field) && field.key != section.exactly_one.front();
+    const bool starts_comment = (excluded || (field.commented && !everything_)) && !comment_at_;
+    line(indent, meaning(section, field));
     if (starts_comment) comment_at_ = indent;
     const std::string key = fmt::format("{}{}:", dash, field.key);
     const std::size_t inner = indent + dash.size() + 2;
     const bool again = field.section != nullptr && !written_.insert(field.section).second;
     switch (field.type) {
       case ValueType::object:
+        // Once in full; a word that may stand for it, always.
+        if (!field.example.empty() && (again || field.example.front() != '{')) {
+          line(indent, key + " " + field.example);
+          break;
+        }
         line(indent, key);
         write_section(*field.section, inner);
         break;
       case ValueType::object_map:
+        if (again && !field.example.empty()) {
+          line(indent, fmt::format("{} {}", key, field.example));
+          break;
+        }
         line(indent, key);
         for (const auto& name : field.example_names) {
           line(inner, name + ":");
@@ -74,8 +94,8 @@ class ExampleWriter {
         }
         break;
       case ValueType::object_list:
-        if (again) {  // budgets stand in full once
-          line(indent, key + " [{limit: 100.00, window: month}]");
+        if (again) {  // budgets and prices stand in full once
+          line(indent, key + " " + field.example);
           break;
         }
         line(indent, key);
@@ -89,10 +109,12 @@ class ExampleWriter {
         break;
       case ValueType::boolean:
       case ValueType::integer:
+      case ValueType::count:
       case ValueType::duration:
       case ValueType::size:
       case ValueType::usd:
       case ValueType::usd_per_mtok:
+      case ValueType::factor:
       case ValueType::text:
       case ValueType::name:
       case ValueType::secret:
@@ -105,6 +127,7 @@ class ExampleWriter {
       case ValueType::digest:
       case ValueType::percent_list:
       case ValueType::text_list:
+      case ValueType::enum_list:
       case ValueType::secret_map:
       case ValueType::usd_map:
       case ValueType::list_map:
@@ -117,13 +140,13 @@ class ExampleWriter {
   }
 
   void write_section(const SectionInfo& section, std::size_t indent) {
-    for (const auto& field : section.fields) write_field(field, indent, "");
+    for (const auto& field : section.fields) write_field(section, field, indent, "");
   }
 
   void write_item(const SectionInfo& section, std::size_t indent) {
     bool first = true;
     for (const auto& field : section.fields) {
-      write_field(field, first ? indent : indent + 2, first ? "- " : "");
+      write_field(section, field, first ? indent : indent + 2, first ? "- " : "");
       first = false;
     }
   }

@@ -30,6 +30,11 @@ Json value_schema(const FieldInfo& field) {
       return {{"type", "boolean"}};
     case ValueType::integer:
       return {{"type", "integer"}, {"minimum", field.min}, {"maximum", field.max}};
+    case ValueType::count:
+      return {{"type", {"integer", "string"}},
+              {"minimum", field.min},
+              {"maximum", field.max},
+              {"pattern", "^[0-9]+(_[0-9]+)*$"}};
     case ValueType::duration:
       return {
           {"type", {"string", "integer"}}, {"pattern", "^([0-9]+(ms|s|m|h|d)|0)$"}, {"maximum", 0}};
@@ -38,6 +43,7 @@ Json value_schema(const FieldInfo& field) {
           {"type", {"string", "integer"}}, {"pattern", "^([0-9]+(B|[KMG]i?B)|0)$"}, {"maximum", 0}};
     case ValueType::usd:
     case ValueType::usd_per_mtok:
+    case ValueType::factor:
       return usd_schema();
     case ValueType::text:
     case ValueType::name:
@@ -59,6 +65,11 @@ Json value_schema(const FieldInfo& field) {
               {"uniqueItems", true}};
     case ValueType::text_list:
       return texts_schema();
+    case ValueType::enum_list:
+      return {{"type", "array"},
+              {"items", {{"enum", field.choices}}},
+              {"minItems", 1},
+              {"uniqueItems", true}};
     case ValueType::object:
       return reference(*field.section);
     case ValueType::object_map:
@@ -94,6 +105,7 @@ Json default_value(const FieldInfo& field) {
       if (choice == text) return text;
   if (field.type == ValueType::text_list || field.type == ValueType::percent_list)
     return Json::parse(text, nullptr, false);
+  if (field.type == ValueType::enum_list) return field.choices;  // always all of them
   return nullptr;
 }
 
@@ -124,11 +136,14 @@ Json section_schema(const SectionInfo& section, Json& definitions) {
     properties[field.key] = field_schema(field, definitions);
     if (field.required) required.push_back(field.key);
   }
-  Json schema = {{"type", required.empty() ? Json{"object", "null"} : Json("object")},
+  Json schema = {{"type", required.empty() && section.exactly_one.empty() ? Json{"object", "null"}
+                                                                          : Json("object")},
                  {"description", section.doc},
                  {"properties", properties},
                  {"additionalProperties", false}};
   if (!required.empty()) schema["required"] = required;
+  for (const auto& key : section.exactly_one)
+    schema["oneOf"].push_back({{"required", Json::array({key})}});
   if (section.shorthand.empty()) return schema;
   return {{"anyOf", Json::array({Json{{"type", {"string", "array"}}}, schema})}};
 }

@@ -26,6 +26,7 @@ gateway's user and with its environment. `config/tollgate.example.yaml` holds ev
 - **Durations** have a unit: `500ms`, `30s`, `5m`, `1h`, `30d`; `0` needs none.
 - **Sizes** have a unit: `512B`, `64KiB`, `16MiB`, `10GiB` (powers of 1024), `64KB`, `16MB`, `10GB`
   (powers of 1000).
+- **Counts** of tokens and calls may group their digits: `1_000_000`.
 - **Money** is US dollars as a plain decimal, read exactly: at most nine decimals for amounts, six
   for prices per million tokens. `1e-6` and negative amounts are refused.
 - **Secrets and texts** may hold `${env:NAME}` (the variable must be set and not empty) and
@@ -44,13 +45,20 @@ gateway's user and with its environment. `config/tollgate.example.yaml` holds ev
 - Every name that is used must exist: providers, guardrails, owners, MCP servers, A2A agents. An
   allow-list entry that matches nothing is a warning.
 - A plain `http` URL to anything but loopback needs `allow_plain_http: true`.
-- Egress proxies: `proxy: env` follows curl. `https_proxy`/`HTTPS_PROXY` for https, `http_proxy`
-  (never `HTTP_PROXY`) for http, then `all_proxy`/`ALL_PROXY`; `no_proxy`/`NO_PROXY` lists hosts,
-  domain suffixes, addresses and CIDRs. Loopback is never proxied. A password in a proxy URL becomes
-  a `Proxy-Authorization` header and is never shown.
+- Egress proxies, of upstreams and webhooks alike: `proxy: env` follows curl.
+  `https_proxy`/`HTTPS_PROXY` for https, `http_proxy` (never `HTTP_PROXY`) for http, then
+  `all_proxy`/`ALL_PROXY`; `no_proxy`/`NO_PROXY` lists hosts, domain suffixes, addresses and CIDRs.
+  Loopback is never proxied. A password in a proxy URL becomes a `Proxy-Authorization` header and is
+  never shown.
 - A model without a price follows `spending.unpriced`; with `refuse` that is a warning.
-- A key without a budget at the key, its agent, its team or its org starts with a warning, unless
-  every provider or every model has one.
+- A key without a budget in US dollars (`limit`) that every call of it meets starts with a warning:
+  at the key, its agent, its team, its org or a tag it bears, at every provider or every model, or
+  in an `each_session` or `each_end_user` that is `required`. Budgets in tokens or requests bound no
+  spending.
+- A key may bear at most 6 tags that have an entry in `tags`. An entry that no key of the file bears
+  is a warning.
+- Budgets and rate limits are known by scope and name, so names are unique within a list: two
+  windows of requests need a `name` each.
 - A key's team and org come from its agent when absent, and must agree when given.
 - Guardrail `default` is built in: `api_key` and `private_key` are masked, `payment_card`, `iban` and
   `email` flagged, in both directions. It applies to every call unless `default_guardrails` says
@@ -78,6 +86,8 @@ std::string type_text(const FieldInfo& field) {
       return "boolean";
     case ValueType::integer:
       return fmt::format("integer {}–{}", field.min, field.max);
+    case ValueType::count:
+      return fmt::format("integer {}–{}", field.min, field.max);
     case ValueType::duration:
       return "duration";
     case ValueType::size:
@@ -86,6 +96,8 @@ std::string type_text(const FieldInfo& field) {
       return "amount";
     case ValueType::usd_per_mtok:
       return "price";
+    case ValueType::factor:
+      return "factor";
     case ValueType::text:
       return "text";
     case ValueType::name:
@@ -110,6 +122,8 @@ std::string type_text(const FieldInfo& field) {
       return "list of percents";
     case ValueType::text_list:
       return "list of texts";
+    case ValueType::enum_list:
+      return "list of " + one_of(field.choices);
     case ValueType::object:
       return anchor(*field.section);
     case ValueType::object_map:
@@ -135,6 +149,9 @@ void write_section(const SectionInfo& section, std::set<const SectionInfo*>& wri
   if (!written.insert(&section).second) return;
   out += fmt::format("## {}\n\n{}\n", section.title, section.doc);
   if (!section.shorthand.empty()) out += fmt::format("Short form: {}.\n", section.shorthand);
+  if (!section.exactly_one.empty())
+    out +=
+        fmt::format("Exactly one of `{}` is required.\n", fmt::join(section.exactly_one, "`, `"));
   out += "\n| key | type | default | meaning |\n|---|---|---|---|\n";
   for (const auto& field : section.fields) {
     const std::string fallback = field.required               ? "**required**"

@@ -16,10 +16,10 @@ std::string_view Books::intern(std::string_view text) {
   return *it;
 }
 
-std::uint32_t Books::number_of(ScopeName name) {
-  if (const auto it = scope_numbers.find({name.kind, name.id}); it != scope_numbers.end()) {
-    return it->second;
-  }
+std::uint32_t Books::number_of(ScopeName name, bool& is_new) {
+  const auto it = scope_numbers.find({name.kind, name.id});
+  is_new = it == scope_numbers.end();
+  if (!is_new) return it->second;
   const auto number = static_cast<std::uint32_t>(scopes.size());
   Scope scope;
   scope.kind = name.kind;
@@ -30,20 +30,21 @@ std::uint32_t Books::number_of(ScopeName name) {
 }
 
 void Books::add_chunk() {
-  const auto base = static_cast<std::uint32_t>(slot_chunks.size() * kChunk);
   slot_chunks.push_back(std::make_unique<Slot[]>(kChunk));
-  for (std::uint32_t i = kChunk; i-- > 0;) {
-    slot(base + i).next_free = first_free;
-    first_free = base + i;
-  }
+  free_slots.grow(kChunk);
 }
 
-std::uint32_t Books::take_slot() {
-  if (first_free == kNone) add_chunk();
-  const std::uint32_t number = first_free;
+SlotNumber Books::take_slot(bool may_use_reserve) {
+  if (options.journal != nullptr) {
+    // The last of them are for attempts of calls that are under way: those cannot be refused.
+    const std::size_t used = slot_chunks.size() * kChunk - free_slots.size();
+    const std::size_t places = options.journal->capacity();
+    if (used >= places - (may_use_reserve ? 0 : places / 16)) return kNoSlot;
+  }
+  if (free_slots.empty()) add_chunk();
+  const SlotNumber number = free_slots.take();
   Slot& taken = slot(number);
-  first_free = taken.next_free;
-  taken.amount = 0;
+  taken.amounts = {};
   taken.size = 0;
   taken.who_size = 0;
   taken.is_open = true;
@@ -51,96 +52,170 @@ std::uint32_t Books::take_slot() {
   return number;
 }
 
-void Books::free_slot(std::uint32_t number) noexcept {
-  Slot& freed = slot(number);
-  open_amount -= freed.amount;
-  freed.is_open = false;
-  freed.next_free = first_free;
-  first_free = number;
+void Books::refer(const Slot& slot) noexcept {
+  count_open(slot, +1);
+  for (std::size_t i = 0; i < slot.size; ++i) refer_to_live(slot.scopes[i]);
+}
+
+void Books::close_slot(SlotNumber number, bool is_to_be_recorded) noexcept {
+  Slot& closed = slot(number);
+  count_open(closed, -1);
+  open_usd -= closed.amounts.usd();
+  closed.is_open = false;
   --open_count;
+  if (is_to_be_recorded && options.journal != nullptr) {
+    ++uncommitted_count;
+  } else {
+    free_slot(number);
+  }
+}
+
+void Books::free_slot(SlotNumber number) noexcept {
+  Slot& freed = slot(number);
+  for (std::size_t i = 0; i < freed.size; ++i) unrefer_live(freed.scopes[i]);
+  free_slots.put(number);
 }
 
 void Books::append(Slot& slot, const ScopePath& path) noexcept {
-  for (std::size_t i = 0; i < path.size_; ++i) slot.scopes[slot.size++] = path.scopes_[i];
+  for (std::size_t i = 0; i < path.size_ && slot.size < Slot::kScopes; ++i)
+    slot.scopes[slot.size++] = path.scopes_[i];
 }
 
-Nanos Books::room(const Slot& slot) {
-  Nanos least = std::numeric_limits<Nanos>::max();
+bool Books::fits(const Slot& slot, const UnitAmounts& least, UnitAmounts& free) {
+  free.of.fill(std::numeric_limits<Units>::max());
+  bool all = true;
   for (std::size_t i = 0; i < slot.size; ++i) {
-    for (Account& account : scopes[slot.scopes[i]].accounts) {
+    Scope& scope = scopes[slot.scopes[i]];
+    for (Account& account : scope.accounts) {
       roll(account);
-      least = std::min(least, account.is_closed ? 0 : account.room());
+      const Units room = account.is_used_up() ? 0 : std::max<Units>(account.room(), 0);
+      if (account.is_used_up() || least[account.unit] > room) all = false;
+      free[account.unit] = std::min(free[account.unit], room);
+    }
+    for (RateAccount& rate : scope.rates) {
+      if (rate.window) rate.window->advance(mono);
+      const Units room = std::max<Units>(rate.limit - rate.used(), 0);
+      if (rate.of(least) > room) all = false;
+      if (rate.unit != config::RateUnit::tokens) continue;
+      Units& tokens = free[config::BudgetUnit::tokens];
+      tokens = std::min(tokens, room);
     }
   }
-  return std::max<Nanos>(least, 0);
+  return all;
 }
 
-Refusal Books::blame(const Slot& slot, Nanos asked, std::uint32_t& refusing) const {
-  const Account* found = nullptr;
-  const Scope* found_scope = nullptr;
-  bool can_wait = false;
-  for (std::size_t i = 0; i < slot.size; ++i) {
-    const Scope& scope = scopes[slot.scopes[i]];
-    for (const Account& account : scope.accounts) {
-      if (!account.is_closed && asked <= account.room()) continue;
-      const bool by_holds =
-          !account.is_closed && asked <= narrow(Wide{account.limit} - account.spent);
-      if (found != nullptr && (by_holds || !can_wait)) continue;
-      found = &account;
-      found_scope = &scope;
-      refusing = slot.scopes[i];
-      can_wait = by_holds;
-    }
-  }
-  Refusal refusal;
-  refusal.asked = {asked};
-  if (found == nullptr) return refusal;
-  refusal.scope = found_scope->kind;
-  refusal.scope_id = found_scope->id;
-  refusal.budget = found->name;
-  refusal.window = found->calendar.kind();
-  refusal.limit = {found->limit};
-  refusal.spent = {found->spent};
-  refusal.held = {narrow(found->held)};
-  refusal.reset_at = found->reset_at();
-  refusal.can_wait = can_wait;
-  refusal.is_closed = found->is_closed;
-  return refusal;
-}
-
-void Books::add_held(const Slot& slot, Micros held_at, Nanos amount) noexcept {
+void Books::add_to_budgets(const Slot& slot, const UnitAmounts& amounts, int sign) noexcept {
   for (std::size_t i = 0; i < slot.size; ++i) {
     for (Account& account : scopes[slot.scopes[i]].accounts) {
-      if (account.covers(held_at)) account.held += amount;
+      if (account.covers(slot.held_at)) account.held += sign * Wide{amounts[account.unit]};
     }
   }
 }
 
-std::uint32_t Books::try_hold(const ScopePath& who, const ScopePath& what, Nanos least, Nanos most,
-                              Refusal& refusal, std::uint32_t& refusing) {
-  least = std::max<Nanos>(least, 0);
-  most = std::max(least, most);
-  const std::uint32_t number = take_slot();
+void Books::add(const Slot& slot) noexcept {
+  add_to_budgets(slot, slot.amounts, +1);
+  if (!has_rates.load(std::memory_order_relaxed)) return;
+  for (std::size_t i = 0; i < slot.size; ++i) {
+    for (RateAccount& rate : scopes[slot.scopes[i]].rates) {
+      if (rate.window) {
+        rate.window->advance(slot.rated_at);
+        rate.window->add(slot.rated_at, rate.of(slot.amounts));
+      } else {
+        rate.open += rate.of(slot.amounts);
+      }
+    }
+  }
+}
+
+void Books::take_out(const Slot& slot) noexcept {
+  add_to_budgets(slot, slot.amounts, -1);
+  if (!has_rates.load(std::memory_order_relaxed)) return;
+  for (std::size_t i = 0; i < slot.size; ++i) {
+    for (RateAccount& rate : scopes[slot.scopes[i]].rates) {
+      if (rate.window) {
+        rate.window->take_back(slot.rated_at, rate.of(slot.amounts));
+      } else {
+        rate.open -= rate.of(slot.amounts);
+      }
+    }
+  }
+}
+
+void Books::keep_requests(const Slot& old, const Slot& next) noexcept {
+  if (!has_rates.load(std::memory_order_relaxed)) return;
+  const auto begin = next.scopes.begin() + next.who_size;
+  const auto end = next.scopes.begin() + next.size;
+  for (std::size_t i = old.who_size; i < old.size; ++i) {
+    if (std::find(begin, end, old.scopes[i]) != end) continue;
+    for (RateAccount& rate : scopes[old.scopes[i]].rates)
+      if (rate.window && rate.unit == config::RateUnit::requests)
+        rate.window->add(old.rated_at, old.amounts.requests());
+  }
+}
+
+void Books::rate_status(const ScopePath& who, const ScopePath& what, RateStatus& out) {
+  out = {};
+  for (const ScopePath* path : {&who, &what}) {
+    for (std::size_t i = 0; i < path->size_; ++i) {
+      for (RateAccount& rate : scopes[path->scopes_[i]].rates) {
+        if (!rate.window) continue;
+        rate.window->advance(mono);
+        RateStatus::One& one = rate.unit == config::RateUnit::tokens ? out.tokens : out.requests;
+        const Units remaining = std::max<Units>(rate.limit - rate.used(), 0);
+        if (one.is_limited && one.remaining <= remaining) continue;
+        one = {true, rate.limit, remaining,
+               std::chrono::microseconds(std::max<Micros>(rate.window->empty_after(mono), 0))};
+      }
+    }
+  }
+}
+
+SlotNumber Books::try_hold(const ScopePath& who, const ScopePath& what, const Demand& demand,
+                           Refusal& refusal, std::uint32_t& refusing) {
+  const SlotNumber number = take_slot(false);
+  if (number == kNoSlot) {
+    refusal.kind = Refusal::Kind::full;
+    return kNoSlot;
+  }
   Slot& fresh = slot(number);
   append(fresh, who);
   fresh.who_size = fresh.size;
   append(fresh, what);
-  const Nanos free = room(fresh);
-  if (least > free) {
-    refusal = blame(fresh, least, refusing);
-    free_slot(number);
-    return kNone;
+  UnitAmounts free;
+  if (!fits(fresh, demand.least, free)) {
+    refusal = blame(fresh, demand.least, refusing);
+    fresh.size = 0;
+    close_slot(number, false);
+    return kNoSlot;
   }
-  fresh.amount = std::min(most, free);
+  fresh.amounts = grant(fresh, demand, free);
   fresh.held_at = now;
-  add_held(fresh, now, fresh.amount);
-  open_amount += fresh.amount;
+  fresh.rated_at = mono;
+  refer(fresh);
+  if (options.journal != nullptr) {
+    for (std::size_t i = 0; i < fresh.size; ++i) {
+      const Scope& scope = scopes[fresh.scopes[i]];
+      fresh.names[i] = scope.live ? scope.live->group->number : fresh.scopes[i];
+    }
+  }
+  add(fresh);
+  open_usd += fresh.amounts.usd();
+  return number;
+}
+
+SlotNumber Books::copy_slot(const Slot& of) {
+  const SlotNumber number = take_slot(true);
+  if (number == kNoSlot) return number;
+  Slot& copy = slot(number);
+  copy = of;
+  copy.amounts = {};
+  refer(copy);
   return number;
 }
 
 void Books::serve(const Slot& freed, WaitList& done) {
   if (waiters.empty()) return;
-  advance(clock.wall());
+  advance(read_clocks());
   ++scan;
   for (std::size_t i = 0; i < freed.size; ++i) scopes[freed.scopes[i]].freed_in = scan;
   scan_waiters(false, done);
@@ -162,27 +237,36 @@ void Books::scan_waiters(bool everywhere, WaitList& done) {
     WaitEntry& entry = *it;
     const auto here = it++;
     const Scope& line = scopes[entry.scope];
-    if (line.stuck_in == scan || (!everywhere && line.freed_in != scan)) continue;
+    if (!everywhere && line.freed_in != scan) continue;
+    // Who needs no less than one that did not fit does not fit either; who needs less may, and is
+    // tried before calls that come anew.
+    const UnitAmounts least(entry.waiter->range_.least);
+    if (line.stuck_in == scan && least.covers(line.stuck_at)) continue;
     std::uint32_t refusing = entry.scope;
     const Waiter& waiter = *entry.waiter;
-    entry.slot = try_hold(waiter.who_, waiter.what_, waiter.least_.value, waiter.most_.value,
-                          entry.refusal, refusing);
-    if (entry.slot != kNone) {
-      entry.granted = slot(entry.slot).amount;
+    --scopes[entry.scope].waiting;
+    entry.slot =
+        try_hold(waiter.who_, waiter.what_, Demand(waiter.range_), entry.refusal, refusing);
+    if (entry.slot != kNoSlot) {
+      entry.granted = slot(entry.slot).amounts.amounts();
     } else if (entry.refusal.can_wait) {
       // It keeps its place in the order of arrival, now in the line of the budget that refuses.
       entry.scope = refusing;
       scopes[refusing].stuck_in = scan;
+      scopes[refusing].stuck_at = least;
+      ++scopes[refusing].waiting;
       continue;
     }
+    leave_line(waiter);
     done.splice(done.end(), waiters, here);
   }
 }
 
 void Books::deliver(Ledger& ledger, WaitList& done) {
   for (WaitEntry& entry : done) {
-    if (entry.granted >= 0) {
-      entry.waiter->on_outcome(Hold(&ledger, entry.slot, {entry.granted}));
+    if (entry.slot != kNoSlot) {
+      ledger.books_->write_hold(entry.slot, entry.waiter->call_);
+      entry.waiter->on_outcome(Hold(&ledger, entry.slot, entry.granted));
     } else {
       entry.waiter->on_outcome(entry.refusal);
     }
@@ -194,14 +278,27 @@ BudgetRow Books::row(const Scope& scope, const Account& account) {
   row.scope = scope.kind;
   row.scope_id = scope.id;
   row.budget = account.name;
+  row.unit = account.unit;
   row.window = account.calendar.kind();
   row.time_zone = account.time_zone;
-  row.limit = {account.limit};
-  row.spent = {account.spent};
-  row.held = {narrow(account.held)};
+  row.limit = account.limit;
+  row.spent = account.spent;
+  row.held = narrow(account.held);
   row.window_start = to_wall(account.window_start);
   row.reset_at = account.reset_at();
   row.is_closed = account.is_closed;
+  return row;
+}
+
+RateRow Books::row(const Scope& scope, const RateAccount& rate) {
+  RateRow row;
+  row.scope = scope.kind;
+  row.scope_id = scope.id;
+  row.name = rate.name;
+  row.unit = rate.unit;
+  row.limit = rate.limit;
+  row.used = rate.used();
+  row.per = rate.per;
   return row;
 }
 

@@ -1,7 +1,7 @@
-// The slow side of the ledger: configuration, restart, reports.
+// The slow side of the ledger: configuration and restart.
 #include <algorithm>
 #include <chrono>
-#include <tuple>
+#include <set>
 
 #include "domain/budget/books.hpp"
 #include "tollgate/config/names.hpp"
@@ -10,59 +10,69 @@
 namespace tollgate::domain::budget {
 namespace {
 
-using base::NanoUsd;
+using config::ScopeKind;
 
 /// Rows further ahead of the clock than any honest correction of it are a clock fault.
 constexpr std::chrono::hours kBelievedAhead{32 * 24};
 constexpr int kReadAttempts = 3;
-constexpr std::size_t kScopesPerLock = 256;
 
-/// A budget on its way into the ledger.
+/// A budget whose spend the record tells.
 struct Incoming {
   std::uint32_t scope;
-  std::string_view name;
-  std::string_view time_zone;
+  ScopeKind kind;
+  std::string scope_id;
+  std::uint64_t life;  ///< a live scope may be gone, and its number another's or it have come anew
+  std::string name;
+  config::BudgetUnit unit;
   Calendar calendar;
-  Nanos limit;
-  std::vector<std::uint32_t> percents;
-  bool needs_history = false;
+  Units limit;
   bool was_closed = false;
   // What the record said, and when in the life of the scope it was asked.
   Micros since = 0;
-  Nanos recorded = 0;
-  Nanos total_before = 0;
+  UnitAmounts recorded{};  ///< below 0 where more was given back than spent
+  UnitAmounts total_before{};
   bool has_overrun = false;
 };
 
-Account* find_account(Scope& scope, std::string_view name) {
-  for (Account& account : scope.accounts) {
-    if (account.name == name) return &account;
-  }
-  return nullptr;
+UnitAmounts signed_amounts(const Sums& sums) noexcept {
+  UnitAmounts out;
+  out.of = {sums.usd.value, sums.tokens, sums.requests};
+  return out;
+}
+
+/// Of a scope that is never forgotten 0.
+std::uint64_t life_of(const Scope& scope) noexcept {
+  return scope.live ? scope.live->life : 0;
+}
+
+/// Null when the scope has been forgotten since.
+Scope* scope_of(Books& books, const Incoming& in) {
+  Scope& scope = books.scopes[in.scope];
+  return scope.kind == in.kind && life_of(scope) == in.life ? &scope : nullptr;
 }
 
 /// Reads the spend of one scope in its open window. What is settled during the read may or may not
 /// be in it: read again until nothing was; failing that, install() counts it (never too little).
 base::Result<void> read_spend(Books& books, SpendHistory& history, Incoming& in) {
   for (int attempt = 0; attempt < kReadAttempts; ++attempt) {
-    ScopeName name;
     {
       const std::lock_guard lock(books.mutex);
-      const Scope& scope = books.scopes[in.scope];
-      name = {scope.kind, scope.id};
-      books.advance(books.clock.wall());
+      const Scope* const scope = scope_of(books, in);
+      if (scope == nullptr) return {};
+      books.advance(books.read_clocks());
       in.since = to_micros(in.calendar.window_start(to_wall(books.now)));
-      in.total_before = scope.settled_total;
+      in.total_before = scope->settled_total;
     }
-    TG_TRY(const NanoUsd recorded, history.settled_since(name.kind, name.id, to_wall(in.since)));
-    in.recorded = recorded.value;
+    TG_TRY(const Sums recorded, history.settled_since(in.kind, in.scope_id, to_wall(in.since)));
+    in.recorded = signed_amounts(recorded);
     in.has_overrun = false;
     // A cap that calls within their holds have used up is full; one broken by an overrun is closed.
-    if (in.was_closed || in.recorded > in.limit) {
-      TG_TRY(in.has_overrun, history.has_overrun_since(name.kind, name.id, to_wall(in.since)));
+    if (in.was_closed || in.recorded[in.unit] > in.limit) {
+      TG_TRY(in.has_overrun, history.has_overrun_since(in.kind, in.scope_id, to_wall(in.since)));
     }
     const std::lock_guard lock(books.mutex);
-    if (books.scopes[in.scope].settled_total == in.total_before) break;
+    const Scope* const scope = scope_of(books, in);
+    if (scope == nullptr || scope->settled_total[in.unit] == in.total_before[in.unit]) break;
   }
   return {};
 }
@@ -72,121 +82,211 @@ bool is_current(const Books& books, const Incoming& in) {
   return to_micros(in.calendar.window_start(to_wall(books.now))) == in.since;
 }
 
-/// Puts the record into an account. Holds in flight are added by recount_held().
-void install(Books& books, const Incoming& in, Account& account) {
-  const bool was_closed = account.is_closed;
-  account.open_window(books.now);
-  const Nanos settled_meanwhile = books.scopes[in.scope].settled_total - in.total_before;
-  account.restore_spent(add_saturated(in.recorded, settled_meanwhile));
-  account.is_closed = in.has_overrun && (was_closed || account.spent > account.limit);
-}
-
-/// Counts the holds in flight into the accounts just installed: those of `fresh`, by scope and
-/// name.
-void recount_held(Books& books, const std::vector<std::vector<std::string_view>>& fresh) {
-  for (const auto& chunk : books.slot_chunks) {
-    for (std::size_t i = 0; i < Books::kChunk; ++i) {
-      const Slot& slot = chunk[i];
-      if (!slot.is_open) continue;
-      for (std::size_t s = 0; s < slot.size; ++s) {
-        const std::uint32_t number = slot.scopes[s];
-        if (number >= fresh.size()) continue;
-        for (const std::string_view name : fresh[number]) {
-          Account* account = find_account(books.scopes[number], name);
-          if (account != nullptr && account->covers(slot.held_at)) account->held += slot.amount;
-        }
-      }
-    }
-  }
-}
-
-base::Error duplicate(const config::ScopedBudget& b) {
-  return base::Error(base::ErrorCode::invalid_request,
-                     "two budgets named \"" + b.budget.name + "\" on " +
-                         std::string(config::name_of(b.scope)) + " \"" + b.scope_id + "\"");
-}
-
-}  // namespace
-
-base::Result<void> Ledger::configure(const config::Snapshot& snapshot, SpendHistory& history) {
-  Books& books = *books_;
-  const std::lock_guard one_at_a_time(books.reload_mutex);
-
-  std::vector<Incoming> incoming;
-  incoming.reserve(snapshot.budgets.size());
-  for (const config::ScopedBudget& b : snapshot.budgets) {
-    // Reads tzdata: before the lock.
-    TG_TRY(const Calendar calendar, Calendar::find(b.budget.window, b.budget.time_zone));
-    incoming.push_back({0, b.budget.name, b.budget.time_zone, calendar, b.budget.limit.value,
-                        b.budget.alert_percents});
-  }
-  {
-    const std::lock_guard lock(books.mutex);
-    for (std::size_t i = 0; i < incoming.size(); ++i) {
-      const config::ScopedBudget& b = snapshot.budgets[i];
-      Incoming& in = incoming[i];
-      in.scope = books.number_of({b.scope, b.scope_id});
-      in.name = books.intern(in.name);
-      in.time_zone = books.intern(in.time_zone);
-      const Account* known = find_account(books.scopes[in.scope], in.name);
-      in.needs_history = known == nullptr || known->calendar != in.calendar;
-      in.was_closed = known != nullptr && known->is_closed;
-    }
-  }
-  std::vector<std::pair<std::uint32_t, std::string_view>> wanted;
-  wanted.reserve(incoming.size());
-  for (const Incoming& in : incoming) wanted.emplace_back(in.scope, in.name);
-  std::sort(wanted.begin(), wanted.end());
-  if (std::adjacent_find(wanted.begin(), wanted.end()) != wanted.end()) {
-    for (std::size_t i = 0; i < incoming.size(); ++i) {
-      for (std::size_t j = 0; j < i; ++j) {
-        if (incoming[i].scope == incoming[j].scope && incoming[i].name == incoming[j].name) {
-          return duplicate(snapshot.budgets[i]);
-        }
-      }
-    }
-  }
-  for (Incoming& in : incoming) {
-    if (in.needs_history) TG_CHECK(read_spend(books, history, in));
-  }
-
-  WaitList done;
-  std::unique_lock lock(books.mutex);
-  books.advance(books.clock.wall());
-  // A window may have ended while the record was read: then read anew. At most one does.
+/// Reads anew what a window's end has made old since; at most one does. Comes back with the lock.
+base::Result<void> read_current(Books& books, SpendHistory& history, std::vector<Incoming>& all,
+                                std::unique_lock<std::mutex>& lock) {
   for (bool all_current = false; !all_current;) {
     all_current = true;
-    for (Incoming& in : incoming) {
-      if (!in.needs_history || is_current(books, in)) continue;
+    for (Incoming& in : all) {
+      if (is_current(books, in)) continue;
       all_current = false;
       lock.unlock();
       TG_CHECK(read_spend(books, history, in));
       lock.lock();
     }
   }
+  return {};
+}
+
+/// Puts the record into an account. Holds in flight are added by recount().
+void install(Books& books, const Incoming& in) {
+  Scope* const scope = scope_of(books, in);
+  Account* const account = scope == nullptr ? nullptr : find_account(*scope, in.name);
+  if (account == nullptr) return;
+  const bool was_closed = in.was_closed || account->is_closed;
+  account->open_window(books.now);
+  const Units meanwhile = scope->settled_total[in.unit] - in.total_before[in.unit];
+  account->restore_spent(add_saturated(in.recorded[in.unit], meanwhile));
+  account->is_closed = in.has_overrun && (was_closed || account->spent > account->limit);
+  account->needs_count = true;
+}
+
+/// Counts the calls in flight wherever they are not counted yet.
+void recount(Books& books) {
+  for (const auto& chunk : books.slot_chunks) {
+    for (std::size_t i = 0; i < Books::kChunk; ++i) {
+      const Slot& slot = chunk[i];
+      if (!slot.is_open) continue;
+      for (std::size_t s = 0; s < slot.size; ++s) {
+        Scope& scope = books.scopes[slot.scopes[s]];
+        for (Account& account : scope.accounts)
+          if (account.needs_count && account.covers(slot.held_at))
+            account.held += slot.amounts[account.unit];
+        for (RateAccount& rate : scope.rates)
+          if (rate.needs_count) rate.open += rate.of(slot.amounts);
+      }
+    }
+  }
+  bool has_rates = false;
+  for (Scope& scope : books.scopes) {
+    for (Account& account : scope.accounts) account.needs_count = false;
+    for (RateAccount& rate : scope.rates) rate.needs_count = false;
+    has_rates = has_rates || !scope.rates.empty();
+  }
+  for (const auto& [origin, source] : books.origins)
+    has_rates = has_rates || (source.is_configured && !source.limits.rates.empty());
+  books.has_rates = has_rates;
+}
+
+/// What an edit has put below the spend of a budget that may be used up by it: then no settlement
+/// comes that would tell it.
+void tell_alerts(Books& books, std::vector<BudgetEvent>& events) {
   for (std::uint32_t number = 0; number < books.scopes.size(); ++number) {
-    std::erase_if(books.scopes[number].accounts, [&](const Account& account) {
-      return !std::binary_search(wanted.begin(), wanted.end(), std::pair(number, account.name));
-    });
+    Scope& scope = books.scopes[number];
+    books.roll(scope);  // what was spent in a window that is over crosses nothing any more
+    const std::size_t before = events.size();
+    for (Account& account : scope.accounts)
+      account.tell_alerts(scope.kind, scope.id, books.now, events);
+    if (events.size() == before) continue;
+    // An idle session must not be gone, and with it the id that the events view, before they are
+    // told.
+    books.touch_live(number);
   }
-  std::vector<std::vector<std::string_view>> fresh(books.scopes.size());
-  for (Incoming& in : incoming) {
-    Scope& scope = books.scopes[in.scope];
-    Account* account = find_account(scope, in.name);
-    if (account == nullptr) {
-      scope.accounts.emplace_back(in.calendar);
-      account = &scope.accounts.back();
-      account->name = in.name;
-    }
-    account->time_zone = in.time_zone;
-    if (in.needs_history) account->calendar = in.calendar;
-    account->edit(in.limit, in.percents);
-    if (in.needs_history) {
-      install(books, in, *account);
-      fresh[in.scope].push_back(in.name);
+}
+
+base::Result<Limits> limits_of(const std::vector<config::Budget>& budgets,
+                               const std::vector<config::RateLimit>& rates) {
+  Limits limits{budgets, {}, rates};
+  for (const config::Budget& budget : budgets) {
+    TG_TRY(const Calendar calendar, Calendar::find(budget.window, budget.time_zone));
+    limits.calendars.push_back(calendar);
+  }
+  return limits;
+}
+
+/// All that a configuration wants, with tzdata read: made before the lock.
+struct Wanted {
+  std::map<std::pair<ScopeKind, std::string>, Limits> named;
+  std::map<Origin, Source> origins;
+};
+
+base::Error twice(std::string_view what, ScopeKind scope, const std::string& id,
+                  const std::string& name) {
+  return base::Error(base::ErrorCode::invalid_request,
+                     "two " + std::string(what) + " named \"" + name + "\" on " +
+                         std::string(config::name_of(scope)) + " \"" + id + "\"");
+}
+
+base::Result<Wanted> read_wanted(const config::Snapshot& snapshot) {
+  Wanted wanted;
+  for (const config::ScopedBudget& b : snapshot.budgets) {
+    TG_TRY(const Calendar calendar, Calendar::find(b.budget.window, b.budget.time_zone));
+    Limits& limits = wanted.named[{b.scope, b.scope_id}];
+    for (const config::Budget& other : limits.budgets)
+      if (other.name == b.budget.name) return twice("budgets", b.scope, b.scope_id, other.name);
+    limits.budgets.push_back(b.budget);
+    limits.calendars.push_back(calendar);
+  }
+  for (const config::ScopedRateLimit& r : snapshot.rate_limits) {
+    Limits& limits = wanted.named[{r.scope, r.scope_id}];
+    for (const config::RateLimit& other : limits.rates)
+      if (other.name == r.rate.name) return twice("rate limits", r.scope, r.scope_id, other.name);
+    limits.rates.push_back(r.rate);
+  }
+  for (const config::EachOf& each : snapshot.each) {
+    TG_TRY(Limits limits, limits_of(each.budgets, each.rate_limits));
+    wanted.origins[{each.kind, each.owner, each.owner_id}] = {each.kind, true, each.required,
+                                                              std::move(limits)};
+  }
+  return wanted;
+}
+
+/// Adds what `wanted` has that the scope does not, whose spend the record must tell.
+void find_unknown(Scope& scope, std::uint32_t number, const Limits& wanted,
+                  std::vector<Incoming>& out) {
+  for (std::size_t i = 0; i < wanted.budgets.size(); ++i) {
+    const config::Budget& budget = wanted.budgets[i];
+    const Account* const known = find_account(scope, budget.name);
+    if (known != nullptr && !known->is_other(budget.unit, wanted.calendars[i])) continue;
+    out.push_back({number, scope.kind, std::string(scope.id), life_of(scope), budget.name,
+                   budget.unit, wanted.calendars[i], budget.limit.value,
+                   known != nullptr && known->is_closed});
+  }
+}
+
+}  // namespace
+
+ScopePath Ledger::resolve(std::span<const ScopeName> names) {
+  ScopePath path;
+  std::vector<std::pair<std::uint32_t, ScopeName>> fresh;
+  Books& books = *books_;
+  {
+    const std::lock_guard lock(books.mutex);
+    for (const ScopeName& name : names) {
+      if (name.id.empty() || path.size_ == ScopePath::kCapacity) continue;
+      bool is_new = false;
+      const std::uint32_t number = books.number_of(name, is_new);
+      if (is_new) fresh.emplace_back(number, name);
+      const auto end = path.scopes_.begin() + path.size_;
+      if (std::find(path.scopes_.begin(), end, number) == end) path.scopes_[path.size_++] = number;
     }
   }
-  recount_held(books, fresh);
+  // Before anybody can hold on them: no slot names a scope that the journal cannot tell.
+  if (books.options.journal != nullptr)
+    for (const auto& [number, name] : fresh) books.options.journal->name(number, name);
+  return path;
+}
+
+base::Result<void> Ledger::configure(const config::Snapshot& snapshot, SpendHistory& history,
+                                     std::vector<BudgetEvent>* events) {
+  Books& books = *books_;
+  const std::lock_guard one_at_a_time(books.reload_mutex);
+  TG_TRY(const Wanted wanted, read_wanted(snapshot));
+
+  std::map<std::uint32_t, const Limits*> by_number;
+  for (const auto& [name, limits] : wanted.named) {
+    const ScopeName scope{name.first, name.second};
+    const ScopePath path = resolve({scope});
+    if (!path.empty()) by_number[path.scopes_[0]] = &limits;
+  }
+  const auto limits_of_scope = [&](std::uint32_t number) -> const Limits* {
+    const Scope& scope = books.scopes[number];
+    if (!scope.live) {
+      const auto named = by_number.find(number);
+      return named == by_number.end() ? nullptr : named->second;
+    }
+    const auto origin = origin_of(scope.kind, scope.live->group->prefix);
+    const auto source = origin ? wanted.origins.find(*origin) : wanted.origins.end();
+    return source == wanted.origins.end() ? nullptr : &source->second.limits;
+  };
+
+  std::vector<Incoming> incoming;
+  {
+    const std::lock_guard lock(books.mutex);
+    for (std::uint32_t number = 0; number < books.scopes.size(); ++number) {
+      if (const Limits* const limits = limits_of_scope(number))
+        find_unknown(books.scopes[number], number, *limits, incoming);
+    }
+  }
+  for (Incoming& in : incoming) TG_CHECK(read_spend(books, history, in));
+
+  WaitList done;
+  std::unique_lock lock(books.mutex);
+  books.advance({books.clock.wall(), to_micros(books.clock.mono())});
+  TG_CHECK(read_current(books, history, incoming, lock));
+  static const Limits kNothing;
+  for (std::uint32_t number = 0; number < books.scopes.size(); ++number) {
+    const Limits* const limits = limits_of_scope(number);
+    books.fit(books.scopes[number], limits == nullptr ? kNothing : *limits);
+  }
+  for (const Incoming& in : incoming) install(books, in);
+  for (auto& [origin, source] : books.origins)
+    source = Source{std::get<0>(origin), false, false, {}};
+  for (const auto& [origin, source] : wanted.origins) books.origins[origin] = source;
+  books.max_live = snapshot.spending.live_scopes;
+  books.live_idle = std::chrono::microseconds(snapshot.spending.live_scope_idle).count();
+  recount(books);
+  if (events != nullptr) tell_alerts(books, *events);
   books.serve_all(done);
   lock.unlock();
   Books::deliver(*this, done);
@@ -197,87 +297,67 @@ base::Result<void> Ledger::load(SpendHistory& history) {
   Books& books = *books_;
   const std::lock_guard one_at_a_time(books.reload_mutex);
   TG_TRY(const std::optional<base::WallTime> newest, history.newest_charge());
-  std::vector<Incoming> known;
+  base::WallTime known_since;
+  std::set<ScopeKind> live_kinds;
+  std::size_t most = 0;
   {
     const std::lock_guard lock(books.mutex);
     const base::WallTime wall = books.clock.wall();
-    books.advance(wall);
+    books.advance({wall, to_micros(books.clock.mono())});
     // Budget time must not fall back over a restart either, or a window could open twice.
-    if (newest && *newest <= wall + kBelievedAhead) books.advance(*newest);
+    if (newest && *newest <= wall + kBelievedAhead) books.advance({*newest, 0});
+    known_since = to_wall(books.now - books.live_idle);
+    most = books.max_live;
+    for (const auto& [origin, source] : books.origins)
+      if (source.is_configured) live_kinds.insert(source.kind);
+  }
+  for (const ScopeKind kind : live_kinds) {
+    TG_TRY(const std::vector<std::string> ids, history.live_scopes_since(kind, known_since, most));
+    // The latest come first, and stand first in the order of use in the end.
+    for (auto id = ids.rbegin(); id != ids.rend(); ++id) take_up(kind, *id);
+  }
+
+  std::vector<Incoming> known;
+  {
+    const std::lock_guard lock(books.mutex);
     for (std::uint32_t number = 0; number < books.scopes.size(); ++number) {
-      for (const Account& account : books.scopes[number].accounts) {
-        known.push_back({number, account.name, account.time_zone, account.calendar, account.limit,
-                         account.percents, true});
-      }
+      const Scope& scope = books.scopes[number];
+      for (const Account& account : scope.accounts)
+        known.push_back({number, scope.kind, std::string(scope.id), life_of(scope),
+                         std::string(account.name), account.unit, account.calendar, account.limit,
+                         account.is_closed});
     }
   }
   for (Incoming& in : known) TG_CHECK(read_spend(books, history, in));
 
   WaitList done;
   std::unique_lock lock(books.mutex);
-  for (bool all_current = false; !all_current;) {
-    all_current = true;
-    for (Incoming& in : known) {
-      if (is_current(books, in)) continue;
-      all_current = false;
-      lock.unlock();
-      TG_CHECK(read_spend(books, history, in));
-      lock.lock();
-    }
-  }
-  std::vector<std::vector<std::string_view>> fresh(books.scopes.size());
-  for (Incoming& in : known) {
-    Account* account = find_account(books.scopes[in.scope], in.name);
-    if (account == nullptr) continue;
-    install(books, in, *account);
-    fresh[in.scope].push_back(in.name);
-  }
-  recount_held(books, fresh);
+  TG_CHECK(read_current(books, history, known, lock));
+  for (const Incoming& in : known) install(books, in);
+  recount(books);
   books.serve_all(done);
   lock.unlock();
   Books::deliver(*this, done);
   return {};
 }
 
-std::vector<BudgetRow> Ledger::snapshot_all() {
+void Ledger::take_up(ScopeKind kind, std::string_view id) {
   Books& books = *books_;
-  std::vector<BudgetRow> rows;
-  WaitList done;
-  // A few scopes at a time, so that a report over many budgets never keeps calls waiting.
-  for (std::size_t next = 0, count = 1; next < count;) {
-    const std::lock_guard lock(books.mutex);
-    books.advance(books.clock.wall());
-    count = books.scopes.size();
-    for (const std::size_t end = std::min(count, next + kScopesPerLock); next < end; ++next) {
-      Scope& scope = books.scopes[next];
-      books.roll(scope);
-      for (const Account& account : scope.accounts) rows.push_back(Books::row(scope, account));
-    }
-    books.serve_if_rolled(done);
-  }
-  Books::deliver(*this, done);
-  std::sort(rows.begin(), rows.end(), [](const BudgetRow& a, const BudgetRow& b) {
-    return std::tie(a.scope, a.scope_id, a.budget) < std::tie(b.scope, b.scope_id, b.budget);
-  });
-  return rows;
-}
-
-std::vector<BudgetRow> Ledger::snapshot_of(const ScopePath& path) {
-  Books& books = *books_;
-  std::vector<BudgetRow> rows;
-  WaitList done;
+  const std::size_t slash = id.find('/');
+  if (slash == std::string_view::npos) return;
+  const std::string_view prefix = id.substr(0, slash + 1);
+  const auto origin = origin_of(kind, prefix);
   {
     const std::lock_guard lock(books.mutex);
-    books.advance(books.clock.wall());
-    for (std::size_t i = 0; i < path.size_; ++i) {
-      Scope& scope = books.scopes[path.scopes_[i]];
-      books.roll(scope);
-      for (const Account& account : scope.accounts) rows.push_back(Books::row(scope, account));
-    }
-    books.serve_if_rolled(done);
+    const auto found = origin ? books.origins.find(*origin) : books.origins.end();
+    if (found == books.origins.end() || !found->second.is_configured) return;
   }
-  Books::deliver(*this, done);
-  return rows;
+  const ScopePath path = resolve({ScopeName{kind, prefix}});
+  const std::lock_guard lock(books.mutex);
+  LiveGroup& group = books.group_of(path.scopes_[0], books.origins.at(*origin));
+  // No call is on its way yet: of those that do not fit together the latest stay.
+  const std::uint32_t number = books.live_scope(group, id.substr(slash + 1), 0);
+  if (number != kNone) books.note_charged(number);  // it has rows
 }
 
 }  // namespace tollgate::domain::budget

@@ -4,6 +4,7 @@
 #include <date/tz.h>
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <exception>
 #include <string>
 
@@ -31,6 +32,8 @@ date::local_days first_day(config::WindowKind kind, date::local_days day) {
       const date::year_month_day ymd(day);
       return date::local_days(ymd.year() / ymd.month() / 1);
     }
+    case config::WindowKind::minute:
+    case config::WindowKind::hour:
     case config::WindowKind::total:
       break;
   }
@@ -47,10 +50,22 @@ date::local_days next_first_day(config::WindowKind kind, date::local_days first)
       const date::year_month_day ymd(first);
       return date::local_days((ymd.year() / ymd.month() + date::months(1)) / 1);
     }
+    case config::WindowKind::minute:
+    case config::WindowKind::hour:
     case config::WindowKind::total:
       break;
   }
   return first;
+}
+
+/// The minute or hour on the local clock that `instant` lies in. One that the clock is changed
+/// within is two windows, before and after; one that comes twice is two as well.
+Window clock_window(seconds length, date::sys_seconds instant, const date::sys_info& zone) {
+  const auto local = instant.time_since_epoch() + zone.offset;
+  const auto into = ((local % length) + length) % length;
+  const date::sys_seconds start = instant - into;
+  return {base::WallTime(std::max(start, zone.begin)),
+          base::WallTime(std::min(start + length, zone.end))};
 }
 
 }  // namespace
@@ -74,6 +89,9 @@ Window Calendar::window_at(base::WallTime t) const {
   if (kind_ == config::WindowKind::total) return {base::WallTime(), base::WallTime::max()};
   const auto instant = date::floor<seconds>(t);
   const date::sys_info now = zone_->get_info(instant);
+  if (kind_ == config::WindowKind::minute)
+    return clock_window(std::chrono::minutes(1), instant, now);
+  if (kind_ == config::WindowKind::hour) return clock_window(std::chrono::hours(1), instant, now);
   const auto today =
       date::floor<date::days>(date::local_seconds(instant.time_since_epoch() + now.offset));
   date::local_days first = first_day(kind_, today);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -11,6 +12,9 @@
 #include "domain/demo/text_source.hpp"
 
 namespace tollgate::domain::demo {
+
+/// Bytes of a tool call's arguments in one event of a stream.
+inline constexpr std::size_t kArgumentPiece = 12;
 
 struct ToolCall {
   std::string id;

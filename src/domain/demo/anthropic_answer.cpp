@@ -6,8 +6,6 @@
 namespace tollgate::domain::demo {
 namespace {
 
-constexpr std::size_t kArgumentPiece = 12;
-
 std::string_view stop_reason(const Answer& answer) {
   if (answer.refusal) return "refusal";
   if (!answer.calls.empty()) return "tool_use";

@@ -12,7 +12,6 @@ namespace {
 
 /// A moment that never changes: the same request has the same answer.
 constexpr std::int64_t kCreated = 1'700'000'000;
-constexpr std::size_t kArgumentPiece = 12;
 
 void write_usage(const Answer& answer, json::Writer& w) {
   const std::int64_t output = answer.output_tokens();

@@ -44,6 +44,12 @@ const KeyRecord& nobody() {
   return kNobody;
 }
 
+std::string trace_owner(const KeyRecord& record) {
+  if (!record.org.empty()) return "org/" + record.org;
+  if (!record.team.empty()) return "team/" + record.team;
+  return record.agent.empty() ? std::string() : "agent/" + record.agent;
+}
+
 base::Error refused() {
   return base::Error(base::ErrorCode::invalid_api_key,
                      "The API key is not valid here: unknown, revoked or expired.");
@@ -65,6 +71,8 @@ void KeyRegistry::add(const config::Key& key, bool is_stored, const config::Snap
   const config::Owner* team = find_owner(snapshot.teams, record.team);
   if (record.org.empty() && team != nullptr) record.org = team->parent;
   const config::Owner* org = find_owner(snapshot.orgs, record.org);
+  record.trace_owner = trace_owner(record);
+  record.loop_breaker = key.loop_breaker;
   record.tags = key.tags;
   append_once(record.guardrails, key.guardrails);
   for (const config::Owner* owner : {agent, team, org}) {
@@ -74,10 +82,16 @@ void KeyRegistry::add(const config::Key& key, bool is_stored, const config::Snap
   record.is_disabled = key.disabled;
   record.is_stored = is_stored;
   record.permissions = Permissions(key.allow);
-  record.scopes = ledger.resolve({{ScopeKind::key, record.id},
-                                  {ScopeKind::agent, record.agent},
-                                  {ScopeKind::team, record.team},
-                                  {ScopeKind::org, record.org}});
+  std::vector<budget::ScopeName> scopes{{ScopeKind::key, record.id},
+                                        {ScopeKind::agent, record.agent},
+                                        {ScopeKind::team, record.team},
+                                        {ScopeKind::org, record.org}};
+  for (const std::string& tag : record.tags)
+    if (std::binary_search(snapshot.tags.begin(), snapshot.tags.end(), tag))
+      record.scoped_tags.push_back(tag);
+  for (const std::string& tag : record.scoped_tags) scopes.push_back({ScopeKind::tag, tag});
+  record.scopes = ledger.resolve(scopes);
+  record.live = ledger.live_sources({record.id, record.agent, record.team, record.org});
   record.revoked = &revocations.flag(key.digest);
   records_.push_back(std::move(record));
 }

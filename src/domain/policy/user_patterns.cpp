@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "domain/policy/compiled.hpp"
+#include "domain/policy/utf8.hpp"
 #include "tollgate/base/strings.hpp"
 
 namespace tollgate::domain::policy {
@@ -12,11 +13,6 @@ namespace {
 /// A regex whose largest width is known holds back that many bytes on streams, up to this.
 constexpr unsigned kMaxRegexWidth = 1024;
 constexpr std::size_t kMaxPatternBytes = 16 * 1024;
-
-bool is_ascii(std::string_view text) noexcept {
-  return std::all_of(text.begin(), text.end(),
-                     [](char c) { return static_cast<unsigned char>(c) < 0x80; });
-}
 
 std::string escaped(std::string_view literal) {
   std::string out;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "protocol/a2a/members.hpp"
 #include "tollgate/base/strings.hpp"
 
 namespace tollgate::protocol::a2a {
@@ -38,12 +39,6 @@ constexpr MethodRow kMethods[] = {
 
 /// 0.2 and the prose of 0.3 leave out the `get`; agents answer it as the other.
 constexpr std::string_view kOldExtendedCard = "agent/authenticatedExtendedCard";
-
-/// A member by either of its names: 1.0 is ProtoJSON, whose readers take both.
-NodeRef find_either(NodeRef object, std::string_view camel, std::string_view snake) noexcept {
-  const NodeRef found = object.find(camel);
-  return found ? found : object.find(snake);
-}
 
 std::string_view text_of(NodeRef node) {
   return node.is_string() ? node.text() : std::string_view{};

@@ -1,17 +1,12 @@
 #include "tollgate/protocol/a2a/updates.hpp"
 
+#include "protocol/a2a/members.hpp"
 #include "tollgate/json/writer.hpp"
 
 namespace tollgate::protocol::a2a {
 namespace {
 
 using json::NodeRef;
-
-/// A member by either of its names: 1.0 is ProtoJSON, whose readers take both.
-NodeRef find_either(NodeRef object, std::string_view camel, std::string_view snake) noexcept {
-  const NodeRef found = object.find(camel);
-  return found ? found : object.find(snake);
-}
 
 /// The update itself: 1.0 wraps it in a member that names it.
 NodeRef unwrap(NodeRef result, std::string_view camel, std::string_view snake, bool& wrapped) {

@@ -20,8 +20,6 @@ using llm::RequestKind;
 constexpr std::int64_t kAroundPrompt = 1'024;
 /// Tools that Anthropic defines (computer, text editor, bash) bring up to about 735 tokens each.
 constexpr std::int64_t kAroundTool = 1'024;
-/// Models with high-resolution vision take up to 4,784 tokens an image.
-constexpr std::int64_t kLargestImage = 5'000;
 
 void append_error(std::string& out, const base::Error& error, std::string_view request_id) {
   json::Writer w(out);
@@ -70,11 +68,8 @@ class AnthropicDialect final : public llm::Dialect {
     anthropic::request_texts(fields, out);
   }
 
-  [[nodiscard]] std::int64_t input_token_bound(std::size_t body_bytes,
-                                               const GovernedFields& fields) const override {
-    return static_cast<std::int64_t>(body_bytes) - fields.inline_image_bytes +
-           fields.inline_images * kLargestImage + kAroundPrompt +
-           defined_tools(fields) * kAroundTool;
+  [[nodiscard]] std::int64_t tokens_around(const GovernedFields& fields) const override {
+    return kAroundPrompt + defined_tools(fields) * kAroundTool;
   }
 
   [[nodiscard]] llm::ResponseFacts read_response(const json::Document& body) const override {
@@ -106,6 +101,27 @@ class AnthropicDialect final : public llm::Dialect {
   void append_delta_like(std::string& out, std::string_view earlier_raw, llm::Channel channel,
                          std::string_view text, json::Document& scratch) const override {
     anthropic::append_delta_like(out, earlier_raw, channel, text, scratch);
+  }
+
+  void append_cap_end(std::string& out, json::NodeRef cut, const llm::CapEnd& end) const override {
+    // A block that would have begun with the event at hand was never opened.
+    if (cut.find("type").text_is("content_block_delta")) {
+      std::string data;
+      json::Writer(data)
+          .begin_object()
+          .member("type", "content_block_stop")
+          .member("index", cut.find("index").as_int64().value_or(0))
+          .end_object();
+      sse::append_event(out, "content_block_stop", data);
+    }
+    std::string data;
+    json::Writer w(data);
+    w.begin_object().member("type", "message_delta").key("delta").begin_object();
+    w.member("stop_reason", "max_tokens").key("stop_sequence").null().end_object();
+    w.key("usage").begin_object().member("output_tokens", end.output_tokens).end_object();
+    w.end_object();
+    sse::append_event(out, "message_delta", data);
+    sse::append_event(out, "message_stop", R"({"type":"message_stop"})");
   }
 
   [[nodiscard]] std::string error_event(const base::Error& error,

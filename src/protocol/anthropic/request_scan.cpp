@@ -2,6 +2,7 @@
 
 #include "protocol/anthropic/parts.hpp"
 #include "protocol/llm/field_reader.hpp"
+#include "protocol/llm/key_map.hpp"
 
 namespace tollgate::protocol::anthropic {
 namespace {
@@ -9,6 +10,45 @@ namespace {
 using llm::CacheWrites;
 using llm::GovernedFields;
 using llm::RequestKind;
+
+enum class RequestField : std::uint8_t {
+  other,
+  model,
+  messages,
+  system,
+  tools,
+  max_tokens,
+  thinking,
+  stream,
+  metadata,
+  cache_control,
+  service_tier,
+  container,
+  mcp_servers,
+  speed,
+  inference_geo,
+  context_management,
+  compaction,
+};
+constexpr llm::NamedField<RequestField> kNames[] = {
+    {"model", RequestField::model},
+    {"messages", RequestField::messages},
+    {"system", RequestField::system},
+    {"tools", RequestField::tools},
+    {"max_tokens", RequestField::max_tokens},
+    {"thinking", RequestField::thinking},
+    {"stream", RequestField::stream},
+    {"metadata", RequestField::metadata},
+    {"cache_control", RequestField::cache_control},
+    {"service_tier", RequestField::service_tier},
+    {"container", RequestField::container},
+    {"mcp_servers", RequestField::mcp_servers},
+    {"speed", RequestField::speed},
+    {"inference_geo", RequestField::inference_geo},
+    {"context_management", RequestField::context_management},
+    {"compaction", RequestField::compaction},
+};
+constexpr llm::KeyMap kFields(kNames);
 
 void note(GovernedFields& out, std::string_view reason) {
   if (out.unbounded_reason.empty()) out.unbounded_reason = reason;
@@ -37,15 +77,15 @@ void read_source(json::NodeRef block, bool is_document, GovernedFields& out) {
     read_blocks(source.find("content"), out);
     return;
   }
-  if (type != "base64") {
+  const json::NodeRef data = source.find("data");
+  const bool is_inline = type == "base64" && data.is_string();
+  if (!is_inline && (is_document || type != "url")) {
     note(out,
          is_document ? "a document that is not in the body" : "an image that is not in the body");
-  } else if (is_document) {
-    note(out, "a PDF document, whose pages the body does not show");
-  } else {
-    ++out.inline_images;
-    out.inline_image_bytes += static_cast<std::int64_t>(source.find("data").raw().size());
+    return;
   }
+  ++(is_document ? out.media.documents : out.media.images);
+  if (is_inline) out.media.add_encoded(data);
 }
 
 void read_block(json::NodeRef block, GovernedFields& out) {
@@ -85,6 +125,19 @@ bool is_client_tool(std::string_view type) {
                      [type](std::string_view prefix) { return type.starts_with(prefix); });
 }
 
+/// A tool that the provider runs: how often at most, where the body says so.
+void read_hosted_tool(json::NodeRef tool, std::string_view type, GovernedFields& out) {
+  constexpr std::int64_t kMostUses = 1'000;
+  const bool is_search = type.starts_with("web_search_");
+  const auto uses = tool.find("max_uses").as_int64();
+  if ((!is_search && !type.starts_with("web_fetch_")) || !uses || *uses < 0 || *uses > kMostUses) {
+    note(out, "a tool that the provider runs");
+    return;
+  }
+  out.media.server_tool_uses += *uses;
+  if (is_search) out.media.web_searches += *uses;
+}
+
 base::Result<void> read_tools(json::NodeRef tools, GovernedFields& out) {
   TG_CHECK(llm::check_kind(tools, "tools", json::Kind::array));
   for (const json::NodeRef tool : tools.children()) {
@@ -95,66 +148,88 @@ base::Result<void> read_tools(json::NodeRef tools, GovernedFields& out) {
     if (name && !name.is_string()) return llm::field_error("tools", "named by strings");
     const bool is_hosted = !is_client_tool(type);
     out.tools.push_back({name ? name.text() : type, tool, is_hosted});
-    if (is_hosted) note(out, "a tool that the provider runs");
+    if (is_hosted) read_hosted_tool(tool, type, out);
   }
   return {};
 }
 
-base::Result<void> read_service_tier(json::NodeRef node, GovernedFields& out) {
-  // "auto" may be served from capacity that was paid for before: never dearer per token.
-  TG_TRY(out.service_tier, llm::read_string(node, "service_tier"));
-  if (!out.service_tier.empty() && out.service_tier != "auto" &&
-      out.service_tier != "standard_only" && out.service_tier != "standard") {
-    note(out, "a `service_tier` that is priced apart");
-  }
-  return {};
-}
-
-base::Result<void> read_member(json::NodeRef member, GovernedFields& out) {
-  if (member.key_is("model")) {
-    if (!member.is_string() || member.raw().size() <= 2) {
-      return llm::field_error("model", "a string that is not empty");
+base::Result<void> read_field(RequestField field, json::NodeRef member, GovernedFields& out) {
+  switch (field) {
+    case RequestField::other: {
+      const std::string_view name = kFields.in_other_case(member);
+      return name.empty() ? base::Result<void>() : llm::other_case_error(member, name);
     }
-    out.model_node = member;
-    out.model = member.text();
-  } else if (member.key_is("messages")) {
-    if (out.kind != RequestKind::other_json && !member.is_array())
-      return llm::field_error("messages", "an array");
-    for (const json::NodeRef message : member.children()) {
-      read_blocks(message.find("content"), out);
+    case RequestField::model:
+      if (!member.is_string() || member.raw().size() <= 2) {
+        return llm::field_error("model", "a string that is not empty");
+      }
+      out.model_node = member;
+      out.model = member.text();
+      return {};
+    case RequestField::messages:
+      if (out.kind != RequestKind::other_json && !member.is_array())
+        return llm::field_error("messages", "an array");
+      for (const json::NodeRef message : member.children()) {
+        read_blocks(message.find("content"), out);
+      }
+      return {};
+    case RequestField::system:
+      read_blocks(member, out);
+      return {};
+    case RequestField::tools:
+      return read_tools(member, out);
+    case RequestField::max_tokens: {
+      TG_TRY(out.output_cap, llm::read_integer(member, "max_tokens", 0, llm::kMaxTokens));
+      out.max_tokens_node = member;
+      return {};
     }
-  } else if (member.key_is("system")) {
-    read_blocks(member, out);
-  } else if (member.key_is("tools")) {
-    return read_tools(member, out);
-  } else if (member.key_is("max_tokens")) {
-    TG_TRY(out.output_cap, llm::read_integer(member, "max_tokens", 0, llm::kMaxTokens));
-    out.max_tokens_node = member;
-  } else if (member.key_is("stream")) {
-    out.stream_node = member;
-    TG_TRY(out.stream, llm::read_bool(member, "stream", false));
-  } else if (member.key_is("metadata")) {
-    TG_CHECK(llm::check_kind(member, "metadata", json::Kind::object));
-    TG_TRY(out.end_user, llm::read_string(member.find("user_id"), "metadata.user_id"));
-  } else if (member.key_is("cache_control")) {
-    read_cache_control(member, out);
-  } else if (member.key_is("service_tier")) {
-    return read_service_tier(member, out);
-  } else if (member.key_is("container")) {
-    if (is_set(member)) note(out, "a `container`");
-  } else if (member.key_is("mcp_servers")) {
-    if (member.size() > 0) note(out, "`mcp_servers`");
-  } else if (member.key_is("speed")) {
-    if (is_set(member) && !member.text_is("standard")) note(out, "a `speed` that is priced apart");
-  } else if (member.key_is("inference_geo")) {
-    if (is_set(member) && !member.text_is("global")) {
-      note(out, "an `inference_geo` that is priced apart");
+    case RequestField::thinking:
+      // "must be greater than `thinking.budget_tokens`", says the API's refusal of a lower
+      // max_tokens.
+      if (const auto budget = member.find("budget_tokens").as_int64(); budget && *budget > 0)
+        out.least_output_cap = std::min(*budget, llm::kMaxTokens) + 1;
+      return {};
+    case RequestField::stream: {
+      out.stream_node = member;
+      TG_TRY(out.stream, llm::read_bool(member, "stream", false));
+      return {};
     }
-  } else if (member.key_is("context_management")) {
-    // Compaction samples once more, on top of max_tokens; the other edits only remove.
-    for (const json::NodeRef edit : member.find("edits").children()) {
-      if (edit.find("type").text().starts_with("compact")) note(out, "compaction of the context");
+    case RequestField::metadata: {
+      TG_CHECK(llm::check_kind(member, "metadata", json::Kind::object));
+      TG_TRY(out.end_user, llm::read_string(member.find("user_id"), "metadata.user_id"));
+      return {};
     }
+    case RequestField::cache_control:
+      read_cache_control(member, out);
+      return {};
+    case RequestField::service_tier: {
+      // "auto" may be served from capacity that was paid for before.
+      TG_TRY(out.service_tier, llm::read_string(member, "service_tier"));
+      return {};
+    }
+    case RequestField::container:
+      if (is_set(member)) note(out, "a `container`");
+      return {};
+    case RequestField::mcp_servers:
+      if (member.size() > 0) note(out, "`mcp_servers`");
+      return {};
+    case RequestField::speed: {
+      TG_TRY(out.speed, llm::read_string(member, "speed"));
+      return {};
+    }
+    case RequestField::inference_geo: {
+      TG_TRY(out.inference_geo, llm::read_string(member, "inference_geo"));
+      return {};
+    }
+    case RequestField::compaction:
+      if (is_set(member)) note(out, "compaction of the context");
+      return {};
+    case RequestField::context_management:
+      // Compaction samples once more, on top of max_tokens; the other edits only remove.
+      for (const json::NodeRef edit : member.find("edits").children()) {
+        if (edit.find("type").text().starts_with("compact")) note(out, "compaction of the context");
+      }
+      return {};
   }
   return {};
 }
@@ -171,8 +246,9 @@ base::Result<void> scan_request(RequestKind kind, const json::Document& body, Go
   }
   bool has_messages = kind == RequestKind::other_json;
   for (const json::NodeRef member : out.root.children()) {
-    TG_CHECK(read_member(member, out));
-    has_messages = has_messages || member.key_is("messages");
+    const RequestField field = kFields.of(member);
+    TG_CHECK(read_field(field, member, out));
+    has_messages = has_messages || field == RequestField::messages;
   }
   if (!out.model_node && kind != RequestKind::other_json) {
     return base::Error(base::ErrorCode::invalid_request, "`model` is missing").with_param("model");

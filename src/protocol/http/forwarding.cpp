@@ -163,6 +163,11 @@ bool passes_downstream(const HeaderField& field, const HeaderSection& section) n
          !is_one_of(field.name, {"set-cookie2", "public-key-pins"});
 }
 
+/// What a provider says of the limits of the gateway's account there.
+static bool is_rate_limit(const HeaderField& field) noexcept {
+  return starts_with(field.name, "x-ratelimit-") || starts_with(field.name, "anthropic-ratelimit-");
+}
+
 void append_upstream_fields(const HeaderSection& sent, const FieldNames& own,
                             ForwardOptions options, std::string& out) {
   LineAppender lines(out, field_bytes(sent));
@@ -183,6 +188,7 @@ void append_downstream_fields(const HeaderSection& sent, ForwardOptions options,
     if (!passes_downstream(field, sent)) continue;
     if (options.replaces_mcp_session_id && field.id == HeaderId::mcp_session_id) continue;
     if (options.changes_body && is_about_bytes(field)) continue;
+    if (options.replaces_rate_limits && is_rate_limit(field)) continue;
     if (options.withholds_locations &&
         (field.id == HeaderId::location || field.id == HeaderId::content_location))
       continue;

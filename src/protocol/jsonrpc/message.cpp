@@ -105,6 +105,7 @@ int error_number(base::ErrorCode code) noexcept {
     case ErrorCode::guardrail_blocked:
       return -32013;
     case ErrorCode::rate_limited:
+    case ErrorCode::loop_detected:
     case ErrorCode::upstream_rate_limited:
       return -32014;
     case ErrorCode::upstream_failed:

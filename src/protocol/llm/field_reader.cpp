@@ -12,6 +12,14 @@ base::Error field_error(std::string_view param, std::string_view expected) {
       .with_param(std::string(param));
 }
 
+base::Error other_case_error(json::NodeRef member, std::string_view name) {
+  std::string message = "`";
+  message.append(member.key()).append("` differs from `").append(name);
+  message += "` only in letter case, and some providers read either: use the name as it is";
+  return base::Error(base::ErrorCode::invalid_request, std::move(message))
+      .with_param(std::string(member.key()));
+}
+
 base::Result<std::string_view> read_string(json::NodeRef node, std::string_view param) {
   if (!node || node.is_null()) return std::string_view();
   if (!node.is_string()) return field_error(param, "a string");

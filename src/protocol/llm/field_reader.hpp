@@ -13,6 +13,9 @@ namespace tollgate::protocol::llm {
 
 [[nodiscard]] base::Error field_error(std::string_view param, std::string_view expected);
 
+/// Of a member whose key is `name` in other letter case.
+[[nodiscard]] base::Error other_case_error(json::NodeRef member, std::string_view name);
+
 /// The value, `absent` when there is none or null; invalid_request for other types.
 [[nodiscard]] base::Result<std::string_view> read_string(json::NodeRef node,
                                                          std::string_view param);

@@ -33,6 +33,8 @@ struct NameTable {
   /// The field of the member's key; 0 when it is none. One function for all tables: objects are
   /// read one after the other, and each copy of it would have to be fetched.
   [[nodiscard]] std::uint32_t find(json::NodeRef member) const;
+  /// The name that the member's key is in other letter case; empty when it is none.
+  [[nodiscard]] std::string_view find_folded(json::NodeRef member) const;
 
   std::array<std::uint8_t, kSlots> slots{};  ///< index + 1 of the name; 0: free
   std::array<Name, kMost> names{};
@@ -61,6 +63,11 @@ class KeyMap {
   /// However the key is spelled. Field{} also for what has no key.
   [[nodiscard]] Field of(json::NodeRef member) const {
     return static_cast<Field>(table_.find(member));
+  }
+  /// The name that the key of a member is not, but for its case: to readers that fold it (Go's
+  /// encoding/json), the member is both, and the last one counts. Empty for every other key.
+  [[nodiscard]] std::string_view in_other_case(json::NodeRef member) const {
+    return table_.find_folded(member);
   }
 
  private:

@@ -61,10 +61,11 @@ constexpr KeySet kUrls(std::to_array<std::string_view>({"url", "image_url", "vid
 
 }  // namespace
 
-bool is_data_url(json::NodeRef node) noexcept {
+bool is_data_url(json::NodeRef node, std::string_view type) noexcept {
   if (!node.is_string()) return false;
   const std::string_view raw = node.raw();
-  return raw.size() > 6 && base::iequals(raw.substr(1, 5), "data:");
+  return raw.size() > 6 && base::iequals(raw.substr(1, 5), "data:") &&
+         base::iequals(raw.substr(6, type.size()), type);
 }
 
 bool is_opaque_string(json::NodeRef member) {

@@ -50,7 +50,8 @@ class TextWalk {
 [[nodiscard]] bool is_binary_data(json::NodeRef member);
 
 /// `data:` URLs, whose content no guardrail can read.
-[[nodiscard]] bool is_data_url(json::NodeRef node) noexcept;
+/// @param type  how its media type begins; empty: any
+[[nodiscard]] bool is_data_url(json::NodeRef node, std::string_view type = {}) noexcept;
 
 /// Shorter strings are read whatever their name says: nothing encrypted or encoded is that short,
 /// and a key or a card number is.

@@ -17,8 +17,6 @@ using llm::RequestKind;
 /// What the provider puts around a prompt: roles and separators are less than the JSON they come
 /// in, so this is for the hidden preamble of reasoning models and of tools.
 constexpr std::int64_t kAroundPrompt = 512;
-/// gpt-4o-mini counts 2,833 + 5,667 for each of up to 8 tiles; every other model far less.
-constexpr std::int64_t kLargestImage = 50'000;
 
 bool lower(json::Splicer& edits, json::NodeRef node, std::int64_t cap) {
   const auto asked = node.as_int64();
@@ -84,10 +82,8 @@ class OpenAiDialect final : public llm::Dialect {
     openai::request_texts(fields, out);
   }
 
-  [[nodiscard]] std::int64_t input_token_bound(std::size_t body_bytes,
-                                               const GovernedFields& fields) const override {
-    return static_cast<std::int64_t>(body_bytes) - fields.inline_image_bytes +
-           fields.inline_images * kLargestImage + kAroundPrompt;
+  [[nodiscard]] std::int64_t tokens_around(const GovernedFields&) const override {
+    return kAroundPrompt;
   }
 
   [[nodiscard]] llm::ResponseFacts read_response(const json::Document& body) const override {
@@ -136,6 +132,26 @@ class OpenAiDialect final : public llm::Dialect {
   void append_delta_like(std::string& out, std::string_view earlier_raw, llm::Channel channel,
                          std::string_view text, json::Document& scratch) const override {
     openai::append_delta_like(out, earlier_raw, channel, text, scratch);
+  }
+
+  void append_cap_end(std::string& out, json::NodeRef cut, const llm::CapEnd& end) const override {
+    // As the stream has them. With an escape in it an id may be what no guardrail has read yet.
+    const auto is_plain = [](json::NodeRef node) {
+      return node.is_string() && node.raw().find('\\') == std::string_view::npos;
+    };
+    const json::NodeRef id = cut.find("id"), model = cut.find("model"), at = cut.find("created");
+    for (const std::uint32_t choice : end.choices) {
+      std::string data;
+      json::Writer w(data);
+      w.begin_object().member("id", is_plain(id) ? id.text() : end.request_id);
+      w.member("object", "chat.completion.chunk").member("created", at.as_int64().value_or(0));
+      if (is_plain(model)) w.member("model", model.text());
+      w.key("choices").begin_array().begin_object();
+      w.member("index", std::int64_t{choice}).key("delta").begin_object().end_object();
+      w.member("finish_reason", "length").end_object().end_array().end_object();
+      sse::append_event(out, {}, data);
+    }
+    sse::append_event(out, {}, "[DONE]");
   }
 
   [[nodiscard]] std::string error_event(const base::Error& error,

@@ -73,7 +73,17 @@ constexpr llm::NamedField<RequestField> kNames[] = {
 };
 constexpr llm::KeyMap kFields(kNames);
 
-/// Parts of a message whose cost the bytes bound; empty when they do.
+/// A field that only matters by being there.
+bool is_set(json::NodeRef node) {
+  return node && !node.is_null();
+}
+
+/// Of a string in base64, at most.
+std::int64_t decoded_bytes(json::NodeRef data) {
+  return static_cast<std::int64_t>(data.raw().size()) / 4 * 3 + 3;
+}
+
+/// Parts of a message whose cost nothing bounds: why; empty when something does.
 std::string_view judge_part(json::NodeRef part, GovernedFields& out) {
   const std::string_view type = part.find("type").text();
   if (type == "text" || type == "refusal" || type == "input_text" || type == "output_text") {
@@ -82,13 +92,38 @@ std::string_view judge_part(json::NodeRef part, GovernedFields& out) {
   if (type == "image_url" || type == "input_image") {
     const json::NodeRef image = part.find("image_url");
     const json::NodeRef url = image.is_object() ? image.find("url") : image;
-    if (!llm::is_data_url(url)) return "an image that is not in the body";
-    ++out.inline_images;
-    out.inline_image_bytes += static_cast<std::int64_t>(url.raw().size());
+    if (!url.is_string()) return "an image that is not in the body";
+    if (llm::is_data_url(url) && !llm::is_data_url(url, "image/")) {
+      // Some hosts take documents this way. Anything else is bounded by its bytes, as text is.
+      if (llm::is_data_url(url, "application/pdf")) {
+        ++out.media.documents;
+        out.media.add_encoded(url);
+      }
+      return {};
+    }
+    ++out.media.images;
+    if (llm::is_data_url(url)) out.media.add_encoded(url);
     return {};
   }
-  if (type == "input_audio") return "audio input, which is priced apart";
-  if (type == "file" || type == "input_file") return "a file, whose pages the body does not show";
+  if (type == "input_audio") {
+    const json::NodeRef data = part.find("input_audio").find("data");
+    if (!data.is_string() || data.raw().find("://") != std::string_view::npos)
+      return "audio that is not in the body";
+    out.has_audio_input = true;
+    ++out.media.audios;
+    out.media.audio_bytes += decoded_bytes(data);
+    out.media.add_encoded(data);
+    return {};
+  }
+  if (type == "file" || type == "input_file") {
+    const json::NodeRef file = part.find("file").is_object() ? part.find("file") : part;
+    const json::NodeRef data = file.find("file_data");
+    if (!llm::is_data_url(data) || is_set(file.find("file_id")))
+      return "a file that is not in the body";
+    ++out.media.documents;
+    out.media.add_encoded(data);
+    return {};
+  }
   return "a content part of a type that is not known here";
 }
 
@@ -184,21 +219,6 @@ void note(GovernedFields& out, std::string_view reason) {
   if (out.unbounded_reason.empty()) out.unbounded_reason = reason;
 }
 
-base::Result<void> read_service_tier(json::NodeRef node, GovernedFields& out) {
-  TG_TRY(out.service_tier, llm::read_string(node, "service_tier"));
-  constexpr std::string_view kUsualOrCheaper[] = {"", "auto", "default", "flex", "standard"};
-  if (std::find(std::begin(kUsualOrCheaper), std::end(kUsualOrCheaper), out.service_tier) ==
-      std::end(kUsualOrCheaper)) {
-    note(out, "a `service_tier` that is priced apart");
-  }
-  return {};
-}
-
-/// A field that only matters by being there.
-bool is_set(json::NodeRef node) {
-  return node && !node.is_null();
-}
-
 /// What a request must have for a model to work on: refused here, it costs no attempt.
 std::string_view prompt_field(RequestKind kind) {
   if (kind == RequestKind::chat_completions) return "messages";
@@ -236,6 +256,9 @@ base::Result<void> read_field(RequestField field, json::NodeRef node, GovernedFi
     case RequestField::max_completion_tokens:
       return read_cap(node, "max_completion_tokens", out.max_completion_tokens_node, out);
     case RequestField::max_output_tokens:
+      // Of the responses API. Chat completions have no such field: hosts that ignore it would give
+      // a full answer where it was taken for the cap.
+      if (out.kind != RequestKind::other_json) return {};
       return read_cap(node, "max_output_tokens", out.max_output_tokens_node, out);
     case RequestField::n:
       return read_choices(node, "n", out);
@@ -251,8 +274,10 @@ base::Result<void> read_field(RequestField field, json::NodeRef node, GovernedFi
       if (!user.empty()) out.end_user = user;
       return {};
     }
-    case RequestField::service_tier:
-      return read_service_tier(node, out);
+    case RequestField::service_tier: {
+      TG_TRY(out.service_tier, llm::read_string(node, "service_tier"));
+      return {};
+    }
     case RequestField::tools:
       return read_tools(node, "tools", out);
     case RequestField::functions:
@@ -283,17 +308,24 @@ base::Result<void> read_field(RequestField field, json::NodeRef node, GovernedFi
       }
       return {};
     case RequestField::audio:
-      if (is_set(node)) note(out, "audio output, which is priced apart");
+      out.has_audio_output = out.has_audio_output || is_set(node);
       return {};
     case RequestField::modalities:
       for (const json::NodeRef modality : node.children()) {
-        if (!modality.text_is("text")) note(out, "output other than text, which is priced apart");
+        if (modality.text_is("audio")) {
+          out.has_audio_output = true;
+        } else if (!modality.text_is("text")) {
+          note(out, "output other than text, which is priced apart");
+        }
       }
       return {};
     case RequestField::stored_context:
       if (is_set(node)) note(out, "a stored conversation");
       return {};
-    case RequestField::unknown:
+    case RequestField::unknown: {
+      const std::string_view name = kFields.in_other_case(node);
+      return name.empty() ? base::Result<void>() : llm::other_case_error(node, name);
+    }
     case RequestField::known:
     case RequestField::metadata:
     case RequestField::instructions:

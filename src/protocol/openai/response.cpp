@@ -21,7 +21,7 @@ constexpr llm::NamedField<ChoicePart> kChoicePartNames[] = {
 };
 constexpr llm::KeyMap kChoiceParts(kChoicePartNames);
 
-void message_texts(json::NodeRef message, TextWalk& walk) {
+void answer_texts(json::NodeRef message, TextWalk& walk) {
   for (const json::NodeRef part : message.children()) {
     switch (message_part(part)) {
       case MessagePart::tool_calls:
@@ -66,7 +66,7 @@ void choice_texts(json::NodeRef choice, TextWalk& walk) {
     if (part == ChoicePart::other) walk.key(member, TextRole::assistant);
     if (part == ChoicePart::logprobs || llm::is_opaque(member)) continue;
     if (part == ChoicePart::message && member.is_object()) {
-      message_texts(member, walk);
+      answer_texts(member, walk);
     } else {
       walk.structured(member, TextRole::assistant);
     }
@@ -127,7 +127,8 @@ constexpr llm::KeyMap kAnswerFields(kAnswerNames);
 
 // Chat completions, embeddings: OpenAI API reference, read 2026-11. Responses names the same counts
 // input_tokens and output_tokens. Every chunk's usage is of the whole call so far: taken, not
-// added. A side it leaves out keeps what was told before, of the output as a part of it.
+// added. Rejected tokens of a prediction are part of the
+// completion's. A side it leaves out keeps what was told before, of the output as a part of it.
 void read_usage(json::NodeRef node, llm::Usage& usage) {
   if (!node.is_object()) return;
   const llm::Members told(node, kCounts);
@@ -136,7 +137,9 @@ void read_usage(json::NodeRef node, llm::Usage& usage) {
   const llm::TokenCount total = read_count(told[Count::total]);
   const json::NodeRef in_details = told.either(Count::prompt_details, Count::input_details);
   const json::NodeRef out_details = told.either(Count::completion_details, Count::output_details);
-  usage.is_absurd = input.is_absurd() || stated.is_absurd() || total.is_absurd();
+  const llm::TokenCount reasoning = read_count_in(out_details, "reasoning_tokens");
+  usage.is_absurd =
+      input.is_absurd() || stated.is_absurd() || total.is_absurd() || reasoning.is_absurd();
   if (input.is_told()) {
     usage.input_told = true;
     // Cached tokens are part of the input count; DeepSeek tells them elsewhere.
@@ -147,16 +150,25 @@ void read_usage(json::NodeRef node, llm::Usage& usage) {
                                     input.value - usage.cache_read);
     usage.cache_write_1h = 0;
     usage.input = input.value - usage.cache_read - usage.cache_write_5m;
-    usage.audio_in = read_count_in(in_details, "audio_tokens").value;
+    // Whether audio or text was cached is not told: taken for text, the dearer reading.
+    const std::int64_t audio =
+        std::min(read_count_in(in_details, "audio_tokens").value, input.value);
+    usage.audio_in = std::min(audio, usage.input);
+    usage.audio_cache_read = std::min(audio - usage.audio_in, usage.cache_read);
   }
-  // Some hosts (xAI, Gemini's compatible API) leave reasoning out of completion_tokens, not out of
-  // total_tokens, and bill it. A total that is no more than the input tells of no output.
+  // Some hosts leave reasoning out of completion_tokens, not out of total_tokens, and bill it: xAI
+  // ("Consumption and rate limits" of its documentation), which names it too, and Gemini's
+  // compatible API (answers shown in Google's developer forum, thread 127400), which does not; both
+  // read 2026-11-27. What else a total may hold is charged as output as well, the dearest kind. A
+  // total that is no more than the input tells of no output.
   const std::int64_t beside_input = input.is_told() ? total.value - input.value : 0;
   usage.output_told = stated.is_told() || beside_input > 0;
   if (usage.output_told) {
-    usage.output = std::max(stated.value, beside_input);
-    usage.reasoning = read_count_in(out_details, "reasoning_tokens").value;
-    usage.audio_out = read_count_in(out_details, "audio_tokens").value;
+    // More than its whole is no part of it: such reasoning stands beside what is stated.
+    const std::int64_t beside_stated = reasoning.value > stated.value ? reasoning.value : 0;
+    usage.output = std::max(stated.value + beside_stated, beside_input);
+    usage.reasoning = reasoning.value;
+    usage.audio_out = std::min(read_count_in(out_details, "audio_tokens").value, usage.output);
   }
 }
 

@@ -57,6 +57,9 @@ void read_response_event(json::NodeRef root, std::string_view type, llm::Usage& 
     read_usage(counts, usage);
     out.has_usage = true;
   }
+  // "auto" while it is not decided, what it was served as in the end.
+  if (const std::string_view tier = response.find("service_tier").text(); !tier.empty())
+    usage.service_tier = tier;
   const bool is_delta = type.ends_with("delta") && !is_encoded(type);
   for (const json::NodeRef member : root.children()) {
     if (is_delta && member.is_string() && member.key_is("delta")) {

@@ -39,8 +39,7 @@ TEST_F(LedgerAllocation, CallPathAllocatesNothing) {
     (void)h->rebase(other_what, cents(15));
     h->shrink(cents(12));
     if (hold(usd(2)).has_error()) ++refused;
-    (void)ledger.available(who, what);
-    (void)h->settle({1'000});
+    (void)h->settle(NanoUsd{1'000});
     clock.advance(
         std::chrono::minutes(10));  // over midnight too: opening a window allocates nothing
   }

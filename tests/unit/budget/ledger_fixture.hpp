@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <functional>
 #include <optional>
 #include <string>
@@ -26,6 +27,9 @@ constexpr NanoUsd usd(std::int64_t whole) {
 constexpr NanoUsd cents(std::int64_t n) {
   return {n * 10'000'000};
 }
+constexpr NanoUsd minus(NanoUsd amount) {
+  return {-amount.value};
+}
 
 /// The store's ledger rows as the ledger asks for them.
 class FakeHistory final : public SpendHistory {
@@ -33,23 +37,25 @@ class FakeHistory final : public SpendHistory {
   struct Row {
     ScopeKind kind;
     std::string id;
-    NanoUsd amount;
+    Amounts amount;
     WallTime charged_at;
     bool is_overrun = false;
   };
 
-  void record(ScopeKind kind, std::string id, NanoUsd amount, WallTime at,
+  void record(ScopeKind kind, std::string id, Amounts amount, WallTime at,
               bool is_overrun = false) {
     rows.push_back({kind, std::move(id), amount, at, is_overrun});
   }
-  base::Result<NanoUsd> settled_since(ScopeKind kind, std::string_view id,
-                                      WallTime since) override {
+  base::Result<Sums> settled_since(ScopeKind kind, std::string_view id, WallTime since) override {
     ++questions;
     if (on_question) on_question();
     if (fails) return base::Error(base::ErrorCode::audit_unavailable, "no store");
-    NanoUsd sum;
+    Sums sum;
     for (const Row& row : rows) {
-      if (row.kind == kind && row.id == id && row.charged_at >= since) sum += row.amount;
+      if (row.kind != kind || row.id != id || row.charged_at < since) continue;
+      sum.usd += row.amount.usd;
+      sum.tokens += row.amount.tokens;
+      sum.requests += row.amount.requests;
     }
     return sum;
   }
@@ -68,6 +74,17 @@ class FakeHistory final : public SpendHistory {
       if (!newest || row.charged_at > *newest) newest = row.charged_at;
     }
     return newest;
+  }
+
+  base::Result<std::vector<std::string>> live_scopes_since(ScopeKind kind, WallTime since,
+                                                           std::size_t most) override {
+    std::vector<std::string> ids;
+    for (auto row = rows.rbegin(); row != rows.rend() && ids.size() < most; ++row) {
+      if (row->kind == kind && row->charged_at >= since &&
+          std::find(ids.begin(), ids.end(), row->id) == ids.end())
+        ids.push_back(row->id);
+    }
+    return ids;
   }
 
   std::vector<Row> rows;
@@ -100,9 +117,9 @@ class LedgerTest : public ::testing::Test {
     const auto done = ledger.configure(snapshot, history);
     ASSERT_TRUE(done.has_value()) << done.error().message();
   }
-  HoldResult hold(NanoUsd amount) { return ledger.hold(who, what, amount); }
+  HoldResult hold(Amounts amount) { return ledger.hold(who, what, amount); }
   /// Holds and settles at once, as a finished call.
-  Settlement spend(NanoUsd amount) {
+  Settlement spend(Amounts amount) {
     HoldResult held = hold(amount);
     EXPECT_TRUE(held.has_value());
     return held.has_value() ? held->settle(amount) : Settlement{};

@@ -71,7 +71,7 @@ TEST_F(LedgerRace, MixedWorkKeepsTheCapAndTheSum) {
     std::int64_t limit = 40;
     while (!stop) {
       for (const BudgetRow& r : ledger.snapshot_all()) {
-        if (r.spent + r.held > r.limit) is_broken = true;
+        if (r.spent.value + r.held.value > r.limit.value) is_broken = true;
       }
       if (limit < 50) configure(budgets(usd(++limit)));
     }
@@ -125,7 +125,7 @@ TEST_F(LedgerRace, WaitersAllGetTheirTurn) {
     if (!ledger.wait(turn)) return;
     Hold hold = turn->wait();
     if (!hold) return;
-    (void)hold.settle({1});
+    (void)hold.settle(NanoUsd{1});
     ++through;
   });
   EXPECT_EQ(through, 2'000);

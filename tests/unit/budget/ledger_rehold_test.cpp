@@ -40,7 +40,7 @@ TEST_F(LedgerRehold, ShrinkFreesAtOnce) {
   EXPECT_EQ(row(ScopeKind::key, "k1").held, cents(30));
   h->shrink(cents(40));  // no-op
   EXPECT_EQ(h->amount(), cents(30));
-  h->shrink({-1});
+  h->shrink(NanoUsd{-1});
   EXPECT_EQ(row(ScopeKind::key, "k1").held, NanoUsd{});
 }
 
@@ -73,7 +73,7 @@ TEST_F(LedgerRehold, RebaseNeedsRoomForTheDifferenceOnly) {
   configure({budget_of(ScopeKind::key, "k1", usd(1))});
   HoldResult h = hold(cents(90));
   EXPECT_TRUE(h->rebase(other_what, usd(1)).has_value());
-  EXPECT_TRUE(h->rebase(what, {usd(1).value + 1}).has_error());
+  EXPECT_TRUE(h->rebase(what, NanoUsd{usd(1).value + 1}).has_error());
   EXPECT_EQ(row(ScopeKind::key, "k1").held, usd(1));
 }
 

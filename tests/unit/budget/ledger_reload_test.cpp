@@ -30,9 +30,51 @@ TEST_F(LedgerReload, AnEditedLimitKeepsSpendAndHolds) {
   EXPECT_EQ(row(ScopeKind::key, "k1").held, cents(30));
   EXPECT_TRUE(hold(cents(130)).has_value());
   configure({budget_of(ScopeKind::key, "k1", cents(50))});  // below what is in use
-  EXPECT_TRUE(hold({1}).has_error());
+  EXPECT_TRUE(hold(NanoUsd{1}).has_error());
   EXPECT_EQ(h->settle(cents(5)).overrun, NanoUsd{});
   EXPECT_TRUE(hold(cents(5)).has_value());
+}
+
+// A limit lowered below the spend leaves no call that would tell of it.
+TEST_F(LedgerReload, AnEditedLimitTellsTheThresholdsItCrosses) {
+  const auto reload = [&](NanoUsd limit, std::vector<std::uint32_t> percents) {
+    config::Snapshot snapshot;
+    snapshot.budgets = {budget_of(ScopeKind::key, "k1", limit, WindowKind::day, "default", "UTC",
+                                  std::move(percents))};
+    std::vector<BudgetEvent> events;
+    EXPECT_TRUE(ledger.configure(snapshot, history, &events).has_value());
+    std::vector<std::uint32_t> told;
+    for (const BudgetEvent& e : events) {
+      EXPECT_EQ(e.kind, BudgetEvent::Kind::threshold);
+      EXPECT_EQ(e.limit, limit);
+      told.push_back(e.percent);
+    }
+    return told;
+  };
+  using Percents = std::vector<std::uint32_t>;
+  EXPECT_EQ(reload(usd(1), {50, 80, 100}), Percents());
+  EXPECT_EQ(spend(cents(60)).events.size(), 1u);
+  EXPECT_EQ(reload(usd(1), {50, 80, 100}), Percents()) << "nothing has changed";
+  EXPECT_EQ(reload(cents(70), {50, 80, 100}), Percents{80});
+  EXPECT_EQ(reload(cents(70), {50, 80, 100}), Percents()) << "once per window and threshold";
+  EXPECT_EQ(reload(cents(50), {50, 80, 100}), Percents{100});
+  EXPECT_TRUE(hold(NanoUsd{1}).has_error()) << "no settlement will come";
+  EXPECT_EQ(reload(cents(50), {30, 50, 80, 100}), Percents()) << "passed with those above it";
+  // What was spent in a window that is over crosses nothing, though no call has opened the next.
+  clock.advance(std::chrono::hours(24));
+  EXPECT_EQ(reload(usd(1), {50}), Percents());
+  EXPECT_TRUE(spend(cents(10)).events.empty());
+  clock.advance(std::chrono::hours(24));
+  EXPECT_EQ(reload(cents(10), {50}), Percents());
+  EXPECT_EQ(row(ScopeKind::key, "k1").spent, NanoUsd{});
+  // A budget that the record knows has told before.
+  history.record(ScopeKind::team, "t1", cents(90), clock.wall());
+  config::Snapshot snapshot;
+  snapshot.budgets = {
+      budget_of(ScopeKind::team, "t1", usd(1), WindowKind::day, "default", "UTC", {50})};
+  std::vector<BudgetEvent> events;
+  ASSERT_TRUE(ledger.configure(snapshot, history, &events).has_value());
+  EXPECT_TRUE(events.empty());
 }
 
 TEST_F(LedgerReload, OrderAndPositionDoNotMatter) {
@@ -166,7 +208,7 @@ TEST_F(LedgerReload, SettlementsDuringTheReadAreNotLost) {
   };
   configure({budget_of(ScopeKind::org, "o1", usd(1))});
   NanoUsd truth;
-  for (const auto& r : history.rows) truth += r.kind == ScopeKind::org ? r.amount : NanoUsd{};
+  for (const auto& r : history.rows) truth += r.kind == ScopeKind::org ? r.amount.usd : NanoUsd{};
   EXPECT_GE(row(ScopeKind::org, "o1").spent, truth);
   EXPECT_LE(row(ScopeKind::org, "o1").spent, truth + cents(1));
 }
@@ -216,6 +258,39 @@ TEST_F(LedgerReload, RestartReadsTheRecord) {
   }
 }
 
+// The counter of a running ledger and the sum that a restart reads are the same, whatever was given
+// back in between.
+TEST_F(LedgerReload, MoreGivenBackThanSpentIsOnRecordAsInMemory) {
+  configure({budget_of(ScopeKind::key, "k1", usd(1))});
+  const auto give_back = [&](NanoUsd amount) {
+    const auto at = ledger.adjust({ScopeKind::key, "k1"}, config::BudgetUnit::usd, -amount.value);
+    history.record(ScopeKind::key, "k1", minus(amount), at);
+  };
+  const auto expect_spent = [&](NanoUsd spent) {
+    EXPECT_EQ(row(ScopeKind::key, "k1").spent, spent);
+    Ledger restarted(clock);
+    config::Snapshot snapshot;
+    snapshot.budgets = {budget_of(ScopeKind::key, "k1", usd(1))};
+    ASSERT_TRUE(restarted.configure(snapshot, history).has_value());
+    ASSERT_TRUE(restarted.load(history).has_value());
+    EXPECT_EQ(restarted.snapshot_all().at(0).spent, spent) << "after a restart";
+    const ScopePath key = restarted.resolve({{ScopeKind::key, "k1"}});
+    EXPECT_TRUE(restarted.hold(key, {}, usd(1) - spent).has_value());
+    EXPECT_TRUE(restarted.hold(key, {}, usd(1) - spent + NanoUsd{1}).has_error());
+  };
+  spend_on_record(cents(30));
+  give_back(usd(1));
+  expect_spent(minus(cents(70)));
+  spend_on_record(cents(50));
+  expect_spent(minus(cents(20)));
+  spend_on_record(cents(110));
+  expect_spent(cents(90));
+  // Read anew by a reload: of the month, with a credit before today.
+  history.record(ScopeKind::key, "k1", minus(usd(2)), FakeClock::at("2026-11-24T12:00:00Z"));
+  configure({budget_of(ScopeKind::key, "k1", usd(1), WindowKind::month)});
+  EXPECT_EQ(row(ScopeKind::key, "k1").spent, minus(cents(110)));
+}
+
 TEST_F(LedgerReload, ABudgetClosedByAnOverrunIsClosedAfterARestart) {
   const auto noon = FakeClock::at("2026-11-25T12:00:00Z");
   history.record(ScopeKind::key, "k1", usd(2), noon, true);
@@ -241,7 +316,7 @@ TEST_F(LedgerReload, ABudgetClosedByAnOverrunIsClosedAfterARestart) {
   EXPECT_FALSE(is_closed("a1")) << "full, but nobody billed more than was held";
   EXPECT_FALSE(is_closed("t1")) << "that was yesterday's window";
   const ScopePath key = restarted.resolve({{ScopeKind::key, "k1"}});
-  EXPECT_TRUE(restarted.hold(key, {}, {1}).error().is_closed);
+  EXPECT_TRUE(restarted.hold(key, {}, NanoUsd{1}).error().is_closed);
   // As in a ledger that saw the overrun: more money opens it, the next window too.
   snapshot.budgets[1].budget.limit = usd(3);
   ASSERT_TRUE(restarted.configure(snapshot, history).has_value());
@@ -257,7 +332,7 @@ TEST_F(LedgerReload, AChangedWindowStaysClosedWhileTheOverrunIsInIt) {
   history.record(ScopeKind::key, "k1", cents(5), clock.wall());
   configure({budget_of(ScopeKind::key, "k1", usd(1), WindowKind::month)});
   EXPECT_TRUE(row(ScopeKind::key, "k1").is_closed);
-  EXPECT_TRUE(hold({1}).has_error());
+  EXPECT_TRUE(hold(NanoUsd{1}).has_error());
   clock.set_wall("2026-11-26T12:00:00Z");
   configure({budget_of(ScopeKind::key, "k1", usd(1), WindowKind::day)});
   EXPECT_FALSE(row(ScopeKind::key, "k1").is_closed);
@@ -273,9 +348,9 @@ TEST_F(LedgerReload, ARestartAfterAStepBackOpensNothingAgain) {
   ASSERT_TRUE(restarted.load(history).has_value());
   ASSERT_TRUE(restarted.configure(snapshot, history).has_value());
   const ScopePath key = restarted.resolve({{ScopeKind::key, "k1"}});
-  EXPECT_TRUE(restarted.hold(key, {}, {1}).has_error());
+  EXPECT_TRUE(restarted.hold(key, {}, NanoUsd{1}).has_error());
   clock.set_wall("2026-11-26T00:31:00Z");  // the window of the row: its spend is still there
-  EXPECT_TRUE(restarted.hold(key, {}, {1}).has_error());
+  EXPECT_TRUE(restarted.hold(key, {}, NanoUsd{1}).has_error());
   clock.set_wall("2026-11-27T00:00:00Z");
   EXPECT_TRUE(restarted.hold(key, {}, usd(1)).has_value());
 }

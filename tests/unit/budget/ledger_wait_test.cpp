@@ -96,16 +96,32 @@ TEST_F(LedgerWait, WaysCapacityComesFree) {
 TEST_F(LedgerWait, InOrderOfArrival) {
   configure({budget_of(ScopeKind::key, "k1", usd(1))});
   HoldResult first = hold(usd(1));
-  const auto big = make(cents(80)), small = make(cents(10)), third = make(cents(10));
+  const auto one = make(cents(30)), two = make(cents(30)), more = make(cents(40));
+  ASSERT_TRUE(ledger.wait(one));
+  ASSERT_TRUE(ledger.wait(two));
+  ASSERT_TRUE(ledger.wait(more));
+  first->shrink(cents(55));  // 0.45 left: more than any needs, and each waits its turn
+  EXPECT_EQ(order, (std::vector<Recorder*>{one.get()}));
+  one->hold.release();
+  EXPECT_EQ(order, (std::vector<Recorder*>{one.get(), two.get()}));
+  first->release();
+  EXPECT_EQ(order, (std::vector<Recorder*>{one.get(), two.get(), more.get()}));
+}
+
+// Nothing lies idle: who needs less than the first in line takes what is too little for that one,
+// and before a call that comes anew could.
+TEST_F(LedgerWait, WhoNeedsLessNeedNotWaitForMore) {
+  configure({budget_of(ScopeKind::key, "k1", usd(1))});
+  HoldResult first = hold(usd(1));
+  const auto big = make(cents(80)), same = make(cents(80)), small = make(cents(10));
   ASSERT_TRUE(ledger.wait(big));
+  ASSERT_TRUE(ledger.wait(same));
   ASSERT_TRUE(ledger.wait(small));
-  ASSERT_TRUE(ledger.wait(third));
-  first->shrink(cents(50));  // room for the small ones, not for the first in line
-  EXPECT_TRUE(order.empty());
-  first->shrink(cents(15));  // room for the first, and then not for the second
-  EXPECT_EQ(order, (std::vector<Recorder*>{big.get()}));
-  first->release();  // 0.20 left: both
-  EXPECT_EQ(order, (std::vector<Recorder*>{big.get(), small.get(), third.get()}));
+  first->shrink(cents(90));
+  EXPECT_EQ(order, (std::vector<Recorder*>{small.get()}));
+  EXPECT_TRUE(hold(cents(1)).has_error()) << "it took all there was";
+  first->release();
+  EXPECT_EQ(order, (std::vector<Recorder*>{small.get(), big.get()}));
 }
 
 TEST_F(LedgerWait, TakesUpToMost) {
@@ -159,6 +175,48 @@ TEST_F(LedgerWait, QueueIsBounded) {
   EXPECT_EQ(one_more->calls, 0);
 }
 
+TEST_F(LedgerWait, OneCallerHasOnlyAPartOfTheLine) {
+  Ledger lines(clock, {.max_waiters = 4, .max_waiters_of_one = 2, .open_holds = 8});
+  config::Snapshot snapshot;
+  snapshot.budgets = {budget_of(ScopeKind::org, "o1", usd(1))};
+  ASSERT_TRUE(lines.configure(snapshot, history).has_value());
+  const auto path = [&](std::string_view key) {
+    return lines.resolve({{ScopeKind::key, key}, {ScopeKind::org, "o1"}});
+  };
+  class Call final : public Waiter {
+   public:
+    using Waiter::Waiter;
+    void on_outcome(HoldResult result) noexcept override {
+      if (result.has_value()) hold = std::move(*result);
+    }
+    Hold hold;
+  };
+  std::vector<std::shared_ptr<Call>> calls;
+  const auto waits = [&](const ScopePath& caller) {
+    calls.push_back(std::make_shared<Call>(caller, ScopePath(), cents(60), cents(60)));
+    return lines.wait(calls.back());
+  };
+  HoldResult first = lines.hold(path("other"), {}, usd(1));
+  EXPECT_TRUE(waits(path("greedy")));
+  EXPECT_TRUE(waits(path("greedy")));
+  EXPECT_FALSE(waits(path("greedy")));
+  EXPECT_TRUE(waits(path("k1")));
+  // A place that was left, and one that led to a hold, can be taken again.
+  EXPECT_TRUE(lines.cancel(*calls[1]));
+  EXPECT_TRUE(waits(path("greedy")));
+  EXPECT_FALSE(waits(path("greedy")));
+  first->release();
+  ASSERT_TRUE(static_cast<bool>(calls[0]->hold));
+  EXPECT_TRUE(waits(path("greedy")));
+  EXPECT_FALSE(waits(path("greedy")));
+  EXPECT_EQ(lines.waiting(), 3u);
+  EXPECT_TRUE(waits(path("k2")));
+  EXPECT_FALSE(waits(path("k3"))) << "the line is full for all";
+  for (const auto& call : calls) static_cast<void>(lines.cancel(*call));
+  EXPECT_EQ(lines.waiting(), 0u);
+  for (const auto& call : calls) call->hold.release();
+}
+
 TEST_F(LedgerWait, CancelTakesOut) {
   configure({budget_of(ScopeKind::key, "k1", usd(1))});
   HoldResult first = hold(usd(1));
@@ -170,6 +228,69 @@ TEST_F(LedgerWait, CancelTakesOut) {
   first->release();
   EXPECT_EQ(order, (std::vector<Recorder*>{b.get()}));
   EXPECT_FALSE(ledger.cancel(*b));  // it has its outcome
+}
+
+// A budget over its limit by holds has nothing against a call that takes nothing of it, and is not
+// what such a call waits for.
+TEST_F(LedgerWait, AFreeCallWaitsInTheLineThatRefusesIt) {
+  const auto limits = [](NanoUsd on_key) {
+    return std::vector{budget_of(ScopeKind::key, "k1", on_key),
+                       budget_of(ScopeKind::provider, "p1", usd(1))};
+  };
+  configure(limits(usd(1)));
+  HoldResult on_key = ledger.hold(who, {}, usd(1));
+  configure(limits(cents(50)));
+  config::Snapshot snapshot;
+  snapshot.budgets = limits(cents(50));
+  config::ScopedBudget tokens = budget_of(ScopeKind::provider, "p1", {}, WindowKind::day, "tokens");
+  tokens.budget.unit = config::BudgetUnit::tokens;
+  tokens.budget.limit = 100;
+  snapshot.budgets.push_back(tokens);
+  ASSERT_TRUE(ledger.configure(snapshot, history).has_value());
+  HoldResult on_provider = ledger.hold({}, what, Amounts({}, 100, 1));
+  const Amounts asked({}, 50, 1);
+  const HoldResult refused = ledger.hold(who, what, asked);
+  ASSERT_TRUE(refused.has_error());
+  EXPECT_EQ(refused.error().budget, "tokens");
+  class Free final : public Waiter {
+   public:
+    using Waiter::Waiter;
+    void on_outcome(HoldResult result) noexcept override { is_granted = result.has_value(); }
+    bool is_granted = false;
+  };
+  const auto waiter = std::make_shared<Free>(who, what, asked, asked);
+  ASSERT_TRUE(ledger.wait(waiter));
+  on_provider->release();
+  EXPECT_TRUE(waiter->is_granted);
+}
+
+// Nobody else calls: the waiting call itself looks when the next window opens.
+TEST_F(LedgerWait, IsServedByTheWindowThatOpens) {
+  configure({budget_of(ScopeKind::key, "k1", usd(1), WindowKind::minute),
+             budget_of(ScopeKind::provider, "p1", usd(5), WindowKind::total)});
+  HoldResult first = hold(usd(1));
+  const auto waiter = make(cents(50));
+  ASSERT_TRUE(ledger.wait(waiter));
+  const auto opens = ledger.open_windows(*waiter);
+  ASSERT_TRUE(opens.has_value());
+  EXPECT_EQ(*opens, row(ScopeKind::key, "k1").reset_at);
+  clock.advance(*opens - clock.wall() - std::chrono::microseconds(1));
+  EXPECT_EQ(ledger.open_windows(*waiter), opens);
+  EXPECT_EQ(waiter->calls, 0);
+  clock.advance(std::chrono::microseconds(1));
+  EXPECT_EQ(ledger.open_windows(*waiter), *opens + std::chrono::minutes(1));
+  ASSERT_EQ(waiter->calls, 1);
+  EXPECT_EQ(waiter->hold.amount(), cents(50));
+  EXPECT_EQ(row(ScopeKind::key, "k1").held, cents(50));
+}
+
+TEST_F(LedgerWait, KnowsOfNoWindowWhereNoneOpens) {
+  configure({budget_of(ScopeKind::key, "k1", usd(1), WindowKind::total)});
+  HoldResult first = hold(usd(1));
+  const auto waiter = make(cents(50));
+  ASSERT_TRUE(ledger.wait(waiter));
+  EXPECT_FALSE(ledger.open_windows(*waiter).has_value());
+  EXPECT_EQ(waiter->calls, 0);
 }
 
 // A waiter whose budget has room now, but which another budget refuses, waits there.
@@ -196,7 +317,7 @@ TEST_F(LedgerWait, CallbackMayUseTheLedger) {
     Chain(Ledger& ledger, ScopePath who, ScopePath what)
         : Waiter(who, what, cents(90), cents(90)), ledger_(ledger), who_(who), what_(what) {}
     void on_outcome(HoldResult result) noexcept override {
-      seen = ledger_.available(who_, what_).free;
+      seen = ledger_.hold_between(who_, what_, cents(0), usd(5))->amount();
       if (result.has_value()) (void)result->settle(cents(1));
     }
     NanoUsd seen;

@@ -79,6 +79,22 @@ const Case kCases[] = {
     // Toronto went from 23:30 to 00:30 (1919-03-30): the day starts where the gap ends.
     {"a gap over midnight", WindowKind::day, "America/Toronto", "1919-03-31T12:00:00Z",
      "1919-03-31T04:30:00Z", "1919-04-01T04:00:00Z"},
+    {"minute", WindowKind::minute, "UTC", "2026-11-25T12:00:59.999999Z", "2026-11-25T12:00:00Z",
+     "2026-11-25T12:01:00Z"},
+    {"hour of a 45-minute zone", WindowKind::hour, "Asia/Kathmandu", "2026-11-25T12:14:59Z",
+     "2026-11-25T11:15:00Z", "2026-11-25T12:15:00Z"},
+    {"hour before 1970", WindowKind::hour, "UTC", "1969-12-31T23:59:59Z", "1969-12-31T23:00:00Z",
+     "1970-01-01T00:00:00Z"},
+    // Berlin has 02:00-03:00 twice on 2026-10-25.
+    {"hour that comes twice, first", WindowKind::hour, "Europe/Berlin", "2026-10-25T00:30:00Z",
+     "2026-10-25T00:00:00Z", "2026-10-25T01:00:00Z"},
+    {"hour that comes twice, second", WindowKind::hour, "Europe/Berlin", "2026-10-25T01:30:00Z",
+     "2026-10-25T01:00:00Z", "2026-10-25T02:00:00Z"},
+    // Lord Howe goes back half an hour at 02:00 (2026-04-05, 15:00 UTC the day before) to 01:30.
+    {"hour cut by the clock, before", WindowKind::hour, "Australia/Lord_Howe",
+     "2026-04-04T14:59:59Z", "2026-04-04T14:00:00Z", "2026-04-04T15:00:00Z"},
+    {"hour cut by the clock, after", WindowKind::hour, "Australia/Lord_Howe",
+     "2026-04-04T15:10:00Z", "2026-04-04T15:00:00Z", "2026-04-04T15:30:00Z"},
     {"week from Monday", WindowKind::week, "UTC", "2026-11-25T12:00:00Z", "2026-11-23T00:00:00Z",
      "2026-11-30T00:00:00Z"},
     {"Sunday is the last day", WindowKind::week, "UTC", "2026-11-29T23:59:59.999999Z",
@@ -142,7 +158,8 @@ TEST(Window, PartitionsTime) {
        {"UTC", "Europe/Berlin", "America/New_York", "America/St_Johns", "America/Havana",
         "America/Asuncion", "Africa/Cairo", "Asia/Beirut", "Pacific/Apia", "Australia/Lord_Howe",
         "Asia/Kathmandu", "America/Sao_Paulo", "Antarctica/Troll", "Africa/Casablanca"}) {
-    for (const WindowKind kind : {WindowKind::day, WindowKind::week, WindowKind::month}) {
+    for (const WindowKind kind : {WindowKind::minute, WindowKind::hour, WindowKind::day,
+                                  WindowKind::week, WindowKind::month}) {
       const Calendar cal = calendar(kind, zone);
       for (int i = 0; i < 400; ++i) {
         const WallTime t = from + std::chrono::microseconds(micros(random));

@@ -171,8 +171,8 @@ TEST(Access, WarnsOfKeysWithoutAnyBudget) {
       digest('b') + "}\n";
   const std::string base = "agents: {coder: {budgets: [{limit: 1}]}}\n";
   const std::string warning =
-      "f:3:5: keys[0]: key \"a\" has no budget on any scope; expected budgets here or at its "
-      "agent, team or org\n";
+      "f:3:5: keys[0]: key \"a\" has no budget on any scope that bounds its spending; expected "
+      "a budget with a limit in US dollars here or at its agent, team or org\n";
   EXPECT_EQ(text_of(load(base + keys).warnings), warning);
   const std::string capped = "providers: {demo: {kind: demo, budgets: [{limit: 1}]}}\n";
   EXPECT_EQ(text_of(load(base + keys + capped).warnings), "") << "every provider is capped";

@@ -54,8 +54,13 @@ TEST(Changes, EverySettingMarkedRestartIsNoticed) {
       {"audit.sync_full", base + "audit: {sync_full: true}\n"},
       {"routing.dns_ttl", base + "routing: {dns_ttl: 1s}\n"},
       {"routing.dns_stale", base + "routing: {dns_stale: 1s}\n"},
+      {"spending.journal_sync", base + "spending: {journal_sync: 2s}\n"},
       {"log.json", base + "log: {json: false}\n"},
       {"audit.queue", base + "audit: {queue: 128}\n"},
+      {"loop_memory.entries", base + "loop_memory: {entries: 2048}\n"},
+      {"loop_memory.traces", base + "loop_memory: {traces: 2048}\n"},
+      {"loop_memory.keys", base + "loop_memory: {keys: 128}\n"},
+      {"loop_memory.stops", base + "loop_memory: {stops: 32}\n"},
   };
   const auto running = load(base);
   std::set<std::string> covered;

@@ -134,6 +134,13 @@ TEST(Golden, TheQuickstartLoadsClean) {
   EXPECT_EQ(s.audit.path, (kSource / "data/tollgate.db").string());
 }
 
+TEST(Golden, TheConfigurationOfTheImageLoadsClean) {
+  const auto result =
+      load_text(read(kSource / "docker/tollgate.yaml"), "config/tollgate.yaml", example_env());
+  EXPECT_EQ(text_of(result.problems), "");
+  EXPECT_EQ(text_of(result.warnings), "");
+}
+
 TEST(Golden, AFileThatIsNotThereIsOneProblem) {
   const auto result = load_file("nowhere.yaml", FakeEnv{});
   EXPECT_EQ(text_of(result.problems),

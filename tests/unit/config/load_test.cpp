@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "fake_env.hpp"
+#include "tollgate/config/names.hpp"
 
 namespace tollgate::config {
 namespace {
@@ -93,8 +94,10 @@ audit: {path: /var/lib/tollgate/audit.db, bodies: full, body_bytes: 0, retention
         retention_bytes: 1GB, on_full: drop, sync_full: true}
 alerts:
   webhooks:
-    - {url: "https://hooks.example.com:8443/a?b=c", secret: s3cret, attempts: 2}
+    - {url: "https://hooks.example.com:8443/a?b=c", secret: s3cret, attempts: 2, format: slack,
+       events: [budget_closed], timeout: 2s, retry_max: 1m}
     - {url: "http://localhost:9999/x"}
+  queue: 10
 mcp_allowed_origins: ["https://app.example.com"]
 log: {level: debug, json: false}
 )");
@@ -112,9 +115,22 @@ log: {level: debug, json: false}
   EXPECT_EQ(s->audit.body_bytes, 0u);
   EXPECT_EQ(s->audit.on_full, AuditOnFull::drop);
   ASSERT_EQ(s->webhooks.size(), 2u);
-  EXPECT_EQ(s->webhooks[0].url, "https://hooks.example.com:8443/a?b=c");
+  EXPECT_EQ(s->webhooks[0].origin.scheme, "https");
+  EXPECT_EQ(s->webhooks[0].origin.host, "hooks.example.com");
+  EXPECT_EQ(s->webhooks[0].origin.port, 8443);
+  EXPECT_EQ(s->webhooks[0].target, "/a?b=c");
   EXPECT_EQ(s->webhooks[0].secret.reveal(), "s3cret");
-  EXPECT_EQ(s->webhooks[1].url, "http://localhost:9999/x");
+  EXPECT_EQ(s->webhooks[0].format, WebhookFormat::slack);
+  EXPECT_EQ(s->webhooks[0].events, (std::vector<AlertKind>{AlertKind::budget_closed}));
+  EXPECT_EQ(s->webhooks[0].timeout, 2s);
+  EXPECT_EQ(s->webhooks[0].retry_max, 60s);
+  EXPECT_EQ(s->webhooks[1].origin.pool_key, "http://localhost:9999");
+  EXPECT_EQ(s->webhooks[1].target, "/x");
+  EXPECT_EQ(s->webhooks[1].format, WebhookFormat::json);
+  EXPECT_EQ(s->webhooks[1].events, values_of<AlertKind>()) << "all, by default";
+  EXPECT_EQ(s->webhooks[1].timeout, 10s);
+  EXPECT_EQ(s->webhooks[1].retry_max, 300s);
+  EXPECT_EQ(s->alert_queue, 10u);
   EXPECT_EQ(s->log.level, LogLevel::debug);
   EXPECT_FALSE(s->log.json);
 }

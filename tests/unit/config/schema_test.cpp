@@ -78,11 +78,13 @@ class Validator {
                                              "pattern",
                                              "minimum",
                                              "maximum",
+                                             "minItems",
                                              "uniqueItems",
                                              "description",
                                              "default",
                                              "allOf",
                                              "anyOf",
+                                             "oneOf",
                                              "format"};
     for (const auto& [word, ignored] : schema.items())
       EXPECT_TRUE(known.contains(word)) << "the validator does not know " << word;
@@ -98,6 +100,12 @@ class Validator {
       for (const auto& part : schema["anyOf"])
         if (last = check(value, part, at); last.empty()) break;
       if (!last.empty()) return last;
+    }
+    if (schema.contains("oneOf")) {
+      const auto& parts = schema["oneOf"];
+      if (std::count_if(parts.begin(), parts.end(),
+                        [&](const Json& part) { return check(value, part, at).empty(); }) != 1)
+        return at + " oneOf";
     }
     if (schema.contains("type")) {
       const Json& type = schema["type"];
@@ -117,6 +125,8 @@ class Validator {
       return at + " minimum";
     if (value.is_number() && schema.contains("maximum") && value > schema["maximum"])
       return at + " maximum";
+    if (value.is_array() && schema.contains("minItems") && value.size() < schema["minItems"])
+      return at + " minItems";
     if (value.is_array() && schema.contains("items"))
       for (std::size_t i = 0; i < value.size(); ++i)
         if (auto fault = check(value[i], schema["items"], at + "[" + std::to_string(i) + "]");
@@ -159,6 +169,9 @@ TEST_F(JsonSchema, AcceptsWhatTheLoaderAccepts) {
   EXPECT_EQ(fault(generate_example(root_table().info(), true)), "");
   EXPECT_EQ(fault(read("config/quickstart.yaml")), "");
   EXPECT_EQ(fault("keys:\nagents: {a: , b: {budgets: }}\ntimeouts: {drain: 0}\n"), "");
+  EXPECT_EQ(fault("each_session: {budgets: [{tokens: 1_000, window: hour}, {requests: 5}],\n"
+                  "  rate_limits: [{concurrent: 10}, {tokens: 1_000, per: 1s}]}\n"),
+            "");
   EXPECT_EQ(fault("models: {a: p/m, b: [p/m, {provider: p}], c: {deployments: [p/m]}}\n"), "");
 }
 
@@ -172,11 +185,20 @@ TEST_F(JsonSchema, RefusesWhatTheLoaderRefuses) {
       {"workers: many\n", "$.workers type"},
       {"log: {level: warning}\n", "$.log.level enum"},
       {"log: {json: \"true\"}\n", "$.log.json type"},
-      {"agents: {a: {budgets: [{window: day}]}}\n", "$.agents.a.budgets[0] required limit"},
+      {"agents: {a: {budgets: [{window: day}]}}\n", "$.agents.a.budgets[0] oneOf"},
+      {"agents: {a: {budgets: [{limit: 1, tokens: 1}]}}\n", "$.agents.a.budgets[0] oneOf"},
+      {"agents: {a: {budgets: [{tokens: 1__0}]}}\n", "$.agents.a.budgets[0].tokens pattern"},
+      {"tags: {a: {rate_limits: [{requests: 0}]}}\n", "$.tags.a.rate_limits[0].requests minimum"},
+      {"tags: {a: {rate_limits: [{per: 1m}]}}\n", "$.tags.a.rate_limits[0] oneOf"},
+      {"each_session: {requires: true}\n", "$.each_session.requires unknown"},
       {"agents: {a: {budgets: [{limit: -1}]}}\n", "$.agents.a.budgets[0].limit minimum"},
       {"keys: [{id: a, digest: tg-x}]\n", "$.keys[0].digest pattern"},
       {"guardrails: {g: {detectors: {email: redact}}}\n", "$.guardrails.g.detectors.email enum"},
       {"models: {a: {deployment: []}}\n", "$.models.a required deployments"},
+      {"alerts: {webhooks: [{url: \"https://h/\", events: []}]}\n",
+       "$.alerts.webhooks[0].events minItems"},
+      {"alerts: {webhooks: [{url: \"https://h/\", events: [all]}]}\n",
+       "$.alerts.webhooks[0].events[0] enum"},
   };
   for (const auto& [yaml, expected] : cases) EXPECT_EQ(fault(yaml), expected) << yaml;
 }

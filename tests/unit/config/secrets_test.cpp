@@ -24,7 +24,8 @@ a2a_agents:
   planner: {url: "https://p.example/", headers: {X-Key: "${env:CANARY}"}}
 alerts:
   webhooks:
-    - {url: "https://hooks.example.com/T0/${env:CANARY}?k=${env:CANARY}", secret: "${env:CANARY}"}
+    - {url: "https://hooks.example.com/T0/${env:CANARY}?k=${env:CANARY}", secret: "${env:CANARY}",
+       proxy: "http://user:${env:CANARY}@hook-proxy.example:3128"}
 )";
 
 FakeEnv canary_env() {
@@ -42,8 +43,7 @@ TEST(Secrets, AreReadButNeverDumped) {
   EXPECT_EQ(s.admin.token.reveal(), kCanary);
   EXPECT_EQ(s.providers.at("openai").api_key.reveal(), kCanary) << "line ends of files are cut";
   EXPECT_EQ(s.providers.at("openai").headers[0].value.reveal(), std::string("Bearer ") + kCanary);
-  EXPECT_EQ(s.webhooks[0].url,
-            std::string("https://hooks.example.com:443/T0/") + kCanary + "?k=" + kCanary);
+  EXPECT_EQ(s.webhooks[0].target, std::string("/T0/") + kCanary + "?k=" + kCanary);
 
   const std::string json = dump(s);
   EXPECT_EQ(json.find("canary"), std::string::npos) << json;
@@ -52,6 +52,7 @@ TEST(Secrets, AreReadButNeverDumped) {
   EXPECT_NE(json.find("\"api_key\": \"***\""), std::string::npos);
   EXPECT_NE(json.find("https://hooks.example.com:443/***"), std::string::npos);
   EXPECT_NE(json.find("\"proxy_authorization\": \"***\""), std::string::npos);
+  EXPECT_NE(json.find("\"proxy\": \"http://hook-proxy.example:3128\""), std::string::npos);
   EXPECT_EQ(text_of(result.warnings).find("canary"), std::string::npos);
 }
 

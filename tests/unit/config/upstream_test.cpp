@@ -29,6 +29,26 @@ TEST(Upstreams, ProvidersKnowTheirDefaultAddress) {
   EXPECT_EQ(anthropic.base_path, "");
 }
 
+TEST(Upstreams, ProvidersAreCappedInTheFieldTheyKnow) {
+  const auto s = load(R"(
+providers:
+  openai: {api_key: a}
+  anthropic: {api_key: b}
+  demo: {}
+  other: {kind: openai_compatible, base_url: "https://a.example/v1"}
+  azure: {kind: openai_compatible, base_url: "https://a.example/v1", output_cap_field: max_completion_tokens}
+  old: {kind: openai, api_key: a, output_cap_field: max_tokens}
+)");
+  ASSERT_TRUE(s);
+  const auto field = [&](const char* name) { return s->providers.at(name).output_cap_field; };
+  EXPECT_EQ(field("openai"), OutputCapField::max_completion_tokens);
+  EXPECT_EQ(field("anthropic"), OutputCapField::max_tokens);
+  EXPECT_EQ(field("demo"), OutputCapField::max_tokens);
+  EXPECT_EQ(field("other"), OutputCapField::max_tokens);
+  EXPECT_EQ(field("azure"), OutputCapField::max_completion_tokens);
+  EXPECT_EQ(field("old"), OutputCapField::max_tokens);
+}
+
 TEST(Upstreams, ReadsEverySetting) {
   const auto s = load(R"(
 providers:
@@ -158,12 +178,15 @@ TEST(Upstreams, TheEnvironmentsProxyAsInCurl) {
   for (const auto& c : cases) {
     FakeEnv env;
     env.variables = c.variables;
-    const auto s = load(std::string("providers: {a: {kind: openai, api_key: x, allow_plain_http: "
-                                    "true, base_url: \"") +
-                            c.url + "\", proxy: \"" + c.setting + "\"}}\n",
+    const std::string way = std::string("allow_plain_http: true, proxy: \"") + c.setting + "\"";
+    const auto s = load("providers: {a: {kind: openai, api_key: x, base_url: \"" +
+                            std::string(c.url) + "\", " + way + "}}\n" +
+                            "alerts: {webhooks: [{url: \"" + c.url + "\", " + way + "}]}\n",
                         env);
     ASSERT_TRUE(s) << c.name;
     EXPECT_EQ(s->providers.at("a").origin.proxy, c.proxy) << c.name;
+    EXPECT_EQ(s->webhooks[0].origin.proxy, c.proxy) << c.name;
+    EXPECT_EQ(s->webhooks[0].origin.pool_key, s->providers.at("a").origin.pool_key) << c.name;
   }
 }
 
@@ -174,7 +197,7 @@ TEST(Upstreams, AnUnusableProxyVariableStopsTheLoad) {
   EXPECT_EQ(text_of(result.problems),
             "f:1:1: environment variable HTTPS_PROXY: the proxy URL has another scheme than "
             "http(s); expected a URL such as \"http://proxy.example:3128\", or proxy: none at the "
-            "upstream\n");
+            "upstream or webhook\n");
 }
 
 TEST(Upstreams, NoProxy) {

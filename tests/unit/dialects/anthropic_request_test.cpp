@@ -35,6 +35,8 @@ TEST(AnthropicScan, RefusesGovernedFieldsOfTheWrongType) {
       {R"("tools":[1])", "tools"},
       {R"("tools":[{"name":[]}])", "tools"},
       {R"("service_tier":{})", "service_tier"},
+      {R"("speed":1)", "speed"},
+      {R"("inference_geo":["us"])", "inference_geo"},
   };
   for (const Case& c : cases)
     EXPECT_EQ(messages(with_messages(c.members)).refused_param(), c.param) << c.members;
@@ -46,6 +48,20 @@ TEST(AnthropicScan, RefusesGovernedFieldsOfTheWrongType) {
       Scanned(DialectKind::anthropic, RequestKind::count_tokens, R"({"model":1})").refused_param(),
       "model");
   EXPECT_EQ(Scanned(DialectKind::anthropic, RequestKind::other_json, "{}").refused_param(), "ok");
+}
+
+TEST(AnthropicScan, RefusesGovernedNamesInOtherLetterCase) {
+  for (const char* const key : {"Model", "MAX_TOKENS",
+                                "max_to\xE2\x84\xAA"
+                                "ens",
+                                "Stream", "System", "Tools", "Metadata",
+                                "\xC5\xBF"
+                                "peed",
+                                "Inference_Geo", "Service_tier", "Thinking", "Messages",
+                                "MCP_servers", "Context_Management"}) {
+    EXPECT_EQ(messages(R"("messages":[],")" + std::string(key) + "\":1").refused_param(), key);
+  }
+  EXPECT_EQ(messages(R"("messages":[],"X":1,"Top_P":1,"maxTokens":9)").refused_param(), "ok");
 }
 
 TEST(AnthropicScan, TellsWhatTheBodyDoesNotBound) {
@@ -61,20 +77,24 @@ TEST(AnthropicScan, TellsWhatTheBodyDoesNotBound) {
       {R"("messages":[{"role":"user","content":"x"}])", false},
       {block(R"({"type":"text","text":"x"})"), false},
       {block(R"({"type":"image","source":{"type":"base64","data":"AA"}})"), false},
-      {block(R"({"type":"image","source":{"type":"url","url":"https://x"}})"), true},
+      {block(R"({"type":"image","source":{"type":"url","url":"https://x"}})"), false},
       {block(R"({"type":"image","source":{"type":"file","file_id":"f"}})"), true},
       {block(
            R"({"type":"tool_result","content":[{"type":"image","source":{"type":"url","url":"u"}}]})"),
+       false},
+      {block(
+           R"({"type":"tool_result","content":[{"type":"image","source":{"type":"file","file_id":"f"}}]})"),
        true},
       {block(R"({"type":"tool_result","content":"text"})"), false},
       {block(document_with + R"({"type":"text","data":"x"}})"), false},
-      {block(document_with + R"({"type":"base64","data":"JVBERi0="}})"), true},
+      {block(document_with + R"({"type":"base64","data":"JVBERi0="}})"), false},
+      {block(document_with + R"({"type":"base64"}})"), true},
       {block(document_with + R"({"type":"url","url":"u"}})"), true},
       {block(document_with + R"({"type":"file","file_id":"f"}})"), true},
       {block(document_with + R"({"type":"content","content":[{"type":"text","text":"a"}]}})"),
        false},
       {block(document_with +
-             R"({"type":"content","content":[{"type":"image","source":{"type":"url"}}]}})"),
+             R"({"type":"content","content":[{"type":"image","source":{"type":"file"}}]}})"),
        true},
       {block(R"({"type":"container_upload","file_id":"f"})"), true},
       {block(R"({"type":"hologram"})"), true},
@@ -85,6 +105,10 @@ TEST(AnthropicScan, TellsWhatTheBodyDoesNotBound) {
       {R"("tools":[{"type":"bash_20250124","name":"bash"},{"type":"text_editor_20250728","name":"e"}])",
        false},
       {R"("tools":[{"type":"web_search_20250305","name":"web_search"}])", true},
+      {R"("tools":[{"type":"web_search_20250305","name":"web_search","max_uses":3}])", false},
+      {R"("tools":[{"type":"web_search_20250305","name":"web_search","max_uses":null}])", true},
+      {R"("tools":[{"type":"web_search_20250305","name":"web_search","max_uses":-1}])", true},
+      {R"("tools":[{"type":"code_execution_20250825","name":"c","max_uses":3}])", true},
       {R"("tools":[{"type":"code_execution_20250825","name":"c"}])", true},
       {R"("tools":[{"type":"mcp_toolset","mcp_server_name":"s"}])", true},
       {R"("container":"c_1")", true},
@@ -92,18 +116,29 @@ TEST(AnthropicScan, TellsWhatTheBodyDoesNotBound) {
       {R"("mcp_servers":[{"url":"https://x"}])", true},
       {R"("mcp_servers":[])", false},
       {R"("service_tier":"auto")", false},
-      {R"("service_tier":"priority")", true},
-      {R"("speed":"fast")", true},
-      {R"("inference_geo":"us")", true},
+      {R"("service_tier":"priority")", false},
+      {R"("speed":"fast")", false},
+      {R"("inference_geo":"us")", false},
       {R"("inference_geo":"global")", false},
       {R"("context_management":{"edits":[{"type":"clear_tool_uses_20250919"}]})", false},
       {R"("context_management":{"edits":[{"type":"compact_20260112"}]})", true},
+      {R"("compaction":{"type":"auto"})", true},
+      {R"("compaction":null)", false},
   };
   for (const auto& [members, unbounded] : cases) {
     const Scanned request = messages(with_messages(members));
     EXPECT_EQ(request.refused_param(), "ok") << members;
     EXPECT_EQ(request.fields.has_unbounded_input(), unbounded) << members;
   }
+}
+
+TEST(AnthropicScan, TellsHowTheCallAsksToBeServed) {
+  const Scanned request = messages(
+      with_messages(R"("service_tier":"standard_only","speed":"fast","inference_geo":"us")"));
+  EXPECT_EQ(request.fields.service_tier, "standard_only");
+  EXPECT_EQ(request.fields.speed, "fast");
+  EXPECT_EQ(request.fields.inference_geo, "us");
+  EXPECT_EQ(messages(with_messages(R"("speed":null)")).fields.speed, "");
 }
 
 TEST(AnthropicScan, FindsTheDearestCacheWrite) {
@@ -126,12 +161,41 @@ TEST(AnthropicScan, FindsTheDearestCacheWrite) {
 
 TEST(AnthropicScan, BoundsInput) {
   const Scanned plain = messages(R"("system":"x")");
-  EXPECT_EQ(plain.dialect.input_token_bound(plain.text.size(), plain.fields),
+  EXPECT_EQ(plain.dialect.text_token_bound(plain.text.size(), plain.fields),
             std::int64_t(plain.text.size()) + 1024);
   const Scanned tools = messages(
       R"("tools":[{"name":"a"},{"type":"bash_20250124","name":"b"},{"type":"custom","name":"c"}])");
-  EXPECT_EQ(tools.dialect.input_token_bound(tools.text.size(), tools.fields),
+  EXPECT_EQ(tools.dialect.text_token_bound(tools.text.size(), tools.fields),
             std::int64_t(tools.text.size()) + 2048);
+}
+
+// "`max_tokens` must be greater than `thinking.budget_tokens`": below that no cap can be lowered.
+TEST(AnthropicScan, AThinkingBudgetIsTheLeastCap) {
+  const auto least = [](const char* members) {
+    return messages(with_messages(members)).fields.least_output_cap;
+  };
+  EXPECT_EQ(least(R"("thinking":{"type":"enabled","budget_tokens":31999})"), 32'000);
+  for (const char* none :
+       {R"("thinking":{"type":"disabled"})", R"("thinking":null)",
+        R"("thinking":{"type":"adaptive"})", R"("thinking":{"budget_tokens":"x"})"})
+    EXPECT_EQ(least(none), 0) << none;
+}
+
+TEST(AnthropicScan, FindsMediaAndUsesOfServerTools) {
+  const Scanned request =
+      messages(R"("messages":[{"role":"user","content":[)"
+               R"({"type":"image","source":{"type":"base64","data":"AAAA"}},)"
+               R"({"type":"image","source":{"type":"url","url":"https://x"}},)"
+               R"({"type":"document","source":{"type":"base64","data":"BBBBBB"}}]}],)"
+               R"("tools":[{"type":"web_search_20250305","name":"s","max_uses":3},)"
+               R"({"type":"web_fetch_20250910","name":"f","max_uses":2}])");
+  EXPECT_EQ(request.fields.media.images, 2);
+  EXPECT_EQ(request.fields.media.documents, 1);
+  ASSERT_EQ(request.fields.media.encoded.size(), 2u);
+  EXPECT_EQ(request.fields.media.encoded[1].text(), "BBBBBB");
+  EXPECT_EQ(request.fields.media.encoded_bytes, 6 + 8);
+  EXPECT_EQ(request.fields.media.server_tool_uses, 5);
+  EXPECT_EQ(request.fields.media.web_searches, 3);
 }
 
 TEST(AnthropicEdit, LowersOrAddsTheCap) {

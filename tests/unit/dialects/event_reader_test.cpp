@@ -218,7 +218,7 @@ TEST(EventReader, AnthropicDeltas) {
 
 /// Random streams, hostile ones among them: other spellings, keys twice, empty and broken strings.
 TEST(EventReaderProperty, AgreesWithTheDialect) {
-  const std::uint64_t seeds = test::property_seeds(400);
+  const std::uint64_t seeds = tollgate::test::property_seeds(400);
   std::uint64_t repeated = 0;
   for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
     std::mt19937_64 random(seed);

@@ -46,9 +46,10 @@ std::string describe(const llm::GovernedFields& f, std::size_t body_bytes,
   for (const llm::OfferedTool& tool : f.tools)
     out << ' ' << tool.name << (tool.is_hosted ? "*" : "");
   out << "\nunbounded: " << f.unbounded_reason << "\nopaque: " << f.has_opaque_text
-      << "\ncache_writes: " << int(f.cache_writes) << "\nimages: " << f.inline_images << " of "
-      << f.inline_image_bytes << " bytes\ninput_token_bound - bytes: "
-      << dialect.input_token_bound(body_bytes, f) - std::int64_t(body_bytes) << '\n';
+      << "\ncache_writes: " << int(f.cache_writes) << "\nimages: " << f.media.images
+      << ", documents: " << f.media.documents << ", audio: " << f.media.audio_bytes
+      << ", encoded: " << f.media.encoded_bytes << " bytes\ntext_token_bound - bytes: "
+      << dialect.text_token_bound(body_bytes, f) - std::int64_t(body_bytes) << '\n';
   return out.str();
 }
 

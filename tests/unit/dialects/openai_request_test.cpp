@@ -98,6 +98,66 @@ TEST(OpenAiScan, TheLargestCapBinds) {
   EXPECT_EQ(chat(R"("n":2,"best_of":5)").fields.choices, 5);
 }
 
+TEST(OpenAiScan, AFieldThatChatDoesNotHaveIsNoCap) {
+  EXPECT_EQ(chat(R"("max_output_tokens":1)").fields.output_cap, std::nullopt);
+  EXPECT_EQ(chat(R"("max_output_tokens":1,"max_tokens":9)").fields.output_cap, 9);
+  EXPECT_EQ(chat(R"("max_output_tokens":99,"max_tokens":9)").fields.output_cap, 9);
+  const Scanned responses(DialectKind::openai, RequestKind::other_json,
+                          R"({"model":"m","input":"x","max_output_tokens":7})");
+  EXPECT_EQ(responses.fields.output_cap, 7);
+  const Scanned request = chat(R"("max_output_tokens":1)");
+  json::Splicer edits(request.document);
+  EXPECT_TRUE(request.dialect.set_output_cap(request.fields, edits, 50, CapField::max_tokens));
+  EXPECT_EQ(edits.str(), R"({"model":"m","max_output_tokens":1,"max_tokens":50})");
+}
+
+TEST(OpenAiScan, RefusesGovernedNamesInOtherLetterCase) {
+  for (const char* const key : {"Model",
+                                "MODEL",
+                                "Max_Tokens",
+                                "MAX_COMPLETION_TOKENS",
+                                "N",
+                                "Best_of",
+                                "Stream",
+                                "stream_Options",
+                                "Service_Tier",
+                                "User",
+                                "Safety_identifier",
+                                "Metadata",
+                                "Tools",
+                                "Messages",
+                                "max_to\u212Aens",
+                                "me\u017F\u017Fages",
+                                "max_to\xE2\x84\xAA"
+                                "ens",
+                                "u\xC5\xBF"
+                                "er",
+                                "\\u004dodel",
+                                "\\u006Dode\\u004C"}) {
+    const Scanned request = chat(R"("messages":[],"max_tokens":1,")" + std::string(key) + "\":1");
+    EXPECT_EQ(request.result.has_value(), false) << key;
+    EXPECT_NE(request.refused_param(), "") << key;
+    EXPECT_NE(request.refused_param(), "ok") << key;
+  }
+  EXPECT_EQ(chat(R"("messages":[],"Model":"dear")").refused_param(), "Model");
+  EXPECT_EQ(chat(R"("Model":"dear","messages":[])").refused_param(), "Model") << "wherever it is";
+  const std::string text = chat(R"("messages":[],"MAX_TOKENS":9)").result.error().message();
+  EXPECT_NE(text.find("`MAX_TOKENS`"), text.npos) << text;
+  EXPECT_NE(text.find("`max_tokens`"), text.npos) << text;
+  for (const RequestKind kind : {RequestKind::embeddings, RequestKind::other_json}) {
+    EXPECT_EQ(Scanned(DialectKind::openai, kind, R"({"model":"m","input":"x","Model":"d"})")
+                  .refused_param(),
+              "Model");
+  }
+  // Names that fold to nothing governed, and names below the root, are the agent's own.
+  for (const char* const members :
+       {R"("X-Own":1)", R"("MODELS_OF_MINE":1)", R"("mod\u00e9l":1)", R"("mode\u0131":1)",
+        R"("":1)", R"("tool_resources":{"Model":1,"N":2})", R"("maxTokens":1)",
+        R"("A_name_that_is_longer_than_any_that_is_governed_by_us_or_by_anyone_else_around":1)"}) {
+    EXPECT_EQ(chat(R"("messages":[],)" + std::string(members)).refused_param(), "ok") << members;
+  }
+}
+
 TEST(OpenAiScan, TellsWhatTheBodyDoesNotBound) {
   struct Case {
     const char* members;
@@ -109,11 +169,21 @@ TEST(OpenAiScan, TellsWhatTheBodyDoesNotBound) {
       {R"("messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,AA"}}]}])",
        false},
       {R"("messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"https://x/y.png"}}]}])",
-       true},
+       false},
       {R"("messages":[{"role":"user","content":[{"type":"image_url"}]}])", true},
       {R"("messages":[{"role":"user","content":[{"type":"input_audio","input_audio":{"data":"AA","format":"wav"}}]}])",
+       false},
+      {R"("messages":[{"role":"user","content":[{"type":"input_audio","input_audio":{"url":"https://x/y"}}]}])",
+       true},
+      {R"("messages":[{"role":"user","content":[{"type":"input_audio","input_audio":{"data":"https://x/y"}}]}])",
        true},
       {R"("messages":[{"role":"user","content":[{"type":"file","file":{"file_id":"f"}}]}])", true},
+      {R"("messages":[{"role":"user","content":[{"type":"file","file":{"file_data":"data:application/pdf;base64,AA"}}]}])",
+       false},
+      {R"("messages":[{"role":"user","content":[{"type":"file","file":{"file_data":"data:application/pdf;base64,AA","file_id":"f"}}]}])",
+       true},
+      {R"("messages":[{"role":"user","content":[{"type":"file","file":{"file_url":"https://x/y.pdf"}}]}])",
+       true},
       {R"("messages":[{"role":"user","content":[{"type":"video_url","video_url":{"url":"x"}}]}])",
        true},
       {R"("messages":[{"role":"assistant","audio":{"id":"a"}}])", true},
@@ -132,10 +202,11 @@ TEST(OpenAiScan, TellsWhatTheBodyDoesNotBound) {
       {R"("conversation":{"id":"c"})", true},
       {R"("prompt":{"id":"p"})", true},
       {R"("modalities":["text"])", false},
-      {R"("modalities":["text","audio"])", true},
-      {R"("audio":{"voice":"x"})", true},
+      {R"("modalities":["text","audio"])", false},
+      {R"("modalities":["text","image"])", true},
+      {R"("audio":{"voice":"x"})", false},
       {R"("service_tier":"flex")", false},
-      {R"("service_tier":"priority")", true},
+      {R"("service_tier":"priority")", false},
   };
   for (const Case& c : cases) {
     const Scanned request = chat(with_messages(c.members));
@@ -144,16 +215,61 @@ TEST(OpenAiScan, TellsWhatTheBodyDoesNotBound) {
   }
 }
 
-TEST(OpenAiScan, BoundsInputByBytesAndImages) {
+TEST(OpenAiScan, TellsWhatHasAPriceOfItsOwn) {
+  const Scanned plain = chat(R"("modalities":["text"],"audio":null)");
+  EXPECT_FALSE(plain.fields.has_audio_input);
+  EXPECT_FALSE(plain.fields.has_audio_output);
+  EXPECT_TRUE(chat(R"("modalities":["text","audio"])").fields.has_audio_output);
+  EXPECT_TRUE(chat(R"("audio":{"voice":"x"})").fields.has_audio_output);
+  const Scanned spoken = chat(with_messages(
+      R"("messages":[{"role":"user","content":[{"type":"input_audio","input_audio":{"data":"AA","format":"wav"}}]}])"));
+  EXPECT_TRUE(spoken.fields.has_audio_input);
+  EXPECT_EQ(chat(R"("service_tier":"priority")").fields.service_tier, "priority");
+}
+
+// What stands where an image should is none by that alone.
+TEST(OpenAiScan, OnlyImagesCountAsImages) {
+  const auto with = [](const std::string& url) {
+    return chat(
+        R"("messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":")" + url +
+        R"("}}]}])");
+  };
+  const Scanned document = with("data:application/pdf;base64," + std::string(10'000, 'A'));
+  EXPECT_EQ(document.fields.media.images, 0);
+  EXPECT_EQ(document.fields.media.documents, 1);
+  const Scanned other = with("data:video/mp4;base64," + std::string(10'000, 'A'));
+  EXPECT_TRUE(other.fields.media.empty());
+  EXPECT_GT(other.dialect.text_token_bound(other.text.size(), other.fields), 10'000);
+  EXPECT_EQ(with("DATA:Image/PNG;base64,AAAA").fields.media.images, 1);
+}
+
+TEST(OpenAiScan, BoundsTextByBytesAndFindsMedia) {
   const Scanned plain = chat(R"("messages":[{"role":"user","content":"hi"}])");
-  EXPECT_EQ(plain.dialect.input_token_bound(plain.text.size(), plain.fields),
+  EXPECT_EQ(plain.dialect.text_token_bound(plain.text.size(), plain.fields),
             std::int64_t(plain.text.size()) + 512);
+  EXPECT_TRUE(plain.fields.media.empty());
   const std::string data(100'000, 'A');
   const Scanned image = chat(
       R"("messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,)" +
       data + R"("}}]}])");
-  EXPECT_EQ(image.fields.inline_images, 1);
-  EXPECT_LT(image.dialect.input_token_bound(image.text.size(), image.fields), 51'000);
+  EXPECT_EQ(image.fields.media.images, 1);
+  ASSERT_EQ(image.fields.media.encoded.size(), 1u);
+  EXPECT_EQ(image.fields.media.encoded_bytes, 100'024);
+  EXPECT_LT(image.dialect.text_token_bound(image.text.size(), image.fields), 700);
+  const Scanned linked = chat(
+      R"("messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"https://x/y.png"}}]}])");
+  EXPECT_EQ(linked.fields.media.images, 1);
+  EXPECT_TRUE(linked.fields.media.encoded.empty());
+  const Scanned spoken = chat(
+      R"("messages":[{"role":"user","content":[{"type":"input_audio","input_audio":{"data":")" +
+      data + R"(","format":"mp3"}}]}])");
+  EXPECT_EQ(spoken.fields.media.audios, 1);
+  EXPECT_EQ(spoken.fields.media.audio_bytes, 75'003);
+  const Scanned filed = chat(
+      R"("messages":[{"role":"user","content":[{"type":"file","file":{"file_data":"data:application/pdf;base64,)" +
+      data + R"("}}]}])");
+  EXPECT_EQ(filed.fields.media.documents, 1);
+  EXPECT_LT(filed.dialect.text_token_bound(filed.text.size(), filed.fields), 700);
   EXPECT_GT(chat(R"("prediction":{"type":"content","content":"abc"})").fields.extra_output_bound,
             3);
 }
@@ -169,86 +285,6 @@ TEST(OpenAiScan, SeesTokenIdsInEmbeddings) {
   EXPECT_TRUE(opaque("[1,2]"));
   EXPECT_TRUE(opaque(R"([[1],[2]])"));
   EXPECT_TRUE(opaque(R"(["a",[2]])"));
-}
-
-struct EditCase {
-  const char* before;
-  const char* after;
-};
-
-TEST(OpenAiEdit, SetsTheModelAndNothingElse) {
-  const Scanned request(DialectKind::openai, RequestKind::chat_completions,
-                        "{ \"b\" : 1.50,\n\"model\" : \"fast\" , \"x\":[1e5,\"\\u0041\"] }");
-  json::Splicer edits(request.document);
-  EXPECT_TRUE(request.dialect.set_model(request.fields, edits, "gpt-\"4\""));
-  EXPECT_EQ(edits.str(),
-            "{ \"b\" : 1.50,\n\"model\" : \"gpt-\\\"4\\\"\" , \"x\":[1e5,\"\\u0041\"] }");
-}
-
-TEST(OpenAiEdit, LowersOrAddsTheCap) {
-  const EditCase cases[] = {
-      {R"("max_tokens":100)", R"({"model":"m","max_tokens":50})"},
-      {R"("max_tokens":50)", R"({"model":"m","max_tokens":50})"},
-      {R"("max_tokens":10)", R"({"model":"m","max_tokens":10})"},
-      {R"("max_completion_tokens":100)", R"({"model":"m","max_completion_tokens":50})"},
-      {R"("max_tokens":100,"max_completion_tokens":200)",
-       R"({"model":"m","max_tokens":50,"max_completion_tokens":50})"},
-      {R"("max_tokens":10,"max_completion_tokens":200)",
-       R"({"model":"m","max_tokens":10,"max_completion_tokens":50})"},
-      {R"("max_tokens":null,"max_completion_tokens":200)",
-       R"({"model":"m","max_tokens":null,"max_completion_tokens":50})"},
-      {"", R"({"model":"m","max_completion_tokens":50})"},
-      {R"("max_completion_tokens":null)", R"({"model":"m","max_completion_tokens":50})"},
-      {R"("max_tokens":null)", R"({"model":"m","max_tokens":null,"max_completion_tokens":50})"},
-  };
-  for (const EditCase& c : cases) {
-    const Scanned request = chat(c.before);
-    json::Splicer edits(request.document);
-    EXPECT_TRUE(
-        request.dialect.set_output_cap(request.fields, edits, 50, CapField::max_completion_tokens));
-    EXPECT_EQ(edits.str(), c.after) << c.before;
-  }
-  const Scanned absent = chat("");
-  json::Splicer edits(absent.document);
-  EXPECT_TRUE(absent.dialect.set_output_cap(absent.fields, edits, 50, CapField::max_tokens));
-  EXPECT_TRUE(absent.dialect.set_output_cap(absent.fields, edits, 40, CapField::max_tokens));
-  EXPECT_EQ(edits.str(), R"({"model":"m","max_tokens":40})");
-}
-
-TEST(OpenAiEdit, DoesNotCapWhatHasNoOutput) {
-  const Scanned request(DialectKind::openai, RequestKind::embeddings,
-                        R"({"model":"m","input":"x"})");
-  json::Splicer edits(request.document);
-  EXPECT_FALSE(request.dialect.set_output_cap(request.fields, edits, 5, CapField::max_tokens));
-  const Scanned other(DialectKind::openai, RequestKind::other_json, R"({"input":"x"})");
-  EXPECT_FALSE(other.dialect.set_output_cap(other.fields, edits, 5, CapField::max_tokens));
-  EXPECT_TRUE(edits.empty());
-}
-
-TEST(OpenAiEdit, AsksForUsageOnlyWhenTheAgentDidNot) {
-  const EditCase cases[] = {
-      {R"("stream":true)",
-       R"({"model":"m","stream":true,"stream_options":{"include_usage":true}})"},
-      {R"("stream":true,"stream_options":{})",
-       R"({"model":"m","stream":true,"stream_options":{"include_usage":true}})"},
-      {R"("stream":true,"stream_options":null)",
-       R"({"model":"m","stream":true,"stream_options":{"include_usage":true}})"},
-      {R"("stream":true,"stream_options":{"include_usage":false})",
-       R"({"model":"m","stream":true,"stream_options":{"include_usage":true}})"},
-      {R"("stream":true,"stream_options":{"include_usage":null,"a":1})",
-       R"({"model":"m","stream":true,"stream_options":{"include_usage":true,"a":1}})"},
-      {R"("stream":true,"stream_options":{"a":1})",
-       R"({"model":"m","stream":true,"stream_options":{"a":1,"include_usage":true}})"},
-      {R"("stream":true,"stream_options":{"include_usage":true})", nullptr},
-      {R"("stream":false)", nullptr},
-      {"", nullptr},
-  };
-  for (const EditCase& c : cases) {
-    const Scanned request = chat(c.before);
-    json::Splicer edits(request.document);
-    EXPECT_EQ(request.dialect.include_usage(request.fields, edits), c.after != nullptr) << c.before;
-    EXPECT_EQ(edits.str(), c.after != nullptr ? c.after : request.text) << c.before;
-  }
 }
 
 }  // namespace

@@ -61,6 +61,21 @@ TEST(Usage, OpenAiOddities) {
   // Reasoning outside completion_tokens but inside the total.
   EXPECT_EQ(openai_usage(R"({"prompt_tokens":10,"completion_tokens":5,"total_tokens":115})").output,
             105);
+  // The same by name, with and without a total, as xAI sends it.
+  const std::string xai = R"({"prompt_tokens":32,"completion_tokens":9,"completion_tokens_details")"
+                          R"(:{"reasoning_tokens":94})";
+  EXPECT_EQ(openai_usage(xai + R"(,"total_tokens":135})").output, 103);
+  EXPECT_EQ(openai_usage(xai + "}").output, 103);
+  EXPECT_EQ(openai_usage(xai + R"(,"total_tokens":41})").output, 103) << "never less";
+  // As much as all that was generated is a part of it.
+  EXPECT_EQ(openai_usage(
+                R"({"completion_tokens":94,"completion_tokens_details":{"reasoning_tokens":94}})")
+                .output,
+            94);
+  EXPECT_TRUE(
+      openai_usage(
+          R"({"completion_tokens":9,"completion_tokens_details":{"reasoning_tokens":1e30}})")
+          .is_absurd);
   // DeepSeek.
   EXPECT_EQ(openai_usage(R"({"prompt_tokens":10,"prompt_cache_hit_tokens":4})").cache_read, 4);
   // Responses.
@@ -69,6 +84,48 @@ TEST(Usage, OpenAiOddities) {
           R"({"input_tokens":10,"input_tokens_details":{"cached_tokens":4},"output_tokens":3})")
           .input,
       6);
+}
+
+TEST(Usage, OpenAiAudioIsPartOfItsSide) {
+  const auto u = openai_usage(
+      R"({"prompt_tokens":150,"completion_tokens":170,"prompt_tokens_details":{"audio_tokens":100},"completion_tokens_details":{"audio_tokens":150,"rejected_prediction_tokens":9}})");
+  EXPECT_EQ(u.input, 150);
+  EXPECT_EQ(u.audio_in, 100);
+  EXPECT_EQ(u.output, 170) << "rejected tokens are counted in";
+  EXPECT_EQ(u.audio_out, 150);
+  const auto cached = openai_usage(
+      R"({"prompt_tokens":150,"completion_tokens":1,"prompt_tokens_details":{"audio_tokens":100,"cached_tokens":80},"completion_tokens_details":{"audio_tokens":9}})");
+  EXPECT_EQ(cached.audio_in, 70) << "what can be is not cached";
+  EXPECT_EQ(cached.audio_cache_read, 30);
+  EXPECT_EQ(cached.audio_out, 1) << "never more than its side";
+}
+
+TEST(Usage, AnthropicTellsHowItServed) {
+  const auto u = anthropic_usage(
+      {R"({"input_tokens":1,"output_tokens":1,"service_tier":"priority","speed":"fast","inference_geo":"us","server_tool_use":{"web_search_requests":1}})",
+       R"({"output_tokens":2,"server_tool_use":{"web_search_requests":3,"web_fetch_requests":9}})"});
+  EXPECT_EQ(u.service_tier, "priority");
+  EXPECT_EQ(u.speed, "fast");
+  EXPECT_EQ(u.inference_geo, "us");
+  EXPECT_EQ(u.web_searches, 3) << "cumulative";
+  EXPECT_TRUE(
+      anthropic_usage({R"({"input_tokens":1,"server_tool_use":{"web_search_requests":1e30}})"})
+          .is_absurd);
+}
+
+TEST(Usage, ResponsesTellTheTierAtTheEnd) {
+  llm::Usage usage;
+  json::Document document;
+  llm::StreamEvent event;
+  for (const char* const tier : {"auto", "flex"}) {
+    const std::string raw = R"(data: {"type":"response.completed","response":{"service_tier":")" +
+                            std::string(tier) +
+                            R"(","usage":{"input_tokens":1,"output_tokens":1}}})" + "\n\n";
+    sse::Parser parser;
+    parser.feed(raw);
+    llm::dialect(DialectKind::openai).read_event(*parser.next(), document, usage, event);
+    EXPECT_EQ(usage.service_tier, tier);
+  }
 }
 
 /// What is told of input and output, and whether something absurd was.
@@ -166,6 +223,68 @@ TEST(Usage, AnthropicStreamsAreCumulative) {
   EXPECT_EQ(u.cache_write_5m, 0);
   EXPECT_EQ(u.cache_write_1h, 50);
   EXPECT_EQ(u.total_input(), 160);
+}
+
+/// An entry of `usage.iterations`.
+std::string iteration(const std::string& type, const std::string& counts) {
+  return R"({"type":")" + type + "\"," + counts + "}";
+}
+std::string with_iterations(const std::string& counts, const std::vector<std::string>& entries) {
+  std::string list;
+  for (const std::string& entry : entries) list += (list.empty() ? "" : ",") + entry;
+  return "{" + counts + R"(,"iterations":[)" + list + "]}";
+}
+
+TEST(Usage, AnthropicRunsBesideTheAnswerAreAdded) {
+  const std::string top = R"("input_tokens":10,"output_tokens":5)";
+  const std::string answer = iteration("message", top);
+  const std::string compaction = iteration(
+      "compaction",
+      R"("input_tokens":100,"output_tokens":20,"cache_read_input_tokens":7,"cache_creation_input_tokens":9,"cache_creation":{"ephemeral_5m_input_tokens":2,"ephemeral_1h_input_tokens":6})");
+  EXPECT_EQ(anthropic_usage({with_iterations(top, {answer})}).total_input(), 10);
+  EXPECT_TRUE(anthropic_usage({with_iterations(top, {answer})}).tells_cost());
+  const auto once =
+      anthropic_usage({R"({"input_tokens":10})", with_iterations(top, {compaction, answer})});
+  EXPECT_EQ(once.input, 110);
+  EXPECT_EQ(once.output, 25);
+  EXPECT_EQ(once.cache_read, 7);
+  EXPECT_EQ(once.cache_write_5m, 3) << "what the breakdown does not name too";
+  EXPECT_EQ(once.cache_write_1h, 6);
+  EXPECT_EQ(once.beside.output, 20);
+  EXPECT_TRUE(once.input_told && once.output_told && once.tells_cost());
+  // Events are cumulative, and leave out what they do not bring up to date.
+  for (const std::string& last :
+       {with_iterations(R"("output_tokens":5)", {compaction, answer}), "{" + top + "}",
+        with_iterations(R"("input_tokens":0,"output_tokens":0)", {compaction})}) {
+    const auto repeated =
+        anthropic_usage({"{" + top + "}", with_iterations(top, {compaction, answer}), last});
+    EXPECT_EQ(repeated.input, 110) << last;
+    EXPECT_EQ(repeated.output, 25) << last;
+  }
+  EXPECT_EQ(anthropic_usage({with_iterations(top, {compaction, compaction, answer})}).input, 210);
+  EXPECT_EQ(anthropic_usage({with_iterations(top, {iteration("new_kind", top)})}).input, 20);
+}
+
+TEST(Usage, AnthropicRunsOfOtherModelsLeaveTheCostOpen) {
+  const std::string top = R"("input_tokens":10,"output_tokens":5)";
+  const std::string other = R"("model":"claude-opus-4-8",)" + top;
+  const auto of = [&](const std::string& entry) {
+    return anthropic_usage({with_iterations(top, {entry})});
+  };
+  const auto advised = of(iteration("advisor_message", other));
+  EXPECT_EQ(advised.input, 20);
+  EXPECT_FALSE(advised.tells_cost());
+  const auto fallback = of(iteration("fallback_message", other));
+  EXPECT_EQ(fallback.input, 10) << "the figures above are its own";
+  EXPECT_FALSE(fallback.tells_cost());
+  EXPECT_FALSE(of(iteration("compaction", R"("input_tokens":1)")).tells_cost());
+  EXPECT_TRUE(of(iteration("compaction", R"("input_tokens":1e30,"output_tokens":1)")).is_absurd);
+  // Nothing to read is no run.
+  for (const char* const list : {"null", "[]", "{}", "[1,\"a\",null,{}]", "5"}) {
+    const auto usage = anthropic_usage({"{" + top + R"(,"iterations":)" + list + "}"});
+    EXPECT_EQ(usage.input, 10) << list;
+    EXPECT_TRUE(usage.tells_cost()) << list;
+  }
 }
 
 TEST(Usage, AnthropicHostsThatTellLate) {

@@ -172,6 +172,21 @@ TEST_F(Registry, OwnersAreInherited) {
       (std::vector<std::string>{"key-guard", "agent-guard", "shared", "team-guard", "org-guard"}));
 }
 
+// Traces are an owner's: of two owners that are called alike each has its own.
+TEST_F(Registry, TheTraceOwnerIsTheWidestOneByKind) {
+  snapshot.keys = {key_of("org", 1), key_of("team", 2), key_of("agent", 3), key_of("nobody", 4)};
+  snapshot.keys[0].org = snapshot.keys[1].team = snapshot.keys[2].agent = "acme";
+  snapshot.keys[0].team = "crew";
+  snapshot.keys[3].loop_breaker = std::make_shared<const config::LoopBreaker>();
+  const auto registry = build();
+  EXPECT_EQ(registry->find_by_id("org")->trace_owner, "org/acme");
+  EXPECT_EQ(registry->find_by_id("team")->trace_owner, "team/acme");
+  EXPECT_EQ(registry->find_by_id("agent")->trace_owner, "agent/acme");
+  EXPECT_EQ(registry->find_by_id("nobody")->trace_owner, "");
+  EXPECT_EQ(registry->find_by_id("nobody")->loop_breaker, snapshot.keys[3].loop_breaker);
+  EXPECT_EQ(registry->find_by_id("org")->loop_breaker, nullptr);
+}
+
 TEST_F(Registry, PermissionsComeWithTheRecord) {
   config::Key key = key_of("k", 1);
   key.allow.models = {"fast"};
@@ -190,9 +205,12 @@ TEST_F(Registry, HoldsThroughTheRecordsPath) {
   key.team = "red";
   snapshot.keys = {key};
   class Nothing final : public budget::SpendHistory {
-    base::Result<base::NanoUsd> settled_since(ScopeKind, std::string_view,
-                                              base::WallTime) override {
-      return base::NanoUsd{};
+    base::Result<budget::Sums> settled_since(ScopeKind, std::string_view, base::WallTime) override {
+      return budget::Sums{};
+    }
+    base::Result<std::vector<std::string>> live_scopes_since(ScopeKind, base::WallTime,
+                                                             std::size_t) override {
+      return std::vector<std::string>();
     }
     base::Result<bool> has_overrun_since(ScopeKind, std::string_view, base::WallTime) override {
       return false;
@@ -204,8 +222,8 @@ TEST_F(Registry, HoldsThroughTheRecordsPath) {
   ASSERT_TRUE(ledger.configure(snapshot, history).has_value());
   const auto registry = build();
   const KeyRecord* record = *registry->authenticate(key_text(1), clock.wall());
-  EXPECT_TRUE(ledger.hold(record->scopes, {}, {100}).has_value());
-  EXPECT_TRUE(ledger.hold(record->scopes, {}, {101}).has_error());
+  EXPECT_TRUE(ledger.hold(record->scopes, {}, base::NanoUsd{100}).has_value());
+  EXPECT_TRUE(ledger.hold(record->scopes, {}, base::NanoUsd{101}).has_error());
 }
 
 }  // namespace

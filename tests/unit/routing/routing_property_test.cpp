@@ -15,14 +15,14 @@ using testing::at;
 using testing::milliseconds;
 
 AttemptOutcome random_outcome(Rng& rng) {
-  static constexpr int kStatuses[] = {200, 400, 408, 409, 429, 500, 503, 529};
+  static constexpr int kAnswers[] = {200, 400, 408, 409, 429, 500, 503, 529};
   if (rng.below(2) == 0)
     return AttemptOutcome::failure(static_cast<FailureKind>(rng.below(kFailureKinds)));
   RetryHints hints;
   if (rng.below(4) == 0)
     hints.retry_after = milliseconds(static_cast<std::int64_t>(rng.below(3'000)));
   if (rng.below(4) == 0) hints.should_retry = rng.below(2) == 0;
-  return AttemptOutcome::status(kStatuses[rng.below(std::size(kStatuses))], hints);
+  return AttemptOutcome::status(kAnswers[rng.below(std::size(kAnswers))], hints);
 }
 
 /// What the budget should count: the moments in the ten whole seconds that end with this one.

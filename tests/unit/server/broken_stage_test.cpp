@@ -23,6 +23,7 @@ using testing::Response;
 
 struct Alerts final : pipeline::AlertSink {
   void on_budget_event(const domain::budget::BudgetEvent&) noexcept override {}
+  void on_loop(const domain::alerts::LoopFinding&) noexcept override {}
 };
 struct Throttle final : pipeline::AuthThrottle {
   bool blocked(std::string_view, base::MonoTime) noexcept override { return false; }
@@ -82,6 +83,7 @@ class BrokenStage : public ::testing::Test {
                                     ledger,
                                     *store,
                                     retry_budget,
+                                    loops,
                                     alerts,
                                     throttle,
                                     in_flight,
@@ -133,6 +135,7 @@ class BrokenStage : public ::testing::Test {
   domain::keys::Revocations revocations;
   domain::routing::CooldownTable cooldowns;
   domain::routing::RetryBudget retry_budget;
+  domain::loops::LoopBreaker loops{config::LoopMemory{}};
   telemetry::Registry registry{1};
   telemetry::CoreSeries series{registry, {}};
   Alerts alerts;

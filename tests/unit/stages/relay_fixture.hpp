@@ -7,33 +7,10 @@
 #include <string_view>
 #include <vector>
 
+#include "stage_world.hpp"
 #include "stages/relay.hpp"
-#include "support/fake_clock.hpp"
-#include "support/temp_dir.hpp"
-#include "tollgate/config/load.hpp"
-#include "tollgate/pipeline/chain.hpp"
-#include "tollgate/stages/stages.hpp"
 
 namespace tollgate::stages::testing {
-
-struct QuietAlerts final : pipeline::AlertSink {
-  void on_budget_event(const domain::budget::BudgetEvent&) noexcept override {}
-};
-struct NoThrottle final : pipeline::AuthThrottle {
-  bool blocked(std::string_view, base::MonoTime) noexcept override { return false; }
-  void on_failure(std::string_view, std::uint32_t, base::MonoTime) noexcept override {}
-};
-struct NoUpstream final : pipeline::UpstreamClient {
-  std::unique_ptr<pipeline::UpstreamExchange> open(const config::Origin&,
-                                                   pipeline::CancelSignal&) override {
-    return nullptr;
-  }
-  std::unique_ptr<pipeline::UpstreamExchange> open_demo(pipeline::CancelSignal&) override {
-    return nullptr;
-  }
-  base::Task<bool> sleep_until(base::Deadline, pipeline::CancelSignal&) override { co_return true; }
-  void post(std::function<void()>) override {}
-};
 
 /// Gives a stream out in the pieces it was cut into, each in a buffer that is overwritten by the
 /// next, as a connection's is.
@@ -141,9 +118,13 @@ class Thorough final : public protocol::llm::Dialect {
                      std::vector<protocol::llm::TextSpan>& out) const override {
     real_.request_texts(fields, out);
   }
-  [[nodiscard]] std::int64_t input_token_bound(
-      std::size_t bytes, const protocol::llm::GovernedFields& fields) const override {
-    return real_.input_token_bound(bytes, fields);
+  [[nodiscard]] std::int64_t tokens_around(
+      const protocol::llm::GovernedFields& fields) const override {
+    return real_.tokens_around(fields);
+  }
+  void append_cap_end(std::string& out, json::NodeRef cut,
+                      const protocol::llm::CapEnd& end) const override {
+    real_.append_cap_end(out, cut, end);
   }
   [[nodiscard]] protocol::llm::ResponseFacts read_response(
       const json::Document& body) const override {
@@ -198,48 +179,8 @@ class RelayBench {
  public:
   /// @param guardrail  of the configuration below
   explicit RelayBench(std::string_view guardrail = "everything") {
-    auto loaded = config::load_text(
-        "version: 1\n"
-        "providers:\n"
-        "  demo: {kind: demo}\n"
-        "  own: {kind: openai_compatible, base_url: \"http://127.0.0.1:1/v1\", proxy: none,\n"
-        "        api_key: provider-credential-1,\n"
-        "        headers: {Content-Type: application/own+json, X-Own: ours}}\n"
-        "models: {demo/echo: demo/echo, own: {deployments: [{provider: own, model: m}]}}\n"
-        "audit: {bodies: masked, body_bytes: 20000B}\n"
-        "guardrails:\n"
-        "  everything:\n"
-        "    rules:\n"
-        "      - {name: mail, detector: email, action: mask}\n"
-        "      - {name: card, detector: payment_card, action: mask}\n"
-        "      - {name: word, keyword: forbidden, action: block}\n"
-        "      - {name: note, keyword: notable, action: flag}\n"
-        "  detectors:\n"
-        "    detectors: {api_key: mask, payment_card: mask, iban: mask, email: mask}\n"
-        "  flags:\n"
-        "    rules:\n"
-        "      - {name: mail, detector: email, action: flag}\n"
-        "      - {name: note, keyword: notable, action: flag}\n",
-        dir_.file("tollgate.yaml"), config::SystemEnv());
-    for (const auto& problem : loaded.problems) ADD_FAILURE() << config::to_string(problem);
-    store::StoreOptions options;
-    options.audit.path = dir_.file("audit.db");
-    store_ = store::AuditStore::open(std::move(options), clock_).value();
-    const pipeline::Runtime::Shared parts{ledger_, revocations_, cooldowns_, registry_};
-    runtime_ = pipeline::Runtime::build(loaded.snapshot, {}, parts).value();
-    rules_ = runtime_->policy->rules_for(std::vector<std::string>{std::string(guardrail)}).value();
-    services_.reset(new pipeline::Services{clock_,
-                                           ledger_,
-                                           *store_,
-                                           retry_budget_,
-                                           alerts_,
-                                           throttle_,
-                                           in_flight_,
-                                           telemetry::WorkerMetrics(series_, registry_.lane(0)),
-                                           upstream_,
-                                           {},
-                                           domain::routing::Rng(1),
-                                           {}});
+    rules_ =
+        world_.runtime->policy->rules_for(std::vector<std::string>{std::string(guardrail)}).value();
     std::vector<std::unique_ptr<pipeline::Stage>> stages;
     stages.push_back(make_policy_stage());
     stages.push_back(make_router_stage());
@@ -250,14 +191,14 @@ class RelayBench {
   /// A call to a model, received now, with its plan made and its record begun.
   void begin(pipeline::RequestContext& context, Agent& agent,
              std::string_view model = "demo/echo") {
-    context.begin(runtime_, *services_, agent, clock_.mono());
+    context.begin(world_.runtime, *world_.services, agent, clock_.mono());
     context.body_read_at = clock_.mono();
     context.chain = &*chain_;
     context.record = std::make_unique<store::AuditRecord>();
-    context.alias = runtime_->aliases.find(model)->second.get();
+    context.alias = world_.runtime->aliases.find(model)->second.get();
     context.plan = domain::routing::plan(
         context.alias->routable, domain::routing::Dialect::openai,
-        [](const config::Provider&) { return true; }, services_->rng, clock_.mono());
+        [](const config::Provider&) { return true; }, world_.services->rng, clock_.mono());
   }
   [[nodiscard]] test::FakeClock& clock() noexcept { return clock_; }
   /// How the bodies of relay() are framed, and end.
@@ -269,7 +210,7 @@ class RelayBench {
   Outcome relay(const protocol::llm::Dialect& dialect, std::vector<std::string> pieces) {
     Agent agent;
     pipeline::RequestContext context;
-    context.begin(runtime_, *services_, agent, clock_.mono());
+    context.begin(world_.runtime, *world_.services, agent, clock_.mono());
     context.request_id = "req_test";
     context.chain = &*chain_;
     context.rules = rules_;
@@ -314,23 +255,41 @@ class RelayBench {
     out.failure = relay.failure();
   }
 
-  ::tollgate::testing::TempDir dir_;
+  static constexpr const char* kYaml =
+      "version: 1\n"
+      "providers:\n"
+      "  demo: {kind: demo}\n"
+      "  own: {kind: openai_compatible, base_url: \"http://127.0.0.1:1/v1\", proxy: none,\n"
+      "        api_key: provider-credential-1,\n"
+      "        headers: {Content-Type: application/own+json, X-Own: ours}}\n"
+      "  newer: {kind: openai_compatible, base_url: \"http://127.0.0.1:1/v1\", proxy: none,\n"
+      "          output_cap_field: max_completion_tokens}\n"
+      "models:\n"
+      "  demo/echo: demo/echo\n"
+      "  own: {deployments: [{provider: own, model: m}]}\n"
+      "  either: {deployments: [{provider: newer, model: m}, {provider: own, model: m2, priority: "
+      "1}]}\n"
+      "audit: {bodies: masked, body_bytes: 20000B}\n"
+      "guardrails:\n"
+      "  everything:\n"
+      "    rules:\n"
+      "      - {name: mail, detector: email, action: mask}\n"
+      "      - {name: card, detector: payment_card, action: mask}\n"
+      "      - {name: word, keyword: forbidden, action: block}\n"
+      "      - {name: note, keyword: notable, action: flag}\n"
+      "  detectors:\n"
+      "    detectors: {api_key: mask, payment_card: mask, iban: mask, email: mask}\n"
+      "  flags:\n"
+      "    rules:\n"
+      "      - {name: mail, detector: email, action: flag}\n"
+      "      - {name: note, keyword: notable, action: flag}\n";
+
   test::FakeClock clock_;
-  domain::budget::Ledger ledger_{clock_};
-  domain::keys::Revocations revocations_;
-  domain::routing::CooldownTable cooldowns_;
-  domain::routing::RetryBudget retry_budget_;
-  telemetry::Registry registry_{1};
-  telemetry::CoreSeries series_{registry_, {}};
   QuietAlerts alerts_;
-  NoThrottle throttle_;
   NoUpstream upstream_;
-  std::atomic<std::int64_t> in_flight_{0};
+  StageWorld world_{kYaml, clock_, upstream_, alerts_};
   domain::policy::Secrets secrets_{{"provider-credential-1", "provider-credential"}};
-  std::unique_ptr<store::AuditStore> store_;
-  pipeline::RuntimePtr runtime_;
   const domain::policy::RuleSet* rules_ = nullptr;
-  std::unique_ptr<pipeline::Services> services_;
   std::optional<pipeline::Chain> chain_;
 };
 

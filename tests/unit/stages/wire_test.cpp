@@ -34,6 +34,29 @@ class Wire : public ::testing::Test {
     attempt.build(context, 0);
     return std::string(attempt.wire.header_lines);
   }
+  /// What each candidate of `model` is sent of a chat completion's body.
+  std::vector<std::string> upstream_bodies(std::string_view model, const std::string& body,
+                                           std::optional<std::int64_t> cap = {}) {
+    json = body;
+    upstream_lines(model, "");
+    pipeline::Payload& payload = context.payload;
+    payload.dialect = &protocol::llm::dialect(protocol::llm::DialectKind::openai);
+    EXPECT_TRUE(
+        payload.dialect
+            ->scan(protocol::llm::RequestKind::chat_completions, context.document, payload.fields)
+            .has_value());
+    payload.model = payload.fields.model;
+    payload.wants_stream = payload.fields.stream;
+    context.hold_plan.output_cap_to_forward = cap;
+    std::vector<std::string> bodies;
+    AttemptRequest attempt;  // one for all, as in a call that fails over
+    for (std::size_t i = 0; i < context.plan.candidates.size(); ++i) {
+      attempt.build(context, i);
+      std::string& sent = bodies.emplace_back();
+      for (const std::string_view piece : attempt.wire.body) sent += piece;
+    }
+    return bodies;
+  }
   std::string downstream_lines(const std::string& fields, bool changes_body = false) {
     bench.begin(context, agent);
     context.request_id = "req_1";
@@ -119,7 +142,47 @@ TEST_F(Wire, AnAgentCardIsAskedForWithoutConditions) {
   pipeline::PeerRuntime peer;
   peer.a2a = &agent_config;
   asked_for_card = &peer;
+  EXPECT_EQ(upstream_lines("demo/echo", sent), ours + "x-tollgate-depth: 1\r\n");
+}
+
+TEST_F(Wire, OnlyServersAndAgentsAreToldTheDepthAndNeverTheCallers) {
+  const std::string sent = "X-Tollgate-Depth: 41\r\n";
+  const std::string ours = "Content-Type: application/json\r\nAccept-Encoding: identity\r\n";
   EXPECT_EQ(upstream_lines("demo/echo", sent), ours);
+  const config::A2aAgent agent_config;
+  pipeline::PeerRuntime peer;
+  peer.a2a = &agent_config;
+  asked_for_card = &peer;
+  EXPECT_EQ(upstream_lines("demo/echo", sent), ours + "x-tollgate-depth: 1\r\n")
+      << "of the call, as interpretation has read it";
+}
+
+TEST_F(Wire, EachCandidateIsSentTheCapInTheFieldItKnows) {
+  using Bodies = std::vector<std::string>;
+  const std::string rest = R"(,"messages":[]})";
+  EXPECT_EQ(upstream_bodies("either", R"({"model":"either","max_completion_tokens":1)" + rest),
+            (Bodies{R"({"model":"m","max_completion_tokens":1)" + rest,
+                    R"({"model":"m2","max_tokens":1)" + rest}));
+  EXPECT_EQ(upstream_bodies("either", R"({"model":"either","max_completion_tokens":99)" + rest, 7),
+            (Bodies{R"({"model":"m","max_completion_tokens":7)" + rest,
+                    R"({"model":"m2","max_tokens":7)" + rest}));
+  EXPECT_EQ(
+      upstream_bodies("either", R"({"model":"either","max_tokens":1)" + rest),
+      (Bodies{R"({"model":"m","max_tokens":1)" + rest, R"({"model":"m2","max_tokens":1)" + rest}))
+      << "who knows only the newer name refuses the older";
+  EXPECT_EQ(upstream_bodies("either", R"({"model":"either","messages":[]})", 7),
+            (Bodies{R"({"model":"m","messages":[],"max_completion_tokens":7})",
+                    R"({"model":"m2","messages":[],"max_tokens":7})"}));
+  EXPECT_EQ(
+      upstream_bodies("either", R"({"model":"either","max_output_tokens":1)" + rest, 7),
+      (Bodies{R"({"model":"m","max_output_tokens":1,"messages":[],"max_completion_tokens":7})",
+              R"({"model":"m2","max_output_tokens":1,"messages":[],"max_tokens":7})"}));
+  EXPECT_EQ(upstream_bodies("either",
+                            R"({"model":"either","stream":true,"max_completion_tokens":1)" + rest),
+            (Bodies{R"({"model":"m","stream":true,"max_completion_tokens":1,"messages":[],)"
+                    R"("stream_options":{"include_usage":true}})",
+                    R"({"model":"m2","stream":true,"max_tokens":1,"messages":[],)"
+                    R"("stream_options":{"include_usage":true}})"}));
 }
 
 TEST_F(Wire, AnAnswerTellsWhatTheGatewayDid) {

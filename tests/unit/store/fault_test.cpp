@@ -120,7 +120,7 @@ TEST_P(SqliteFaults, KeepTheBatchStopAdmissionAndHealAlone) {
   EXPECT_EQ(store_->state_detail(), "");
   EXPECT_EQ(store_->admit(), Admission::reserved);
   EXPECT_EQ(number("SELECT count(*) FROM audit"), 3);
-  EXPECT_EQ(reader()->spend_since(config::ScopeKind::key, "key-1", at(0))->value, 3);
+  EXPECT_EQ(reader()->spend_since(config::ScopeKind::key, "key-1", at(0))->usd.value, 3);
   EXPECT_EQ(reader()->verify_chain()->problem, "");
   const StoredCall out = **reader()->show("req_2");
   EXPECT_EQ(*reader()->read_body(out.record.request_body, out.request_place), "two");
@@ -178,7 +178,7 @@ TEST_F(FaultTest, UnderDropAnUnwritableStoreLosesNoMoney) {
   clock_.advance(std::chrono::seconds(1));
   EXPECT_TRUE(store_->flush_now());
   EXPECT_EQ(number("SELECT count(*) FROM audit"), 1);
-  EXPECT_EQ(reader()->spend_since(config::ScopeKind::org, "org-1", at(0))->value, 205);
+  EXPECT_EQ(reader()->spend_since(config::ScopeKind::org, "org-1", at(0))->usd.value, 205);
 }
 
 TEST_F(FaultTest, TooLittleSpaceStopsAdmissionButWritesWhatWasAdmitted) {

@@ -15,7 +15,7 @@ using config::ScopeKind;
 class MoneyTest : public StoreTest {
  protected:
   std::int64_t since(ScopeKind kind, const std::string& id, std::int64_t us) {
-    return reader()->spend_since(kind, id, at(us))->value;
+    return reader()->spend_since(kind, id, at(us))->usd.value;
   }
 };
 
@@ -84,12 +84,12 @@ TEST_F(MoneyTest, TheSpendIsReadOnceTheWorkersAreAtRest) {
     if (++asked == 1) put(call("req_1", 100));
     return at_rest;
   });
-  EXPECT_EQ(history.settled_since(ScopeKind::key, "key-1", at(0))->value, 100);
+  EXPECT_EQ(history.settled_since(ScopeKind::key, "key-1", at(0))->usd.value, 100);
   at_rest = false;
   EXPECT_TRUE(history.settled_since(ScopeKind::key, "key-1", at(0)).has_error());
 }
 
-TEST_F(MoneyTest, AFreeCallHasNoLedgerRow) {
+TEST_F(MoneyTest, ACallThatNothingWasSettledForHasNoLedgerRow) {
   open();
   put(call("req_1", 0));
   ASSERT_TRUE(store_->flush_now());
@@ -163,10 +163,10 @@ TEST_F(MoneyTest, TheLedgerSeesWhatWasHandedOverBefore) {
   AuditRecord r = call("req_1", 42);
   r.held_at = at(kNoonUs + 123);
   put(r);
-  EXPECT_EQ(history.settled_since(ScopeKind::key, "key-1", at(0))->value, 42);
+  EXPECT_EQ(history.settled_since(ScopeKind::key, "key-1", at(0))->usd.value, 42);
   EXPECT_EQ(*history.newest_charge(), at(kNoonUs + 123));
   put(call("req_2", 8));
-  EXPECT_EQ(history.settled_since(ScopeKind::key, "key-1", base::WallTime::min())->value, 50);
+  EXPECT_EQ(history.settled_since(ScopeKind::key, "key-1", base::WallTime::min())->usd.value, 50);
   EXPECT_EQ(*history.newest_charge(), at(kNoonUs + 123)) << "an earlier hold settled later";
 }
 

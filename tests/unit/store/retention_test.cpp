@@ -50,7 +50,7 @@ TEST_F(RetentionTest, RowsGoByAgeInSmallStepsAndTheChainHolds) {
   const auto report = *reader()->verify_chain();
   EXPECT_EQ(report.problem, "");
   EXPECT_EQ(report.first_seq, 1'201);
-  EXPECT_EQ(reader()->spend_since(config::ScopeKind::key, "key-1", at(0))->value, 1'210);
+  EXPECT_EQ(reader()->spend_since(config::ScopeKind::key, "key-1", at(0))->usd.value, 1'210);
   EXPECT_EQ(number("SELECT count(*) FROM ledger"), 10);
   reopen();
   fill("next_", 1);
@@ -142,7 +142,7 @@ TEST_F(RetentionTest, OldRowsAndWholeSegmentsGoBySize) {
             0)
       << "no row may point into a segment that is gone";
   EXPECT_GT(store_->stats().segments_compressed, 0u);
-  EXPECT_EQ(reader()->spend_since(config::ScopeKind::key, "key-1", at(0))->value, 2'000);
+  EXPECT_EQ(reader()->spend_since(config::ScopeKind::key, "key-1", at(0))->usd.value, 2'000);
   EXPECT_EQ(reader()->verify_chain()->problem, "");
   for (const StoredCall& call : *reader()->tail(10'000)) {
     ASSERT_EQ(reader()->read_body(call.record.response_body, call.response_place)->size(), 8'000u);

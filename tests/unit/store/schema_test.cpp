@@ -11,6 +11,20 @@ namespace {
 
 using Shape = std::set<std::string>;
 
+/// Takes away what schema 5 added.
+constexpr const char* kBackTo4 =
+    "ALTER TABLE audit DROP COLUMN end_user; ALTER TABLE audit DROP COLUMN service_tier;"
+    "ALTER TABLE audit DROP COLUMN audio_input_tokens;"
+    "ALTER TABLE audit DROP COLUMN audio_output_tokens;"
+    "ALTER TABLE audit DROP COLUMN server_tool_calls;"
+    "ALTER TABLE ledger DROP COLUMN tokens; ALTER TABLE ledger DROP COLUMN scopes;"
+    "ALTER TABLE spend_quarter DROP COLUMN tokens; ALTER TABLE ledger_daily DROP COLUMN tokens;"
+    "DROP TABLE ledger_quarter; DROP TABLE event; PRAGMA user_version=4";
+
+/// Of reader_test's known row, as version 1 covers it.
+constexpr std::string_view kHashOfVersion1 =
+    "b96721da9a7885a45b3f0b9d52d29839018a00b09ed8651f2ffb865ddae68bd3";
+
 class SchemaTest : public StoreTest {
  protected:
   Database raw() {
@@ -101,6 +115,7 @@ TEST_F(SchemaTest, RowsOfSchema3GetTheirSpans) {
   const auto written_keys = rows(keys);
   ASSERT_EQ(written.size(), 3u);
   ASSERT_EQ(written_keys.size(), 6u);
+  tamper(kBackTo4);
   tamper(
       "DROP TABLE audit_span; DROP TABLE audit_span_key; CREATE INDEX audit_started ON "
       "audit(started_us); CREATE INDEX audit_key ON audit(key_id, started_us); PRAGMA "
@@ -112,6 +127,63 @@ TEST_F(SchemaTest, RowsOfSchema3GetTheirSpans) {
                    "'audit_key')"),
             0);
   EXPECT_EQ(reader()->verify_chain()->problem, "");
+}
+
+/// A file as version 4 wrote it, with one call: its row in version 1, its charge and its sums.
+TEST_F(SchemaTest, RowsOfSchema4KeepTheirHashesAndTheirSums) {
+  {
+    Database db = raw();
+    ASSERT_EQ(prepare_empty_file(db), SQLITE_OK);
+    db.exec("PRAGMA journal_mode=WAL");
+    ASSERT_TRUE(migrate(db, 4).has_value());
+    const std::string noon = std::to_string(kNoonUs);
+    const std::string row =
+        "INSERT INTO audit VALUES (1, 1, 'req_1', NULL, NULL, NULL, " + noon +
+        ", 'key-1', 'agent-1', 'team-1', 'org-1', '[\"t\"]', NULL, 'openai', 'POST', "
+        "'/v1/chat/completions', 'fast', 'gpt-x', 'openai', 'fast/openai/gpt-x', NULL, NULL, NULL, "
+        "NULL, NULL, 0, NULL, 0, 0, 0, 0, 0, 0, 0, 5, 0, NULL, 0, 0, NULL, NULL, NULL, 200, NULL, "
+        "'ok', 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, "
+        "x'" +
+        std::string(kHashOfVersion1) + "')";
+    ASSERT_EQ(db.exec(row.c_str()), SQLITE_OK) << db.error_text();
+    const std::string rest =
+        "UPDATE mark SET at=1, hash=x'" + std::string(kHashOfVersion1) +
+        "' WHERE name='chain_head'; INSERT INTO audit_span VALUES (0, 255, 0, 9223372036854775807) "
+        "ON CONFLICT DO NOTHING; INSERT INTO ledger VALUES (1, 'req_1', 0, " +
+        noon +
+        ", 5, 1, 'call', 0, 0, 'key-1', 'agent-1', 'team-1', 'org-1', 'fast', 'openai'); "
+        "INSERT INTO spend_quarter VALUES ('key', 'key-1', " +
+        noon +
+        ", 5, 1); "
+        "INSERT INTO ledger_daily VALUES ('key', 'key-1', 0, 70, 7)";
+    ASSERT_EQ(db.exec(rest.c_str()), SQLITE_OK) << db.error_text();
+  }
+  open();
+  EXPECT_EQ(reader()->verify_chain()->problem, "");
+  AuditRecord next = call("req_2", 10);
+  next.end_user = "u";
+  next.tokens.audio_input = 3;
+  put(next);
+  ASSERT_TRUE(store_->flush_now());
+  const auto report = *reader()->verify_chain();
+  EXPECT_EQ(report.problem, "");
+  EXPECT_EQ(report.rows, 2);
+  EXPECT_EQ((*reader()->show("req_1"))->record.cost.value, 5);
+  EXPECT_EQ((*reader()->show("req_2"))->record.end_user, "u");
+  const auto since = [&](std::int64_t us) {
+    return *reader()->spend_since(config::ScopeKind::key, "key-1", at(us));
+  };
+  EXPECT_EQ(since(0), (domain::budget::Sums{{85}, 0, 9}));
+  EXPECT_EQ(since(kNoonUs), (domain::budget::Sums{{15}, 0, 2}));
+  EXPECT_EQ(
+      number("SELECT first_id FROM ledger_quarter WHERE quarter_us=" + std::to_string(kNoonUs)), 1);
+  // What version 1 does not cover its rows do not have.
+  for (const char* set : {"end_user='x'", "audio_input_tokens=1", "row_version=2"}) {
+    tamper("CREATE TABLE saved AS SELECT * FROM audit");
+    tamper("UPDATE audit SET " + std::string(set) + " WHERE seq=1");
+    EXPECT_EQ(reader()->verify_chain()->broken_seq, 1) << set;
+    tamper("DELETE FROM audit; INSERT INTO audit SELECT * FROM saved; DROP TABLE saved");
+  }
 }
 
 TEST_F(SchemaTest, TheFileIsSetUpAsDocumented) {

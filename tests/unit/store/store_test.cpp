@@ -21,7 +21,10 @@ AuditRecord full_record() {
   r.attempts = {{"a/b/c", "status", 503, 10, 20'000, "upstream_failed", {7}},
                 {"a/d/e", "ok", 200, 20'100, 90'000, "", {1'234'560}}};
   r.verdicts = {{"pii", "email", "mask", "request", 2}, {"pii", "iban", "flag", "response", 1}};
-  r.tokens = {1, 2, 3, 4, 5, 6};
+  r.tokens = {1, 2, 3, 4, 5, 6, 7, 8};
+  r.server_tool_calls = 9;
+  r.service_tier = "priority";
+  r.end_user = "user-7";
   r.estimated = true;
   r.held = {9'999'999};
   r.price_source = "catalogue";
@@ -70,7 +73,9 @@ TEST_F(StoreTest, AbsentValuesAreNull) {
   EXPECT_EQ(number("SELECT count(*) FROM audit WHERE key_id IS NULL AND tags IS NULL AND "
                    "attempts IS NULL AND verdicts IS NULL AND gateway_us IS NULL AND "
                    "ttft_us IS NULL AND request_body_bytes IS NULL AND "
-                   "response_body_segment IS NULL AND error_code IS NULL"),
+                   "response_body_segment IS NULL AND error_code IS NULL AND end_user IS NULL "
+                   "AND service_tier IS NULL AND audio_input_tokens IS NULL AND "
+                   "audio_output_tokens IS NULL AND server_tool_calls IS NULL"),
             1);
   EXPECT_EQ((*reader()->show("req_bare"))->record, r);
   EXPECT_FALSE(reader()->show("req_none")->has_value());
@@ -95,6 +100,9 @@ TEST_F(StoreTest, ACappedBodyKeepsTheWholesLengthAndDigest) {
 TEST(AuditRecord, ClearRestoresEveryDefault) {
   AuditRecord r = full_record();
   r.charges.resize(2);
+  r.charges[0].tokens = 5;
+  r.charges[0].slot = 3;
+  r.scopes = {{config::ScopeKind::tag, "a"}};
   r.held_at = at(5);
   r.clear();
   EXPECT_EQ(r, AuditRecord());
@@ -132,7 +140,7 @@ TEST_F(StoreTest, OnFullDropRunsUnrecordedAndKeepsTheMoney) {
   EXPECT_EQ(number("SELECT count(*) FROM audit"), 0);
   EXPECT_EQ(number("SELECT count(*) FROM ledger WHERE kind='aggregate' AND calls=3 AND nusd=30"),
             1);
-  EXPECT_EQ(reader()->spend_since(config::ScopeKind::team, "team-1", at(0))->value, 30);
+  EXPECT_EQ(reader()->spend_since(config::ScopeKind::team, "team-1", at(0))->usd.value, 30);
 }
 
 TEST_F(StoreTest, ABatchHoldsAtMostItsSizeInOneTransaction) {
@@ -211,7 +219,7 @@ TEST_F(StoreTest, ARowThatTheTableRefusesKeepsItsMoneyAndStopsNothing) {
   EXPECT_EQ(told[0].rfind("4 req_before: ", 0), 0u) << told[0];
   EXPECT_EQ(number("SELECT count(*) FROM audit WHERE path='/poison'"), 0);
   EXPECT_EQ(number("SELECT sum(nusd) FROM ledger"), 601);
-  EXPECT_EQ(reader()->spend_since(config::ScopeKind::key, "key-1", at(0))->value, 601);
+  EXPECT_EQ(reader()->spend_since(config::ScopeKind::key, "key-1", at(0))->usd.value, 601);
   EXPECT_EQ(reader()->verify_chain()->problem, "");
   const StoredCall out = **reader()->show("req_299");
   EXPECT_EQ(*reader()->read_body(out.record.request_body, out.request_place), "body 299");

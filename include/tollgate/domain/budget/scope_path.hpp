@@ -16,12 +16,16 @@ struct ScopeName {
 
 /// Some scopes of a call's path, resolved once so that a call costs no look-up.
 ///
-/// Made by Ledger::resolve, once per key (key, agent, team, org) and once per deployment (model,
-/// provider); plain numbers inside, valid as long as that ledger, across every reload. Which
-/// budgets the scopes have is looked up at each hold, so an old path obeys new limits.
+/// Made by Ledger::resolve, once per key (key, agent, team, org, tags) and once per deployment
+/// (model, provider); plain numbers inside, valid as long as that ledger, across every reload.
+/// Which budgets the scopes have is looked up at each hold, so an old path obeys new limits.
+/// Ledger::add_live adds what a call brings: its session and its end user. With those a path is
+/// good for one call.
 class ScopePath {
  public:
-  static constexpr std::size_t kCapacity = 6;
+  /// key, agent, team, org; tags; a session and an end user of each of those owners and of the
+  /// gateway.
+  static constexpr std::size_t kCapacity = 4 + config::kMaxTagScopes + 2 * 5;
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
   [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
   bool operator==(const ScopePath&) const = default;

@@ -28,8 +28,9 @@ struct Window {
 /// Rules:    a day starts with the first instant whose local date is that day: 00:00, the end of
 /// the
 ///           gap where the clock jumps over midnight, the earlier of two midnights. Weeks start on
-///           Monday, months on the 1st. So a day lasts 23, 24 or 25 hours, windows never overlap
-///           and leave no gap.
+///           Monday, months on the 1st. So a day lasts 23, 24 or 25 hours. Hours and minutes are
+///           those of the local clock; one that a change of the clock cuts is two windows. Windows
+///           never overlap and leave no gap.
 /// Zones:    the system's tzdata through Howard Hinnant's date library (3.0). It knows the
 ///           transitions listed in the files, which Debian ships up to 2037.
 /// Threads:  any; a value, cheap to copy.

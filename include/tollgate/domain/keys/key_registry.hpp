@@ -27,13 +27,19 @@ struct KeyRecord {
   /// key names itself wins. May be empty.
   std::string agent, team, org;
   std::vector<std::string> tags;
+  std::vector<std::string> scoped_tags;  ///< those of them that have limits of their own
   std::vector<std::string>
       guardrails;  ///< of the key, its agent, team and org, in that order, once each
   std::optional<base::WallTime> expires;
   bool is_disabled = false;
   bool is_stored = false;  ///< from the store, not from the YAML
   Permissions permissions;
-  budget::ScopePath scopes;  ///< key, agent, team, org
+  budget::ScopePath scopes;  ///< key, agent, team, org, tags that have limits
+  budget::LiveSources live;  ///< of whose sessions and end users its calls are
+  /// Whose traces its calls are in, for the loop breaker: of its org, else its team, else its
+  /// agent, told apart by kind. Empty: the key's own.
+  std::string trace_owner;
+  std::shared_ptr<const config::LoopBreaker> loop_breaker;  ///< null: the snapshot's
   const Revocations::Flag* revoked = nullptr;
 
   [[nodiscard]] bool is_revoked() const noexcept {

@@ -44,6 +44,7 @@ struct ForwardOptions {
   bool replaces_mcp_session_id = false;  ///< an agent's is sealed, the server's is not
   bool withholds_locations = false;      ///< a redirection would lead the agent past the gateway
   bool changes_body = false;             ///< ETag, digests and signatures do not hold for it
+  bool replaces_rate_limits = false;     ///< the gateway tells the caller its own
   bool withholds_conditions = false;     ///< If-*, Range: what they were made from was not theirs
 };
 

@@ -14,9 +14,11 @@
 
 namespace tollgate::protocol::llm {
 
-/// Which field carries an output cap that the agent did not send.
+/// The field of chat completions in which a provider obeys an output cap.
 enum class CapField : std::uint8_t {
-  max_tokens,  ///< understood by every compatible host; OpenAI's reasoning models refuse it
+  /// Understood by every compatible host, of which some ignore or refuse the newer name (Mistral,
+  /// DeepSeek, older servers of vLLM and llama.cpp); OpenAI's reasoning models refuse it.
+  max_tokens,
   max_completion_tokens,  ///< OpenAI and Azure themselves
 };
 
@@ -51,6 +53,11 @@ class Dialect {
   virtual bool set_output_cap(const GovernedFields& fields, json::Splicer& edits, std::int64_t cap,
                               CapField absent_field) const = 0;
 
+  /// Gives the agent's cap the name under which the provider obeys it, where the agent sent it
+  /// under the newer one alone: ignored, it would bound nothing. True when the body was edited. The
+  /// older name stays as it is: who knows only the newer one refuses it.
+  bool name_output_cap(const GovernedFields& fields, json::Splicer& edits, CapField known) const;
+
   /// Asks for usage in the stream when the agent did not. True when the body was edited: then the
   /// event of class usage_only must not reach the agent. (The `"usage":null` the other chunks carry
   /// because of it stays: no client is known to mind, and removing it would rewrite every event.)
@@ -61,10 +68,15 @@ class Dialect {
   /// parameters outside the prompt) counts as text, unknown fields included.
   virtual void request_texts(const GovernedFields& fields, std::vector<TextSpan>& out) const = 0;
 
-  /// The most input tokens the body can be: its bytes (a token has at least one), images at their
-  /// largest, plus what the provider adds around it. For bodies without unbounded input.
-  [[nodiscard]] virtual std::int64_t input_token_bound(std::size_t body_bytes,
-                                                       const GovernedFields& fields) const = 0;
+  /// The most input tokens the text of a body can be: its bytes (a token has at least one) without
+  /// those of media, plus what the provider adds around it. For bodies without unbounded input.
+  [[nodiscard]] std::int64_t text_token_bound(std::size_t body_bytes,
+                                              const GovernedFields& fields) const {
+    return static_cast<std::int64_t>(body_bytes) - fields.media.encoded_bytes +
+           tokens_around(fields);
+  }
+  /// What the provider adds around a prompt: markers, and what tools bring.
+  [[nodiscard]] virtual std::int64_t tokens_around(const GovernedFields& fields) const = 0;
 
   // ---- JSON answers ----
 
@@ -88,6 +100,10 @@ class Dialect {
   /// had a piece of that channel; `scratch` is overwritten.
   virtual void append_delta_like(std::string& out, std::string_view earlier_raw, Channel channel,
                                  std::string_view text, json::Document& scratch) const = 0;
+
+  /// Appends the events of a regular end at the output cap (`length`, `max_tokens`).
+  /// @param cut  the data of the event that the agent is not sent any more; empty when unreadable
+  virtual void append_cap_end(std::string& out, json::NodeRef cut, const CapEnd& end) const = 0;
 
   /// The event that tells the agent its stream is broken; never a regular end.
   [[nodiscard]] virtual std::string error_event(const base::Error& error,

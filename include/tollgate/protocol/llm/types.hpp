@@ -40,6 +40,29 @@ struct OfferedTool {
   bool is_hosted = false;  ///< run by the provider, not by the agent
 };
 
+/// What of a request's input is no text, and counts otherwise than by its bytes.
+struct MediaParts {
+  std::int64_t images = 0;            ///< inside the body or by URL
+  std::int64_t audios = 0;            ///< inside the body
+  std::int64_t audio_bytes = 0;       ///< of all of them, decoded
+  std::int64_t documents = 0;         ///< PDFs inside the body
+  std::int64_t server_tool_uses = 0;  ///< of the provider's tools, where the body bounds them
+  std::int64_t web_searches = 0;      ///< those of them that are searches
+  /// The strings of the body that are images, audio and documents, in document order.
+  std::vector<json::NodeRef> encoded;
+  std::int64_t encoded_bytes = 0;  ///< of `encoded`, in the body
+
+  [[nodiscard]] bool empty() const noexcept {
+    return images == 0 && audios == 0 && documents == 0 && server_tool_uses == 0;
+  }
+  void add_encoded(json::NodeRef node) {
+    encoded.push_back(node);
+    encoded_bytes += static_cast<std::int64_t>(node.raw().size());
+  }
+  /// Keeps memory.
+  void reset();
+};
+
 /// The few values of a request that auth, budget and router govern, and where they stand.
 ///
 /// Made by Dialect::scan; meant to be kept with its Document in the request's context. An absent
@@ -54,12 +77,14 @@ struct GovernedFields {
   json::NodeRef stream_node;
   bool stream = false;
 
-  /// `max_tokens`, `max_completion_tokens` (OpenAI), `max_output_tokens` (other_json). `null`
+  /// `max_tokens`, `max_completion_tokens` (OpenAI), `max_output_tokens` (other_json only). `null`
   /// counts as absent.
   json::NodeRef max_tokens_node, max_completion_tokens_node, max_output_tokens_node;
   /// The cap that binds, in tokens per choice: the largest, when several are there (which one a
   /// provider obeys is not known).
   std::optional<std::int64_t> output_cap;
+  /// A lower cap than this the provider refuses: `thinking.budget_tokens` must be below it.
+  std::int64_t least_output_cap = 0;
   /// Tokens that may be billed as output over the cap: a rejected `prediction`.
   std::int64_t extra_output_bound = 0;
 
@@ -68,19 +93,22 @@ struct GovernedFields {
   json::NodeRef stream_options_node, include_usage_node;
   bool include_usage = false;  ///< the agent asked for the usage chunk
 
-  std::string_view end_user;      ///< `user`, `safety_identifier` or `metadata.user_id`
-  std::string_view service_tier;  ///< asked for; empty when absent
+  std::string_view end_user;  ///< `user`, `safety_identifier` or `metadata.user_id`
+  // How the call asks to be served; empty when absent.
+  std::string_view service_tier;
+  std::string_view speed;          ///< Anthropic
+  std::string_view inference_geo;  ///< Anthropic
   std::vector<OfferedTool> tools;
 
   /// Why the body does not bound what the call may cost; empty when it does. A fixed text naming
   /// the field, fit for a message to the agent.
   std::string_view unbounded_reason;
+  bool has_audio_input = false;   ///< audio inside the body
+  bool has_audio_output = false;  ///< an answer in audio is asked for
   /// The input has parts no guardrail can read (token ids).
   bool has_opaque_text = false;
   CacheWrites cache_writes = CacheWrites::none;
-  /// Images inside the body, and how many of its bytes they are: priced by size, not by bytes.
-  std::int64_t inline_images = 0;
-  std::int64_t inline_image_bytes = 0;
+  MediaParts media;
 
   [[nodiscard]] bool has_unbounded_input() const noexcept { return !unbounded_reason.empty(); }
   /// Forgets everything, keeping memory.
@@ -116,22 +144,38 @@ struct TextSpan {
 /// Tokens of one call, each counted once, whatever the provider's own way of counting. Of a side
 /// that was not told, the counts are what is known to be used at least.
 struct Usage {
+  /// What the provider ran beside the answer itself (Anthropic's compaction, advisors).
+  struct Beside {
+    std::int64_t input = 0, output = 0, cache_read = 0, cache_write_5m = 0, cache_write_1h = 0;
+  };
+
   std::int64_t input = 0;  ///< neither read from nor written to a cache
   std::int64_t output = 0;
   std::int64_t cache_read = 0;
   std::int64_t cache_write_5m = 0;  ///< also writes of unstated duration
   std::int64_t cache_write_1h = 0;
-  std::int64_t reasoning = 0;  ///< part of output
-  std::int64_t audio_in = 0;   ///< part of input
-  std::int64_t audio_out = 0;  ///< part of output
-  bool input_told = false;     ///< the provider gave whole counts of what was sent
-  bool output_told = false;    ///< it gave a whole count of all it generated
-  bool is_absurd = false;      ///< it gave a count nobody can have used; taken for none
-  std::string service_tier;    ///< served; empty when not told
+  std::int64_t reasoning = 0;         ///< part of output
+  std::int64_t audio_in = 0;          ///< part of input
+  std::int64_t audio_out = 0;         ///< part of output
+  std::int64_t audio_cache_read = 0;  ///< part of cache_read
+  std::int64_t web_searches = 0;      ///< that the provider ran, billed by the piece
+  bool input_told = false;            ///< the provider gave whole counts of what was sent
+  bool output_told = false;           ///< it gave a whole count of all it generated
+  bool is_absurd = false;             ///< it gave a count nobody can have used; taken for none
+  /// It ran something whose count, or whose model's price, is not told here.
+  bool leaves_open = false;
+  Beside beside;  ///< part of the counts above
+  // How the call was served; empty when not told.
+  std::string service_tier;
+  std::string speed;          ///< Anthropic
+  std::string inference_geo;  ///< Anthropic
 
   [[nodiscard]] std::int64_t total_input() const noexcept {
     return input + cache_read + cache_write_5m + cache_write_1h;
   }
+  /// Whether the counts, as far as they are told, are all that the call is billed for. Otherwise it
+  /// is charged its hold at the least.
+  [[nodiscard]] bool tells_cost() const noexcept { return !is_absurd && !leaves_open; }
 };
 
 /// What the record wants to know of a JSON answer.
@@ -194,6 +238,15 @@ struct TextPiece {
   bool is_free = false;
 };
 
+/// Tokens of a text times four, as a provider is likely to count it; `json` is what stands between
+/// the quotes of a JSON string. For answers whose provider does not tell: no bound.
+[[nodiscard]] std::uint64_t token_quarters(std::string_view json) noexcept;
+/// The same of the text in the pieces of one event. What is said twice, on two channels of one
+/// choice (hosts that name a reasoning by an old name and a new one), counts once.
+[[nodiscard]] std::uint64_t token_quarters(const std::vector<TextPiece>& pieces) noexcept;
+/// Whether another channel of the same choice has said the same in a piece before this one.
+[[nodiscard]] bool is_said_twice(const std::vector<TextPiece>& pieces, std::size_t piece) noexcept;
+
 /// What one event of a stream says. Reused from event to event by its owner.
 struct StreamEvent {
   EventClass kind = EventClass::other;
@@ -216,6 +269,13 @@ struct StreamEvent {
   std::string_view model;          ///< served; empty when not told
 
   void reset();
+};
+
+/// A stream that the gateway ends at its output cap.
+struct CapEnd {
+  std::vector<std::uint32_t> choices;  ///< that have not told their end
+  std::int64_t output_tokens = 0;      ///< that the agent is told
+  std::string_view request_id;         ///< where the event at hand has no id
 };
 
 struct ModelEntry {
