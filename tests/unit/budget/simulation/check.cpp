@@ -1,5 +1,8 @@
 // What must hold after each step.
+#include <fmt/ranges.h>
+
 #include <algorithm>
+#include <set>
 #include <tuple>
 
 #include "tollgate/config/names.hpp"
@@ -91,9 +94,18 @@ void Simulation::check_budgets() {
            std::tie(b.first->kind, b.first->id, b.second->config.name);
   });
   const std::vector<BudgetRow> rows = ledger_->snapshot_all();
-  if (!expect(rows.size() == wanted.size(), "{} budgets, the model says {}", rows.size(),
-              wanted.size()))
+  if (rows.size() != wanted.size()) {
+    std::set<std::string> names;  // of what one of them has, and the other has not
+    const auto toggle = [&names](ScopeKind kind, const std::string& id, std::string_view budget) {
+      const std::string name = fmt::format("{} {} {}", config::name_of(kind), id, budget);
+      if (names.erase(name) == 0) names.insert(name);
+    };
+    for (const BudgetRow& row : rows) toggle(row.scope, row.scope_id, row.budget);
+    for (const auto& [scope, budget] : wanted) toggle(scope->kind, scope->id, budget->config.name);
+    expect(false, "{} budgets, the model says {}; they differ in {}", rows.size(), wanted.size(),
+           fmt::join(names, ", "));
     return;
+  }
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const BudgetRow& row = rows[i];
     const ModelScope& scope = *wanted[i].first;

@@ -152,8 +152,8 @@ void Simulation::crash() {
     for (const Name& name : trace.scopes) {
       record_.add(name, {trace.amounts, at, false});
       const ScopeIndex scope = model_.scope(name.first, name.second);
-      if (!is_charged && !trace.amounts.is_nothing())
-        model_.charge(scope, {at, trace.amounts, false, false});
+      // One that held nothing has its row too, by which its session is known again.
+      if (!is_charged) model_.charge(scope, {at, trace.amounts, false, false});
       // That more was charged than held is not in the journal.
       if (is_charged && held->is_overrun) {
         for (Entry& entry : model_.scopes[scope].entries)
