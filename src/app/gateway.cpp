@@ -90,13 +90,11 @@ Gateway::Gateway(std::string config_path)
   runtime_ = build_runtime(snapshot_, nullptr);
   tls_ = build_tls(*snapshot_);
   const server::WorkerHost::Shared shared{
-      clock_,       *ledger_,
-      *store_,      retry_budget_,
-      *loops_,      *alerts_,
-      throttle_,    in_flight_,
-      *series_,     *registry_,
-      *dns_,        connections_,
-      body_memory_, [](pipeline::Services&) { return default_chain(); }};
+      clock_,       *ledger_,      event_streams_,
+      *store_,      retry_budget_, *loops_,
+      *alerts_,     throttle_,     in_flight_,
+      *series_,     *registry_,    *dns_,
+      connections_, body_memory_,  [](pipeline::Services&) { return default_chain(); }};
   for (unsigned i = 0; i < count; ++i)
     workers_.push_back(std::make_unique<server::WorkerHost>(i, shared, runtime_, tls_));
   open_listeners();

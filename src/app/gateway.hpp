@@ -90,6 +90,7 @@ class Gateway {
   std::unique_ptr<telemetry::CoreSeries> series_;
   std::unique_ptr<LedgerJournal> journal_;
   std::unique_ptr<domain::budget::Ledger> ledger_;
+  domain::budget::EventStreams event_streams_;
   domain::keys::Revocations revocations_;
   domain::routing::CooldownTable cooldowns_;
   domain::routing::RetryBudget retry_budget_;

@@ -46,6 +46,7 @@ Json json(const Limits& l) {
           {"connections_per_ip", l.connections_per_ip},
           {"requests_per_connection", l.requests_per_connection},
           {"in_flight", l.in_flight},
+          {"event_streams_per_key", l.event_streams_per_key},
           {"upstream_header_bytes", l.upstream_header_bytes},
           {"response_body_bytes", l.response_body_bytes},
           {"sse_event_bytes", l.sse_event_bytes},

@@ -120,6 +120,10 @@ const Table<Limits>& limits_table() {
                   "Requests before a connection is closed"),
           integer("in_flight", &L::in_flight, 1, 1'000'000, "Requests inside the pipeline at once")
               .unit("requests"),
+          integer("event_streams_per_key", &L::event_streams_per_key, 1, 1'000'000,
+                  "Open event streams (GET) of one MCP server for one key, which count in no rate "
+                  "limit; then 429")
+              .unit("streams"),
           size("upstream_header_bytes", &L::upstream_header_bytes, kKiB, kMiB,
                "All header fields of an upstream answer"),
           size("response_body_bytes", &L::response_body_bytes, kKiB, kGiB,

@@ -138,6 +138,7 @@ void RequestContext::end() {
     static_cast<void>(unused);
   }
   hold.release();
+  event_stream.release();
   abandoned.clear();
   policy_state.reset();
   if (audit_slot) services->store.release();  // taken, but nothing was recorded

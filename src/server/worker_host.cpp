@@ -52,6 +52,7 @@ WorkerHost::WorkerHost(unsigned index, const Shared& shared, pipeline::RuntimePt
       client_(worker_, pool_),
       services_{shared.clock,
                 shared.ledger,
+                shared.event_streams,
                 shared.store,
                 shared.retry_budget,
                 shared.loops,

@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <atomic>
 
@@ -83,6 +85,8 @@ class BudgetStage final : public pipeline::Stage {
 
   pipeline::Decision on_request(RequestContext& context) override {
     if (!pipeline::is_limited(context.route.surface)) return Verdict::proceed();
+    if (is_event_stream(context) && !enter_stream(context))
+      return Verdict::refuse(too_many_streams(context));
     if (auto named = name_scopes(context); named.has_error())
       return Verdict::refuse(std::move(named).error());
     if (context.plan.candidates.empty()) {
@@ -111,6 +115,22 @@ class BudgetStage final : public pipeline::Stage {
   }
 
  private:
+  /// One more stream of this key at this server; it counts until the call has ended.
+  [[gnu::cold]] static bool enter_stream(RequestContext& context) {
+    context.event_stream = context.services->event_streams.enter(
+        context.key->id, context.route.name, context.config().limits.event_streams_per_key);
+    return static_cast<bool>(context.event_stream);
+  }
+
+  [[gnu::cold]] static Error too_many_streams(const RequestContext& context) {
+    return Error(ErrorCode::rate_limited,
+                 fmt::format("this key has as many open event streams of the MCP server `{}` as "
+                             "limits.event_streams_per_key allows: {}",
+                             context.route.name, context.config().limits.event_streams_per_key))
+        .with_limit(base::Limit::event_streams_per_key)
+        .with_retry_after(1);
+  }
+
   /// The scopes that the call itself brings: its session and its end user.
   static base::Result<void> name_scopes(RequestContext& context) {
     context.who = context.key->scopes;

@@ -118,11 +118,13 @@ base::Result<HoldPlan> plan_for(const RequestContext& context, std::size_t candi
                                    context.config().spending);
 }
 
+bool is_event_stream(const RequestContext& context) noexcept {
+  return context.route.surface == pipeline::Surface::mcp &&
+         context.head->method == protocol::http::Method::get;
+}
+
 HoldRange demand_of(const RequestContext& context, const HoldPlan& plan, Floor floor) {
-  // The stream on which an MCP server speaks unasked stays open for hours, and is no request.
-  const bool is_request = context.route.surface != pipeline::Surface::mcp ||
-                          context.head->method != protocol::http::Method::get;
-  const std::int64_t requests = is_request ? 1 : 0;
+  const std::int64_t requests = is_event_stream(context) ? 0 : 1;
   HoldRange range({plan.least, 0, requests}, {plan.useful, 0, requests},
                   {plan.amount, 0, requests});
   if (uses_tokens(context)) {

@@ -29,6 +29,10 @@ enum class Floor : std::uint8_t {
 /// Errors: budget_exceeded, rate_limited.
 [[nodiscard]] base::Result<void> hold_place(pipeline::RequestContext& context);
 
+/// Whether the call is the stream on which an MCP server speaks unasked (`GET`): it stays open for
+/// hours, and is neither a request nor a call in flight (EventStreams counts it).
+[[nodiscard]] bool is_event_stream(const pipeline::RequestContext& context) noexcept;
+
 /// What a plan asks of the ledger, in all units.
 [[nodiscard]] domain::budget::HoldRange demand_of(const pipeline::RequestContext& context,
                                                   const domain::budget::HoldPlan& plan,

@@ -1,5 +1,7 @@
 // MCP sessions: bound to the key that opened them, and the transport around them (GET, DELETE,
 // resumption).
+#include <csignal>
+#include <optional>
 #include <regex>
 
 #include "integration/rpc_fixture.hpp"
@@ -136,6 +138,139 @@ TEST_F(RpcSessions, GetAndDeleteAreRepeatedOnlyBeforeTheFirstByte) {
   const Response answer = mcp(R"({"jsonrpc":"2.0","id":1,"result":{}})");
   EXPECT_TRUE(json::parse(answer.body).contains("error")) << answer.body;
   EXPECT_EQ(upstream.request_count(), 4u);
+}
+
+/// Two streams on which the server speaks unasked for each key; `other` is another key.
+class RpcEventStreams : public RpcTest {
+ protected:
+  RpcEventStreams() : RpcTest({}, limit(2)) { stay_open(); }
+  static std::string limit(int streams) {
+    return "limits: {event_streams_per_key: " + std::to_string(streams) +
+           "}\ntimeouts: {drain: 100ms}\n";
+  }
+  void stay_open() {
+    upstream.on("GET", "/mcp-endpoint",
+                {Answer::sse({sse_data(R"({"jsonrpc":"2.0","method":"notifications/x"})")})
+                     .end(Answer::End::silent)});
+  }
+  /// A connection whose stream has begun, or was refused; `status` says which.
+  RawClient open(const std::string& key_name = "agent") {
+    RawClient client = daemon.connect();
+    client.send(http_request(
+        "GET", "/mcp/tools",
+        {{"accept", "text/event-stream"}, {"authorization", "Bearer " + daemon.key(key_name)}}));
+    status = client.read_head().status;
+    return client;
+  }
+  void expect_full(const std::string& key_name = "agent") {
+    open(key_name);
+    EXPECT_EQ(status, 429) << key_name;
+  }
+  [[nodiscard]] bool are_open(double count) {
+    return daemon.metric_becomes("tollgate_in_flight", count);
+  }
+  int status = 0;
+};
+
+TEST_F(RpcEventStreams, OneMoreThanTheLimitIsRefusedAndOnlyThat) {
+  std::optional<RawClient> first(open());
+  EXPECT_EQ(status, 200);
+  const RawClient second = open();
+  EXPECT_EQ(status, 200);
+  const Response refused = daemon.get("/mcp/tools", "agent", {{"accept", "text/event-stream"}});
+  EXPECT_EQ(refused.status, 429) << refused.body;
+  EXPECT_EQ(refused.header("retry-after"), "1");
+  const json error = json::parse(refused.body)["error"];
+  EXPECT_EQ(error["code"], -32014);
+  EXPECT_EQ(error["data"]["code"], "rate_limited");
+  EXPECT_EQ(error["message"],
+            "this key has as many open event streams of the MCP server `tools` as "
+            "limits.event_streams_per_key allows: 2");
+  EXPECT_EQ(upstream.request_count(), 2u);
+  const RawClient others = open("other");
+  EXPECT_EQ(status, 200) << "each key has its own";
+  answer_mcp(R"({"content":[]})");
+  EXPECT_EQ(mcp(tool_call("add")).status, 200) << "calls go on beside them";
+  const MetricsText metrics = daemon.metrics();
+  EXPECT_EQ(metrics.value("tollgate_limit_hits_total", {{"limit", "event_streams_per_key"}}), 1);
+  EXPECT_EQ(metrics.value("tollgate_limit_hits_total"), 1);
+  const auto rows = daemon.rows_where("outcome = 'refused'", 1);
+  ASSERT_EQ(rows.size(), 1u);
+  EXPECT_EQ(rows[0].at("status"), "429");
+  EXPECT_EQ(rows[0].at("error_code"), "rate_limited");
+  EXPECT_EQ(rows[0].at("key_id"), "k1");
+  EXPECT_EQ(rows[0].at("rpc_target"), "tools");
+
+  first.reset();  // the agent leaves
+  ASSERT_TRUE(are_open(2));
+  first.emplace(open());
+  EXPECT_EQ(status, 200);
+  expect_full();
+  upstream.drop_connections();  // the server leaves
+  ASSERT_TRUE(are_open(0));
+  const RawClient third = open();
+  EXPECT_EQ(status, 200);
+  const RawClient fourth = open();
+  EXPECT_EQ(status, 200);
+  expect_full();
+}
+
+TEST_F(RpcEventStreams, WhatEndsBeforeItsHeadLeavesNothing) {
+  upstream.on("GET", "/mcp-endpoint",
+              {Answer::json(405, "{}"), Answer::json(500, "{}"), Answer::reset_before_first_byte(),
+               Answer::json(404, "{}")});
+  for (int i = 0; i < 6; ++i) {
+    open();
+    EXPECT_NE(status, 429) << i;
+    EXPECT_NE(status, 200) << i;
+  }
+  upstream.on("GET", "/mcp-endpoint", {Answer::silence()});
+  for (int i = 0; i < 3; ++i) {
+    const std::size_t before = upstream.request_count();
+    {
+      RawClient leaves = daemon.connect();
+      leaves.send(
+          http_request("GET", "/mcp/tools", {{"authorization", "Bearer " + daemon.key("agent")}}));
+      ASSERT_TRUE(upstream.wait_for_requests(before + 1)) << i;
+    }
+    ASSERT_TRUE(are_open(0)) << i;
+  }
+  stay_open();
+  const RawClient first = open();
+  EXPECT_EQ(status, 200);
+  const RawClient second = open();
+  EXPECT_EQ(status, 200);
+  expect_full();
+}
+
+TEST_F(RpcEventStreams, ThoseOpenBeforeAReloadCountAfterIt) {
+  std::optional<RawClient> first(open());
+  const RawClient second = open();
+  const auto reload = [&](const std::string& yaml, double generation) {
+    daemon.reload(yaml);
+    ASSERT_TRUE(daemon.wait_metric("tollgate_config_generation", {}, generation)) << daemon.log();
+  };
+  // The key goes, under another id it has nothing open, and it comes back.
+  std::string renamed = kPeers + limit(2);
+  renamed.replace(renamed.find("id: k1"), 6, "id: k9");
+  reload(renamed, 2);
+  const RawClient third = open();
+  EXPECT_EQ(status, 200);
+  reload(kPeers + limit(2), 3);
+  expect_full();
+  reload(kPeers + limit(3), 4);
+  const RawClient fourth = open();
+  EXPECT_EQ(status, 200);
+  expect_full();
+  // Lowered: none that is open ends, and none begins until fewer are.
+  reload(kPeers + limit(2), 5);
+  first.reset();
+  ASSERT_TRUE(are_open(3));
+  expect_full();
+  daemon.send(SIGTERM);
+  const auto code = daemon.wait_exit(10s);
+  ASSERT_TRUE(code);
+  EXPECT_LT(*code, 128) << daemon.log();
 }
 
 }  // namespace

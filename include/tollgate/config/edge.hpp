@@ -56,6 +56,8 @@ struct Limits {
   std::uint32_t connections_per_ip = 1'024;
   std::uint32_t requests_per_connection = 10'000;
   std::uint32_t in_flight = 20'000;  ///< requests inside the pipeline at once
+  /// GET streams that one key has open at one MCP server.
+  std::uint32_t event_streams_per_key = 16;
   std::uint32_t upstream_header_bytes = 64 * 1024;
   std::uint64_t response_body_bytes = 32ull << 20;  ///< a JSON answer, buffered whole
   std::uint32_t sse_event_bytes = 1 << 20;

@@ -9,6 +9,7 @@
 #include "tollgate/base/digest.hpp"
 #include "tollgate/base/error.hpp"
 #include "tollgate/base/strings.hpp"
+#include "tollgate/domain/budget/event_streams.hpp"
 #include "tollgate/domain/budget/ledger.hpp"
 #include "tollgate/domain/budget/pricing.hpp"
 #include "tollgate/domain/keys/key_registry.hpp"
@@ -162,8 +163,9 @@ class RequestContext {
   domain::budget::ScopePath who;  ///< of the key, and the session and end user of the call
   std::string session_scope, end_user_scope;  ///< as scopes call them; empty without
   domain::budget::RateStatus rates;  ///< of the tightest rate limits, when it held its place
-  domain::budget::Hold hold;         ///< of the call, with the money of the attempt that runs
-  domain::budget::CallBound bound;   ///< on the deployment that was priced last
+  domain::budget::EventStreams::Place event_stream;  ///< of an MCP server's GET stream
+  domain::budget::Hold hold;        ///< of the call, with the money of the attempt that runs
+  domain::budget::CallBound bound;  ///< on the deployment that was priced last
   bool bound_is_estimate =
       false;  ///< its text is held at an estimate, the strict bound not fitting
   domain::budget::HoldPlan hold_plan;

@@ -5,6 +5,7 @@
 #include "tollgate/base/clock.hpp"
 #include "tollgate/base/id.hpp"
 #include "tollgate/domain/alerts/loop_finding.hpp"
+#include "tollgate/domain/budget/event_streams.hpp"
 #include "tollgate/domain/budget/ledger.hpp"
 #include "tollgate/domain/loops/loop_breaker.hpp"
 #include "tollgate/domain/policy/scanner.hpp"
@@ -43,6 +44,7 @@ class AuthThrottle {
 struct Services {
   const base::Clock& clock;
   domain::budget::Ledger& ledger;
+  domain::budget::EventStreams& event_streams;
   store::AuditStore& store;
   domain::routing::RetryBudget& retry_budget;
   domain::loops::LoopBreaker& loops;

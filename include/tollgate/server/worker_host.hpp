@@ -76,6 +76,7 @@ class WorkerHost {
   struct Shared {
     const base::Clock& clock;
     domain::budget::Ledger& ledger;
+    domain::budget::EventStreams& event_streams;
     store::AuditStore& store;
     domain::routing::RetryBudget& retry_budget;
     domain::loops::LoopBreaker& loops;

@@ -78,6 +78,20 @@ timeouts: {header: 1500ms, drain: 0}
   EXPECT_EQ(s->timeouts.drain, 0ms);
 }
 
+TEST(Load, EventStreamsOfAKeyHaveALimit) {
+  EXPECT_EQ(load("version: 1\n")->limits.event_streams_per_key, 16u);
+  EXPECT_EQ(load("limits: {event_streams_per_key: 1}\n")->limits.event_streams_per_key, 1u);
+  const auto most = load("limits: {event_streams_per_key: 1000000}\n");
+  EXPECT_EQ(most->limits.event_streams_per_key, 1'000'000u);
+  EXPECT_NE(dump(*most).find("\"event_streams_per_key\": 1000000"), std::string::npos);
+  for (const char* bad : {"0", "1000001", "-1", "many"}) {
+    const auto result = load_text(std::string("limits: {event_streams_per_key: ") + bad + "}\n",
+                                  "/etc/tollgate/tollgate.yaml", FakeEnv{});
+    EXPECT_NE(text_of(result.problems).find("limits.event_streams_per_key"), std::string::npos)
+        << bad;
+  }
+}
+
 TEST(Load, ReadsSpendingAuditAlertsAndLog) {
   const auto s = load(R"(
 routing: {max_attempts: 2, cooldown: 1s}

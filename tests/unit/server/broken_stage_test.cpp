@@ -81,6 +81,7 @@ class BrokenStage : public ::testing::Test {
     auto runtime = pipeline::Runtime::build(loaded.snapshot, {}, parts).value();
     const WorkerHost::Shared shared{clock,
                                     ledger,
+                                    event_streams,
                                     *store,
                                     retry_budget,
                                     loops,
@@ -132,6 +133,7 @@ class BrokenStage : public ::testing::Test {
   testing::TempDir dir;
   base::SystemClock clock;
   domain::budget::Ledger ledger{clock};
+  domain::budget::EventStreams event_streams;
   domain::keys::Revocations revocations;
   domain::routing::CooldownTable cooldowns;
   domain::routing::RetryBudget retry_budget;

@@ -24,6 +24,10 @@ keys:
   - id: rated
     digest: "sha256:0000000000000000000000000000000000000000000000000000000000000003"
     rate_limits: [{requests: 10, per: 1m}, {concurrent: 1}]
+mcp_servers:
+  tools: {url: "http://127.0.0.1:1/mcp", proxy: none}
+  files: {url: "http://127.0.0.1:1/mcp", proxy: none}
+limits: {event_streams_per_key: 1}
 spending: {hold_wait: 10s}
 timeouts: {total: 60s}
 )";
@@ -92,6 +96,29 @@ TEST_F(BudgetStage, WhatIsLeftOfARateLimitIsToldAsOfTheEndOfTheWait) {
   EXPECT_EQ(context.rates.requests.limit, 10);
   EXPECT_EQ(context.rates.requests.remaining, 8) << "the other call's and its own";
   EXPECT_EQ(sleeper.slept.size(), 1u);
+}
+
+TEST_F(BudgetStage, EventStreamsAreCountedByKeyAndServerAndNoOtherCallIs) {
+  auto& streams = world.event_streams;
+  const auto first = streams.enter("a", "tools", 1);
+  begin("/mcp/tools", "");
+  Verdict verdict = ask();
+  ASSERT_TRUE(verdict.refused());
+  EXPECT_EQ(verdict.error().code(), base::ErrorCode::rate_limited);
+  EXPECT_EQ(verdict.error().limit(), base::Limit::event_streams_per_key);
+  EXPECT_EQ(verdict.error().retry_after_s(), 1);
+  complete(429);
+
+  begin("/mcp/files", "");
+  EXPECT_FALSE(ask().refused());
+  EXPECT_EQ(streams.open(), 2u);
+  complete();
+  context.end();
+  EXPECT_EQ(streams.open(), 1u);
+
+  begin("/mcp/tools", R"({"jsonrpc":"2.0","id":1,"method":"tools/list"})");
+  EXPECT_FALSE(ask().refused());
+  EXPECT_EQ(streams.open(), 1u);
 }
 
 }  // namespace

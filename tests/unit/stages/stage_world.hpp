@@ -50,6 +50,7 @@ struct StageWorld {
     runtime = pipeline::Runtime::build(loaded.snapshot, {}, parts).value();
     services.reset(new pipeline::Services{clock,
                                           ledger,
+                                          event_streams,
                                           *store,
                                           retry_budget,
                                           breaker,
@@ -66,6 +67,7 @@ struct StageWorld {
   ::tollgate::testing::TempDir dir;
   test::FakeClock& clock;
   domain::budget::Ledger ledger{clock};
+  domain::budget::EventStreams event_streams;
   domain::keys::Revocations revocations;
   domain::routing::CooldownTable cooldowns;
   domain::routing::RetryBudget retry_budget;
