@@ -189,10 +189,32 @@ base::Result<domain::budget::Sums> AuditReader::spend_since(config::ScopeKind sc
   return sums;
 }
 
+base::Result<std::vector<domain::budget::Sums>> AuditReader::spend_of_each_since(
+    config::ScopeKind scope, std::span<const std::string_view> ids, base::WallTime since) {
+  const Connection::Limited limited(*connection_, ids.size());
+  std::vector<domain::budget::Sums> sums;
+  if (const int rc =
+          sums_of_each_since(connection_->db, scope, ids, base::to_micros(since), sums)) {
+    return connection_->error(rc);
+  }
+  return sums;
+}
+
+base::Result<std::vector<bool>> AuditReader::overruns_of_each_since(
+    config::ScopeKind scope, std::span<const std::string_view> ids, base::WallTime since) {
+  const Connection::Limited limited(*connection_, ids.size());
+  std::vector<bool> found;
+  if (const int rc = store::overruns_of_each_since(connection_->db, scope, ids,
+                                                   base::to_micros(since), found)) {
+    return connection_->error(rc);
+  }
+  return found;
+}
+
 base::Result<std::vector<std::string>> AuditReader::live_scopes_since(config::ScopeKind scope,
                                                                       base::WallTime since,
                                                                       std::size_t most) {
-  const Connection::Limited limited(*connection_);
+  const Connection::Limited limited(*connection_, most);
   std::vector<std::string> ids;
   if (const int rc =
           store::live_scopes_since(connection_->db, scope, base::to_micros(since), most, ids)) {

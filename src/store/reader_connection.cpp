@@ -1,9 +1,13 @@
 #include "store/reader_connection.hpp"
 
+#include <algorithm>
+
 #include "store/schema.hpp"
 
 namespace tollgate::store {
 namespace {
+
+constexpr std::size_t kMostAsked = 1'000'000;
 
 const base::Clock& system_clock() {
   static const base::SystemClock clock;
@@ -60,8 +64,11 @@ base::Error AuditReader::Connection::error(int rc) const {
   return {base::ErrorCode::audit_unavailable, "cannot read " + path + ": " + db.error_text()};
 }
 
-AuditReader::Connection::Limited::Limited(Connection& connection) : connection_(connection) {
-  connection.deadline = base::Deadline::after(connection.clock.mono(), connection.time_limit);
+AuditReader::Connection::Limited::Limited(Connection& connection, std::size_t asked)
+    : connection_(connection) {
+  const auto times = static_cast<std::int64_t>(1 + std::min(asked, kMostAsked) / 1'000);
+  connection.deadline =
+      base::Deadline::after(connection.clock.mono(), times * connection.time_limit);
   sqlite3_progress_handler(
       connection.db.raw(), 1'000,
       [](void* self) {

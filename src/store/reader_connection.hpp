@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
 
 #include "store/sqlite.hpp"
@@ -15,10 +16,11 @@ class AuditReader::Connection {
   [[nodiscard]] base::Error error(int rc) const;
 
   /// Starts the clock of one query, and stops it at the end of the scope. Long readers keep the
-  /// write-ahead log from being reused, so no query runs without it.
+  /// write-ahead log from being reused, so no query runs without it. One that asks about many
+  /// things at once has the limit for each thousand of them.
   class Limited {
    public:
-    explicit Limited(Connection& connection);
+    explicit Limited(Connection& connection, std::size_t asked = 0);
     Limited(const Limited&) = delete;
     Limited& operator=(const Limited&) = delete;
     ~Limited();

@@ -26,6 +26,18 @@ base::Result<domain::budget::Sums> SpendOnRecord::settled_since(config::ScopeKin
   return reader->spend_since(kind, scope_id, since);
 }
 
+base::Result<std::vector<domain::budget::Sums>> SpendOnRecord::settled_of_each_since(
+    config::ScopeKind kind, std::span<const std::string_view> ids, base::WallTime since) {
+  TG_TRY(AuditReader* const reader, this->reader());
+  return reader->spend_of_each_since(kind, ids, since);
+}
+
+base::Result<std::vector<bool>> SpendOnRecord::overruns_of_each_since(
+    config::ScopeKind kind, std::span<const std::string_view> ids, base::WallTime since) {
+  TG_TRY(AuditReader* const reader, this->reader());
+  return reader->overruns_of_each_since(kind, ids, since);
+}
+
 base::Result<std::vector<std::string>> SpendOnRecord::live_scopes_since(config::ScopeKind kind,
                                                                         base::WallTime since,
                                                                         std::size_t most) {

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,6 +19,10 @@ namespace tollgate::store {
                              std::int64_t since_us, domain::budget::Sums& sums);
 [[nodiscard]] int sums_by_scope(Database& db, config::ScopeKind scope, std::int64_t since_us,
                                 std::vector<ScopeSpend>& out);
+/// As sums_since, of ids[i] at i; each id stands there once.
+[[nodiscard]] int sums_of_each_since(Database& db, config::ScopeKind scope,
+                                     std::span<const std::string_view> ids, std::int64_t since_us,
+                                     std::vector<domain::budget::Sums>& sums);
 /// As domain::budget::SpendHistory::live_scopes_since.
 [[nodiscard]] int live_scopes_since(Database& db, config::ScopeKind scope, std::int64_t since_us,
                                     std::size_t most, std::vector<std::string>& ids);
@@ -26,6 +31,10 @@ namespace tollgate::store {
                                bool& found);
 [[nodiscard]] int has_overrun_since(Database& db, config::ScopeKind scope, std::string_view id,
                                     std::int64_t since_us, bool& found);
+/// As has_overrun_since, of ids[i] at i; each id stands there once.
+[[nodiscard]] int overruns_of_each_since(Database& db, config::ScopeKind scope,
+                                         std::span<const std::string_view> ids,
+                                         std::int64_t since_us, std::vector<bool>& found);
 /// The column of a kind of scope in `ledger`; empty for those that stand in column `scopes`.
 [[nodiscard]] std::string_view ledger_column(config::ScopeKind scope) noexcept;
 /// As an element of column `scopes`, with its quotes.

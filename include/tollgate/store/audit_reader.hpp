@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -120,6 +121,13 @@ class AuditReader {
   [[nodiscard]] base::Result<domain::budget::Sums> spend_since(config::ScopeKind scope,
                                                                std::string_view id,
                                                                base::WallTime since);
+  /// As domain::budget::SpendHistory::settled_of_each_since, from committed rows. This and what
+  /// else asks about many scopes has its time limit for each thousand of them.
+  [[nodiscard]] base::Result<std::vector<domain::budget::Sums>> spend_of_each_since(
+      config::ScopeKind scope, std::span<const std::string_view> ids, base::WallTime since);
+  /// As domain::budget::SpendHistory::overruns_of_each_since, from committed rows.
+  [[nodiscard]] base::Result<std::vector<bool>> overruns_of_each_since(
+      config::ScopeKind scope, std::span<const std::string_view> ids, base::WallTime since);
   /// As domain::budget::SpendHistory::live_scopes_since, from committed rows.
   [[nodiscard]] base::Result<std::vector<std::string>> live_scopes_since(config::ScopeKind scope,
                                                                          base::WallTime since,

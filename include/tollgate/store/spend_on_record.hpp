@@ -26,6 +26,10 @@ class SpendOnRecord final : public domain::budget::SpendHistory {
   [[nodiscard]] base::Result<domain::budget::Sums> settled_since(config::ScopeKind kind,
                                                                  std::string_view scope_id,
                                                                  base::WallTime since) override;
+  [[nodiscard]] base::Result<std::vector<domain::budget::Sums>> settled_of_each_since(
+      config::ScopeKind kind, std::span<const std::string_view> ids, base::WallTime since) override;
+  [[nodiscard]] base::Result<std::vector<bool>> overruns_of_each_since(
+      config::ScopeKind kind, std::span<const std::string_view> ids, base::WallTime since) override;
   [[nodiscard]] base::Result<std::vector<std::string>> live_scopes_since(config::ScopeKind kind,
                                                                          base::WallTime since,
                                                                          std::size_t most) override;

@@ -34,6 +34,18 @@ class ReadOnlyHistory final : public domain::budget::SpendHistory {
     if (reader_ == nullptr) return domain::budget::Sums{};
     return reader_->spend_since(kind, scope_id, since);
   }
+  [[nodiscard]] base::Result<std::vector<domain::budget::Sums>> settled_of_each_since(
+      config::ScopeKind kind, std::span<const std::string_view> ids,
+      base::WallTime since) override {
+    if (reader_ == nullptr) return std::vector<domain::budget::Sums>(ids.size());
+    return reader_->spend_of_each_since(kind, ids, since);
+  }
+  [[nodiscard]] base::Result<std::vector<bool>> overruns_of_each_since(
+      config::ScopeKind kind, std::span<const std::string_view> ids,
+      base::WallTime since) override {
+    if (reader_ == nullptr) return std::vector<bool>(ids.size());
+    return reader_->overruns_of_each_since(kind, ids, since);
+  }
   [[nodiscard]] base::Result<std::vector<std::string>> live_scopes_since(
       config::ScopeKind kind, base::WallTime since, std::size_t most) override {
     if (reader_ == nullptr) return std::vector<std::string>{};

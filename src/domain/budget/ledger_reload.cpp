@@ -4,6 +4,7 @@
 #include <set>
 
 #include "domain/budget/books.hpp"
+#include "domain/budget/spend_read.hpp"
 #include "tollgate/config/names.hpp"
 #include "tollgate/domain/budget/ledger.hpp"
 
@@ -14,89 +15,6 @@ using config::ScopeKind;
 
 /// Rows further ahead of the clock than any honest correction of it are a clock fault.
 constexpr std::chrono::hours kBelievedAhead{32 * 24};
-constexpr int kReadAttempts = 3;
-
-/// A budget whose spend the record tells.
-struct Incoming {
-  std::uint32_t scope;
-  ScopeKind kind;
-  std::string scope_id;
-  std::uint64_t life;  ///< a live scope may be gone, and its number another's or it have come anew
-  std::string name;
-  config::BudgetUnit unit;
-  Calendar calendar;
-  Units limit;
-  bool was_closed = false;
-  // What the record said, and when in the life of the scope it was asked.
-  Micros since = 0;
-  UnitAmounts recorded{};  ///< below 0 where more was given back than spent
-  UnitAmounts total_before{};
-  bool has_overrun = false;
-};
-
-UnitAmounts signed_amounts(const Sums& sums) noexcept {
-  UnitAmounts out;
-  out.of = {sums.usd.value, sums.tokens, sums.requests};
-  return out;
-}
-
-/// Of a scope that is never forgotten 0.
-std::uint64_t life_of(const Scope& scope) noexcept {
-  return scope.live ? scope.live->life : 0;
-}
-
-/// Null when the scope has been forgotten since.
-Scope* scope_of(Books& books, const Incoming& in) {
-  Scope& scope = books.scopes[in.scope];
-  return scope.kind == in.kind && life_of(scope) == in.life ? &scope : nullptr;
-}
-
-/// Reads the spend of one scope in its open window. What is settled during the read may or may not
-/// be in it: read again until nothing was; failing that, install() counts it (never too little).
-base::Result<void> read_spend(Books& books, SpendHistory& history, Incoming& in) {
-  for (int attempt = 0; attempt < kReadAttempts; ++attempt) {
-    {
-      const std::lock_guard lock(books.mutex);
-      const Scope* const scope = scope_of(books, in);
-      if (scope == nullptr) return {};
-      books.advance(books.read_clocks());
-      in.since = to_micros(in.calendar.window_start(to_wall(books.now)));
-      in.total_before = scope->settled_total;
-    }
-    TG_TRY(const Sums recorded, history.settled_since(in.kind, in.scope_id, to_wall(in.since)));
-    in.recorded = signed_amounts(recorded);
-    in.has_overrun = false;
-    // A cap that calls within their holds have used up is full; one broken by an overrun is closed.
-    if (in.was_closed || in.recorded[in.unit] > in.limit) {
-      TG_TRY(in.has_overrun, history.has_overrun_since(in.kind, in.scope_id, to_wall(in.since)));
-    }
-    const std::lock_guard lock(books.mutex);
-    const Scope* const scope = scope_of(books, in);
-    if (scope == nullptr || scope->settled_total[in.unit] == in.total_before[in.unit]) break;
-  }
-  return {};
-}
-
-/// Whether the window that was asked about is still the open one.
-bool is_current(const Books& books, const Incoming& in) {
-  return to_micros(in.calendar.window_start(to_wall(books.now))) == in.since;
-}
-
-/// Reads anew what a window's end has made old since; at most one does. Comes back with the lock.
-base::Result<void> read_current(Books& books, SpendHistory& history, std::vector<Incoming>& all,
-                                std::unique_lock<std::mutex>& lock) {
-  for (bool all_current = false; !all_current;) {
-    all_current = true;
-    for (Incoming& in : all) {
-      if (is_current(books, in)) continue;
-      all_current = false;
-      lock.unlock();
-      TG_CHECK(read_spend(books, history, in));
-      lock.lock();
-    }
-  }
-  return {};
-}
 
 /// Puts the record into an account. Holds in flight are added by recount().
 void install(Books& books, const Incoming& in) {
@@ -268,7 +186,7 @@ base::Result<void> Ledger::configure(const config::Snapshot& snapshot, SpendHist
         find_unknown(books.scopes[number], number, *limits, incoming);
     }
   }
-  for (Incoming& in : incoming) TG_CHECK(read_spend(books, history, in));
+  TG_CHECK(read_spend(books, history, incoming));
 
   WaitList done;
   std::unique_lock lock(books.mutex);
@@ -328,7 +246,7 @@ base::Result<void> Ledger::load(SpendHistory& history) {
                          account.is_closed});
     }
   }
-  for (Incoming& in : known) TG_CHECK(read_spend(books, history, in));
+  TG_CHECK(read_spend(books, history, known));
 
   WaitList done;
   std::unique_lock lock(books.mutex);

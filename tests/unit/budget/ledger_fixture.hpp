@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -12,6 +13,7 @@
 
 #include "support/fake_clock.hpp"
 #include "tollgate/domain/budget/ledger.hpp"
+#include "unit/budget/keep_fairly.hpp"
 
 namespace tollgate::domain::budget {
 
@@ -59,6 +61,12 @@ class FakeHistory final : public SpendHistory {
     }
     return sum;
   }
+  base::Result<std::vector<Sums>> settled_of_each_since(ScopeKind kind,
+                                                        std::span<const std::string_view> ids,
+                                                        WallTime since) override {
+    asked_together.push_back(ids.size());
+    return SpendHistory::settled_of_each_since(kind, ids, since);
+  }
   base::Result<bool> has_overrun_since(ScopeKind kind, std::string_view id,
                                        WallTime since) override {
     for (const Row& row : rows) {
@@ -79,17 +87,19 @@ class FakeHistory final : public SpendHistory {
   base::Result<std::vector<std::string>> live_scopes_since(ScopeKind kind, WallTime since,
                                                            std::size_t most) override {
     std::vector<std::string> ids;
-    for (auto row = rows.rbegin(); row != rows.rend() && ids.size() < most; ++row) {
+    for (auto row = rows.rbegin(); row != rows.rend(); ++row) {
       if (row->kind == kind && row->charged_at >= since &&
           std::find(ids.begin(), ids.end(), row->id) == ids.end())
         ids.push_back(row->id);
     }
+    keep_fairly(ids, most, [](const std::string& id) { return id; });
     return ids;
   }
 
   std::vector<Row> rows;
   std::function<void()> on_question;  ///< what happens elsewhere while the store is busy
   int questions = 0;
+  std::vector<std::size_t> asked_together;  ///< scopes of each question about many
   bool fails = false;
 };
 

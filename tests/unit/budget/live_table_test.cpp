@@ -292,6 +292,7 @@ TEST_F(LiveTable, ASessionThatCameAnewOwesNothingToItsFormerLife) {
     config::EachOf two = each(ScopeKind::session, ScopeKind::agent, "a1", usd(1), window);
     two.budgets.push_back(two.budgets[0]);
     two.budgets[1].name = "other";
+    if (window == WindowKind::day) two.budgets[1].window = WindowKind::month;  // asked apart
     return two;
   };
   configure_each({in_windows_of(WindowKind::total)}, 1);

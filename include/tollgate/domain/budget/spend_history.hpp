@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -39,11 +40,39 @@ class SpendHistory {
                                                              std::string_view scope_id,
                                                              base::WallTime since) = 0;
 
+  /// As settled_since, of many scopes of a kind at once, each id named once: the sums of ids[i]
+  /// stand at i. Each is of one moment, not all of the same. A store that answers many at once
+  /// better than one by one does so here.
+  [[nodiscard]] virtual base::Result<std::vector<Sums>> settled_of_each_since(
+      config::ScopeKind kind, std::span<const std::string_view> ids, base::WallTime since) {
+    std::vector<Sums> all;
+    all.reserve(ids.size());
+    for (const std::string_view id : ids) {
+      TG_TRY(const Sums sums, settled_since(kind, id, since));
+      all.push_back(sums);
+    }
+    return all;
+  }
+
+  /// As has_overrun_since, in the same way.
+  [[nodiscard]] virtual base::Result<std::vector<bool>> overruns_of_each_since(
+      config::ScopeKind kind, std::span<const std::string_view> ids, base::WallTime since) {
+    std::vector<bool> all;
+    all.reserve(ids.size());
+    for (const std::string_view id : ids) {
+      TG_TRY(const bool has_overrun, has_overrun_since(kind, id, since));
+      all.push_back(has_overrun);
+    }
+    return all;
+  }
+
   /// The greatest `charged_at` of all rows; absent when there is none.
   [[nodiscard]] virtual base::Result<std::optional<base::WallTime>> newest_charge() = 0;
 
   /// The scopes of a kind that calls bring (session, end_user) with a charge at or after `since`,
-  /// the latest first, at most `most`.
+  /// at most `most`, the latest first. Where there are more, the places are shared out: each
+  /// owner's (what stands up to the first '/' of the id) latest, then each one's next, and so on,
+  /// so that one owner's many leave out nobody else's.
   [[nodiscard]] virtual base::Result<std::vector<std::string>> live_scopes_since(
       config::ScopeKind kind, base::WallTime since, std::size_t most) = 0;
 };

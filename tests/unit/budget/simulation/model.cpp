@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "tollgate/config/names.hpp"
+#include "unit/budget/keep_fairly.hpp"
 
 namespace tollgate::domain::budget::simulation {
 
@@ -176,7 +177,7 @@ void Model::restart(WallTime wall, MonoMicros mono) {
     std::sort(lately.begin(), lately.end(), [this](const auto& a, const auto& b) {
       return a.first != b.first ? a.first > b.first : scopes[a.second].id < scopes[b.second].id;
     });
-    if (lately.size() > max_live_) lately.resize(max_live_);
+    keep_fairly(lately, max_live_, [this](const auto& entry) { return scopes[entry.second].id; });
     for (auto it = lately.rbegin(); it != lately.rend(); ++it) {
       const config::EachOf* const each = source_of(scopes[it->second]);
       if (each != nullptr && touch({it->second, each}, {})) scopes[it->second].is_charged = true;

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "tollgate/config/names.hpp"
+#include "unit/budget/keep_fairly.hpp"
 
 namespace tollgate::domain::budget::simulation {
 
@@ -28,7 +29,7 @@ base::Result<std::vector<std::string>> Record::live_scopes_since(config::ScopeKi
   }
   std::stable_sort(found.begin(), found.end(),
                    [](const auto& a, const auto& b) { return a.first > b.first; });
-  if (found.size() > most) found.resize(most);
+  keep_fairly(found, most, [](const auto& entry) { return entry.second; });
   std::vector<std::string> ids;
   ids.reserve(found.size());
   for (auto& [at, id] : found) ids.push_back(std::move(id));
