@@ -43,10 +43,6 @@ std::vector<AuditEvent> select(const Options& options, store::AuditReader& reade
   return events;
 }
 
-json text_or_null(const std::string& text) {
-  return text.empty() ? json() : json(text);
-}
-
 /// A row of table `event`: its columns' names and NULLs, `detail` as the object it is.
 json to_json(const AuditEvent& event) {
   const json detail = json::parse(event.detail, nullptr, false);
@@ -71,10 +67,12 @@ std::string words(const AuditEvent& event) {
   }
   if (event.kind == config::name_of(config::AlertKind::loop_detected)) {
     const std::string until = text("until");
-    return fmt::format("{}: {}{}", text("detector"), text("evidence"),
+    const auto untold = detail.value("untold", std::int64_t{0});
+    return fmt::format("{}: {}{}{}", text("detector"), text("evidence"),
                        until.empty()
                            ? std::string(" (") + text("mode") + ", " + text("action") + ")"
-                           : "; " + text("target") + " stopped until " + until);
+                           : "; " + text("target") + " stopped until " + until,
+                       untold == 0 ? "" : fmt::format("; {} more were not told", untold));
   }
   const std::string unit = text("unit");
   const auto amount = [&](const char* what) {

@@ -46,9 +46,6 @@ std::unique_ptr<AuditReader> reader_of(const Options& options) {
   return reader;
 }
 
-json text_or_null(const std::string& text) {
-  return text.empty() ? json() : json(text);
-}
 json count_or_null(std::int64_t count) {
   return count == 0 ? json() : json(count);
 }

@@ -38,6 +38,11 @@ template <class T>
 /// "2026-11-23T10:00:00Z", or "15m", "2h", "3d" ago.
 [[nodiscard]] base::WallTime parse_when(const std::string& text, base::WallTime now);
 
+/// NULL of a column for an empty text.
+[[nodiscard]] inline nlohmann::json text_or_null(const std::string& text) {
+  return text.empty() ? nlohmann::json() : nlohmann::json(text);
+}
+
 /// Prints an answer of the control socket: `print` for people, the JSON as it is, or the error.
 /// @return kOk; kNo when the gateway refused; kFailed when it could not.
 [[nodiscard]] int print_answer(const admin::Response& response, bool as_json,
